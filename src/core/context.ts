@@ -1,0 +1,150 @@
+/**
+ * What travels with a call: one absolute deadline, cancellation, attempt, idempotence, priority,
+ * trace and metadata. Crosses queueing, pooling, retries, threads and protocols.
+ */
+import { ClosedError } from './errors.ts'
+
+export interface CallContext {
+  /** Absolute, a value of the monotonic clock; undefined: no deadline. */
+  readonly deadline: number | undefined
+  /** Made when first asked for: an `AbortSignal` costs more than a small call. */
+  readonly signal: AbortSignal
+  readonly cancelled: boolean
+  /** Why, once `cancelled`. */
+  readonly cancelReason: Error | undefined
+  /** 1 for the first attempt. */
+  readonly attempt: number
+  /** True: doing it twice is the same as once. Undefined: the protocol's classifier decides. */
+  readonly idempotent: boolean | undefined
+  /** 0 is shed last, 7 first (RFC 9218's scale of urgency). */
+  readonly priority: number
+  readonly trace: TraceContext | undefined
+  /** Lower-case keys. What the protocol carries as headers or metadata. */
+  readonly metadata: ReadonlyMap<string, string>
+  /** Cheaper than `signal`. Called at most once, at once when already cancelled. Returns removal. */
+  onCancel(callback: (reason: Error) => void): () => void
+}
+
+/** W3C Trace Context (https://www.w3.org/TR/trace-context-2/). */
+export interface TraceContext {
+  /** 32 lower-case hex digits. */
+  readonly traceId: string
+  /** 16 lower-case hex digits. */
+  readonly spanId: string
+  /** Bit 0 sampled, bit 1 random. */
+  readonly flags: number
+  readonly state: string | undefined
+  readonly baggage: string | undefined
+}
+
+export interface CallInit {
+  deadline?: number | undefined
+  /** The caller's own signal. Its reason passes through untouched. */
+  signal?: AbortSignal | undefined
+  attempt?: number | undefined
+  idempotent?: boolean | undefined
+  priority?: number | undefined
+  trace?: TraceContext | undefined
+  metadata?: ReadonlyMap<string, string> | undefined
+}
+
+/** @default priority 3, the middle: as RFC 9218 */
+export const callDefaults: Readonly<{ priority: number; attempt: number }> = Object.freeze({
+  priority: 3,
+  attempt: 1,
+})
+
+/**
+ * A call that its owner can cancel. A child (an attempt, a branch) is cancelled with its parent and
+ * takes the earlier of both deadlines. `finish` lets go of parent and signal: always call it.
+ */
+export class Call implements CallContext {
+  readonly deadline: number | undefined
+  readonly attempt: number
+  readonly idempotent: boolean | undefined
+  readonly priority: number
+  readonly trace: TraceContext | undefined
+  readonly metadata: ReadonlyMap<string, string>
+  #reason: Error | undefined
+  #controller: AbortController | undefined
+  #callbacks: ((reason: Error) => void)[] | undefined
+  #release: (() => void) | undefined
+
+  constructor(init: CallInit = NO_INIT, parent?: CallContext) {
+    this.deadline = earlier(init.deadline, parent?.deadline)
+    this.attempt = init.attempt ?? parent?.attempt ?? callDefaults.attempt
+    this.idempotent = init.idempotent ?? parent?.idempotent
+    this.priority = init.priority ?? parent?.priority ?? callDefaults.priority
+    this.trace = init.trace ?? parent?.trace
+    this.metadata = init.metadata ?? parent?.metadata ?? NO_METADATA
+    if (parent !== undefined) this.#release = parent.onCancel((reason) => this.cancel(reason))
+    if (init.signal !== undefined) this.#follow(init.signal)
+  }
+
+  get cancelled(): boolean {
+    return this.#reason !== undefined
+  }
+
+  get cancelReason(): Error | undefined {
+    return this.#reason
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+    }
+    return this.#controller.signal
+  }
+
+  onCancel(callback: (reason: Error) => void): () => void {
+    if (this.#reason !== undefined) {
+      callback(this.#reason)
+      return NOTHING
+    }
+    this.#callbacks ??= []
+    this.#callbacks.push(callback)
+    return () => {
+      const at = this.#callbacks?.indexOf(callback) ?? -1
+      if (at >= 0) this.#callbacks?.splice(at, 1)
+    }
+  }
+
+  /** Idempotent: the first reason stays. */
+  cancel(reason: Error = new ClosedError('ERR_ABORTED', 'the call was cancelled')): void {
+    if (this.#reason !== undefined) return
+    this.#reason = reason
+    this.finish()
+    const callbacks = this.#callbacks
+    this.#callbacks = undefined
+    this.#controller?.abort(reason)
+    if (callbacks !== undefined) for (const callback of callbacks) callback(reason)
+  }
+
+  /** The call is over: stops following parent and signal, so that neither keeps it alive. */
+  finish(): void {
+    const release = this.#release
+    this.#release = undefined
+    release?.()
+  }
+
+  #follow(signal: AbortSignal): void {
+    const abort = (): void => this.cancel(signal.reason)
+    if (signal.aborted) return abort()
+    signal.addEventListener('abort', abort, { once: true })
+    const before = this.#release
+    this.#release = () => {
+      signal.removeEventListener('abort', abort)
+      before?.()
+    }
+  }
+}
+
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined) return b
+  return b === undefined || a < b ? a : b
+}
+
+const NO_INIT: CallInit = Object.freeze({})
+const NO_METADATA: ReadonlyMap<string, string> = new Map()
+const NOTHING = (): void => {}

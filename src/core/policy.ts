@@ -1,0 +1,112 @@
+/**
+ * Policies: pure over `now` and `random`, so that each is tested by a table. Middleware does the
+ * waiting.
+ */
+import type { Address } from './address.ts'
+import type { CallContext } from './context.ts'
+import type { Random } from './clock.ts'
+
+export type BreakerState = 'closed' | 'open' | 'half-open'
+
+export interface Breaker {
+  readonly state: BreakerState
+  /** Undefined: refused. A permit is settled exactly once. */
+  tryAcquire(now: number): Permit | undefined
+  /** When a refused caller may ask again; undefined while not open. */
+  readonly retryAt: number | undefined
+}
+
+export interface Permit {
+  success(now: number): void
+  failure(now: number, error: unknown): void
+  /** The call ended without telling anything (caller's abort, shed below): no verdict. */
+  cancel(now: number): void
+}
+
+/** How a call went, as the classifier of its protocol sees it. */
+export interface Outcome {
+  readonly attempt: number
+  /** Milliseconds since the first attempt began. */
+  readonly elapsedMs: number
+  readonly verdict: Verdict
+}
+
+export interface RetryPolicy {
+  readonly maxAttempts: number
+  /** Milliseconds to wait before the next attempt; undefined: give up. */
+  delay(outcome: Outcome, random: Random): number | undefined
+}
+
+/** Shared by all calls to one destination, so that retries never multiply an outage. */
+export interface RetryBudget {
+  /** A first attempt was made. */
+  deposit(now: number): void
+  /** False: no retry now. */
+  tryWithdraw(now: number): boolean
+  /** A withdrawn retry was not sent after all. */
+  giveBack(now: number): void
+  readonly balance: number
+}
+
+/**
+ * What a protocol knows about one outcome; the only thing of a protocol that policies see.
+ */
+export interface Verdict {
+  /** Counts against the endpoint's breaker and health. A refused query is not a broken server. */
+  readonly endpointFailure: boolean
+  /** The call did not succeed. */
+  readonly failed: boolean
+  /** Another attempt may help. */
+  readonly retry: boolean
+  /** The peer asked to wait this long (Retry-After). */
+  readonly pushbackMs: number | undefined
+}
+
+/** The protocol's part in policy. */
+export interface Classifier<Req, Res> {
+  readonly protocol: string
+  /** Whether sending it twice is the same as once, as far as the protocol itself defines it. */
+  isIdempotent(request: Req): boolean
+  /** Whether the same request object can be sent again (a consumed body stream cannot). */
+  isReplayable(request: Req): boolean
+  classifyResponse(request: Req, response: Res, context: CallContext): Verdict
+  classifyError(request: Req, error: unknown, context: CallContext): Verdict
+  /** How a server answers an error that its service threw. */
+  errorResponse(error: unknown): Res
+  /** Name of the operation for metrics and spans, low in cardinality. */
+  operation(request: Req): string
+}
+
+export interface Endpoint {
+  readonly address: Address
+  /** @default 1 */
+  readonly weight?: number
+  /** 0 is preferred. @default 0 */
+  readonly priority?: number
+  readonly locality?: string
+  /** Stable name where discovery gives one. */
+  readonly hostname?: string
+}
+
+export interface Balancer<Node> {
+  update(nodes: readonly Node[]): void
+  /** Undefined: none is available. `excluded`: nodes this call has tried already. */
+  pick(context: CallContext, random: Random, excluded?: ReadonlySet<Node>): Pick<Node> | undefined
+}
+
+/** A choice that reports back: least-request and latency-aware balancers live on it. */
+export interface Pick<Node> {
+  readonly node: Node
+  /** Exactly once. `latencyMs` undefined: the call told nothing about latency. */
+  done(now: number, latencyMs: number | undefined, endpointFailure: boolean): void
+}
+
+export interface Resolver {
+  /** Reports whole sets. An error never empties a known set. */
+  watch(target: string, listener: ResolverListener): Disposable
+}
+
+export interface ResolverListener {
+  onEndpoints(endpoints: readonly Endpoint[]): void
+  onError(error: Error): void
+}

@@ -1,0 +1,75 @@
+/**
+ * How connections come into being. A transport knows no protocol.
+ *
+ * `connect` and `listen` are the only promises of this layer: everything after them is synchronous
+ * (connection.ts). Errors are `TransportError` or `TimeoutError` with `sent: 'nothing'`; an aborted
+ * signal rejects with its own reason.
+ */
+import type { Address } from './address.ts'
+import type { Connection } from './connection.ts'
+import type { Clock } from './clock.ts'
+
+export interface Transport {
+  /** `tcp`, `tls`, `unix`, `memory`, … */
+  readonly name: string
+  readonly traits: TransportTraits
+  connect(address: Address, options?: ConnectOptions): Promise<Connection>
+  listen(address: Address, options: ListenOptions): Promise<Listener>
+}
+
+/** What the conformance kit may expect. */
+export interface TransportTraits {
+  /** One side can end while the other still writes. */
+  readonly halfClose: boolean
+  /** Peers are authenticated and bytes are encrypted. */
+  readonly secure: boolean
+  readonly messageBoundaries: boolean
+}
+
+export interface ConnectOptions {
+  /** Aborts before and during the attempt; after it the signal has no effect. */
+  signal?: AbortSignal
+  /** Absolute, a value of the transport's clock. Exceeded: TimeoutError ERR_CONNECT_TIMEOUT. */
+  deadline?: number
+  /** Name for SNI and certificate checks when the address is not it. */
+  serverName?: string
+}
+
+export interface ListenOptions {
+  /**
+   * Called for each accepted connection, which reads nothing until it is opened. The callee owns it.
+   */
+  onConnection(connection: Connection): void
+  /**
+   * Something went wrong that concerns no connection yet (EMFILE, a TLS handshake that failed).
+   * The listener goes on.
+   */
+  onError?(error: Error): void
+  /** Length of the kernel's accept queue. @default 511, as Node and nginx */
+  backlog?: number
+  /** Take over an inherited listening descriptor (systemd LISTEN_FDS) instead of binding. */
+  descriptor?: number
+}
+
+export interface Listener extends AsyncDisposable {
+  /** Where it listens; port 0 already replaced. */
+  readonly address: Address
+  /** Connections accepted and not yet closed. */
+  readonly connectionCount: number
+  /** Stops accepting; the kernel's queue holds newcomers. Accepted connections go on. */
+  pause(): void
+  resume(): void
+  /**
+   * Stops accepting at once, then resolves when the last accepted connection has closed. When
+   * `signal` aborts, connections that are left are destroyed.
+   */
+  close(options?: { signal?: AbortSignal }): Promise<void>
+  ref(): void
+  unref(): void
+}
+
+/** What every transport factory takes. */
+export interface TransportBaseOptions {
+  /** @default the system clock */
+  clock?: Clock
+}

@@ -1,0 +1,121 @@
+/**
+ * HTTP semantics (RFC 9110), the same for every version: a service is written against these.
+ *
+ *     const hello: HttpService = () => HttpResponse.text('hello')
+ */
+import type { Connection } from '../../core/connection.ts'
+import type { Service } from '../../core/service.ts'
+import { Body, type BodyInit } from './body.ts'
+import { type FieldsInit, HttpFields } from './fields.ts'
+
+export type HttpVersion = '1.0' | '1.1' | '2' | '3'
+
+export interface HttpRequestInit {
+  method?: string
+  /** Path and query (`/a?b=c`), `*`, or `host:port` for CONNECT. */
+  target?: string
+  scheme?: 'http' | 'https'
+  /** Host and optional port, as in `Host` and `:authority`. */
+  authority?: string
+  fields?: FieldsInit
+  body?: BodyInit
+  version?: HttpVersion
+}
+
+export class HttpRequest {
+  readonly method: string
+  readonly target: string
+  readonly scheme: 'http' | 'https'
+  readonly authority: string
+  readonly fields: HttpFields
+  readonly body: Body
+  readonly version: HttpVersion
+  /** Server side: the connection it came on, for facts. Its bytes are the session's. */
+  connection: Connection | undefined
+  /** Server side: sends an interim (1xx) response, such as 103 Early Hints. */
+  inform: ((status: number, fields?: FieldsInit) => void) | undefined
+
+  constructor(init: HttpRequestInit = {}) {
+    this.method = init.method ?? 'GET'
+    this.target = init.target ?? '/'
+    this.scheme = init.scheme ?? 'http'
+    this.authority = init.authority ?? ''
+    this.fields = toFields(init.fields)
+    this.body = Body.from(init.body)
+    this.version = init.version ?? '1.1'
+    this.connection = undefined
+    this.inform = undefined
+  }
+
+  /** The target without its query. */
+  get path(): string {
+    const query = this.target.indexOf('?')
+    return query < 0 ? this.target : this.target.slice(0, query)
+  }
+
+  get url(): URL {
+    return new URL(this.target, `${this.scheme}://${this.authority || 'localhost'}`)
+  }
+}
+
+export interface HttpResponseInit {
+  status?: number
+  /** HTTP/1.1 reason phrase; the standard one by default. */
+  reason?: string
+  fields?: FieldsInit
+  body?: BodyInit
+  version?: HttpVersion
+  /**
+   * Server side, with status 101 (or 2xx to CONNECT): takes the connection over once the response
+   * head has left. The connection has been detached and is the callee's.
+   */
+  upgrade?: (connection: Connection) => void
+}
+
+export class HttpResponse {
+  readonly status: number
+  readonly reason: string | undefined
+  readonly fields: HttpFields
+  readonly body: Body
+  readonly version: HttpVersion
+  readonly upgrade: ((connection: Connection) => void) | undefined
+  /** Client side, after status 101 or 2xx to CONNECT: the detached connection, the caller's. */
+  connection: Connection | undefined
+
+  constructor(init: HttpResponseInit = {}) {
+    this.status = init.status ?? 200
+    this.reason = init.reason
+    this.fields = toFields(init.fields)
+    this.body = Body.from(init.body)
+    this.version = init.version ?? '1.1'
+    this.upgrade = init.upgrade
+    this.connection = undefined
+  }
+
+  get ok(): boolean {
+    return this.status >= 200 && this.status < 300
+  }
+
+  static text(text: string, init: HttpResponseInit = {}): HttpResponse {
+    return withType(text, 'text/plain; charset=utf-8', init)
+  }
+
+  static json(value: unknown, init: HttpResponseInit = {}): HttpResponse {
+    return withType(JSON.stringify(value), 'application/json', init)
+  }
+}
+
+export type HttpService = Service<HttpRequest, HttpResponse>
+
+function withType(body: string, type: string, init: HttpResponseInit): HttpResponse {
+  if (init.fields === undefined) {
+    return new HttpResponse({ ...init, fields: HttpFields.fromTrusted(['content-type', type]), body })
+  }
+  const response = new HttpResponse({ ...init, body })
+  if (!response.fields.has('content-type')) response.fields.set('content-type', type)
+  return response
+}
+
+function toFields(init: FieldsInit | undefined): HttpFields {
+  return init instanceof HttpFields ? init : new HttpFields(init)
+}

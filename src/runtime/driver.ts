@@ -1,0 +1,261 @@
+/**
+ * Joins a session (sans-I/O) to a connection (I/O). The only code that knows both.
+ *
+ *     connection --onData--> session.receive --pollEvent--> owner.onEvent
+ *     connection <--write--- session.pollTransmit <--submit-- owner
+ *
+ * - **One write per tick.** Commands submitted while events are handed out are flushed together at
+ *   the end of the input batch; commands submitted at any other time are flushed by `clock.defer`.
+ * - **Backpressure.** When the connection takes no more, output stays in the session's writer and
+ *   the owner hears `onWritable` after the drain. Only the accepting side also stops reading: if
+ *   both did, two peers that are stuck writing would wait for each other for ever.
+ * - **Lazy timer.** A timer that fires too early is armed again; moving a timeout later costs
+ *   nothing, which is what every request does.
+ * - **Lingering close** (RFC 9112 9.6): after a session closed, output is flushed, the stream is
+ *   ended, and input is dropped until the peer ends too or `lingerMs` passed. Closing at once would
+ *   reset the connection and could destroy the last answer on its way.
+ */
+import type { Clock, Timer } from '../core/clock.ts'
+import type { Connection, ConnectionHandler } from '../core/connection.ts'
+import { checkRange, InternalError, TimeoutError, toError, UsageError } from '../core/errors.ts'
+import type { Session } from '../core/session.ts'
+
+export interface DriverOptions {
+  clock: Clock
+  /**
+   * How long to wait for the peer's end after ours, in milliseconds.
+   *
+   * @default 2_000
+   */
+  lingerMs?: number
+  /**
+   * Most bytes taken from a session's stream queues for one write: small enough that an urgent
+   * frame never waits behind much, large enough to fill a socket buffer.
+   *
+   * @default 262_144
+   */
+  maxTransmitBytes?: number
+}
+
+export const driverDefaults: Readonly<{ lingerMs: number; maxTransmitBytes: number }> =
+  Object.freeze({ lingerMs: 2_000, maxTransmitBytes: 262_144 })
+
+export interface DriverOwner<Event> {
+  /** One event; what it points to is borrowed until the call returns. */
+  onEvent(event: Event): void
+  /** Output that was stuck has left: go on writing. */
+  onWritable(): void
+  /** Exactly once and last. The session has already ended every call in flight. */
+  onClosed(reason: Error | undefined): void
+}
+
+export class Driver<Command, Event> implements ConnectionHandler {
+  readonly connection: Connection
+  readonly session: Session<Command, Event>
+  readonly #owner: DriverOwner<Event>
+  readonly #clock: Clock
+  readonly #lingerMs: number
+  readonly #maxTransmitBytes: number
+  readonly #stopsReadingWhenStuck: boolean
+  readonly #runDeferred: () => void
+  #pumping = false
+  #deferred = false
+  #blocked = false
+  #reading = true
+  #ending = false
+  #closed = false
+  #peerEnded = false
+  #timer: Timer | undefined
+  #timerAt = 0
+
+  constructor(
+    connection: Connection,
+    session: Session<Command, Event>,
+    owner: DriverOwner<Event>,
+    options: DriverOptions,
+  ) {
+    const {
+      clock,
+      lingerMs = driverDefaults.lingerMs,
+      maxTransmitBytes = driverDefaults.maxTransmitBytes,
+    } = options
+    this.connection = connection
+    this.session = session
+    this.#owner = owner
+    this.#clock = clock
+    this.#lingerMs = checkRange('lingerMs', lingerMs, 0, 3_600_000)
+    this.#maxTransmitBytes = checkRange('maxTransmitBytes', maxTransmitBytes, 1, 0x4000_0000)
+    this.#stopsReadingWhenStuck = connection.facts.role === 'accepting'
+    this.#runDeferred = () => {
+      this.#deferred = false
+      this.#pump()
+    }
+    session.onWake = () => this.#schedule()
+  }
+
+  /** True: output is stuck, wait for `onWritable`. */
+  get blocked(): boolean {
+    return this.#blocked
+  }
+
+  /** Opens the connection and sends what the session has to say first. */
+  start(): void {
+    this.connection.open(this)
+    this.#pump()
+  }
+
+  /** Gives the session a command; it leaves with everything else of this tick. */
+  submit(command: Command): void {
+    this.session.submit(command, this.#clock.now())
+    this.#schedule()
+  }
+
+  /** Closes at once. */
+  destroy(reason?: Error): void {
+    this.connection.destroy(reason)
+  }
+
+  /**
+   * After the session handed the connection over: returns it, unopened, with the bytes that came
+   * behind the last message in front of its stream. The owner hears nothing more.
+   */
+  detach(): Connection {
+    if (this.session.state !== 'detached') {
+      throw new UsageError('ERR_STATE', `cannot detach from a session that is ${this.session.state}`)
+    }
+    this.#flush()
+    this.#closed = true
+    this.#cancelTimer()
+    this.session.onWake = undefined
+    this.connection.detach(this.session.takeUnread())
+    return this.connection
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.#closed || this.#ending) return
+    this.session.receive(chunk, this.#clock.now())
+    this.#pump()
+  }
+
+  onDrain(): void {
+    if (this.#closed) return
+    this.session.pollTransmit(0).recycle()
+    if (!this.#blocked) return
+    this.#blocked = false
+    this.#flush()
+    if (!this.#blocked && !this.#ending) this.#owner.onWritable()
+    this.#pump()
+  }
+
+  onEnd(): void {
+    this.#peerEnded = true
+    if (this.#closed || this.#ending) return
+    this.session.receiveEnd(this.#clock.now())
+    this.#pump()
+  }
+
+  onClose(reason: Error | undefined): void {
+    if (this.#closed) return
+    this.session.receiveClose(reason, this.#clock.now())
+    this.#handOutEvents()
+    if (this.#closed) return
+    this.#closed = true
+    this.#cancelTimer()
+    this.session.onWake = undefined
+    this.#owner.onClosed(this.session.failure ?? reason)
+  }
+
+  #schedule(): void {
+    if (this.#pumping || this.#deferred || this.#closed) return
+    this.#deferred = true
+    this.#clock.defer(this.#runDeferred)
+  }
+
+  #pump(): void {
+    if (this.#pumping || this.#closed) return
+    this.#handOutEvents()
+    if (this.#closed) return
+    this.#flush()
+    if (this.session.state === 'closed') return this.#finish()
+    this.#updateReading()
+    this.#updateTimer()
+  }
+
+  #handOutEvents(): void {
+    const { session } = this
+    const owner = this.#owner
+    this.#pumping = true
+    try {
+      for (let event = session.pollEvent(); event !== undefined; event = session.pollEvent()) {
+        owner.onEvent(event)
+      }
+    } catch (thrown) {
+      // An owner answers errors of its services itself; what comes here is a bug of the owner.
+      const cause = toError(thrown)
+      const message = `handling an event failed: ${cause.message}`
+      this.connection.destroy(new InternalError('ERR_INVARIANT', message, { cause }))
+    } finally {
+      this.#pumping = false
+    }
+  }
+
+  #flush(): void {
+    if (this.#blocked) return
+    const room = this.#maxTransmitBytes
+    const output = this.session.pollTransmit(room)
+    if (output.pending === 0) return
+    if (!output.flushTo(this.connection)) this.#blocked = true
+  }
+
+  #updateReading(): void {
+    const wanted = this.session.wantsRead && !(this.#blocked && this.#stopsReadingWhenStuck)
+    if (wanted === this.#reading) return
+    this.#reading = wanted
+    if (wanted) this.connection.resume()
+    else this.connection.pause()
+  }
+
+  #updateTimer(): void {
+    const at = this.session.pollTimeout()
+    if (at === undefined) return
+    if (this.#timer !== undefined && this.#timerAt <= at) return
+    this.#timer?.cancel()
+    this.#timerAt = at
+    this.#timer = this.#clock.setTimer(at, () => this.#onTimer())
+    this.#timer.unref()
+  }
+
+  #onTimer(): void {
+    this.#timer = undefined
+    const at = this.session.pollTimeout()
+    const now = this.#clock.now()
+    if (at !== undefined && at <= now) this.session.handleTimeout(now)
+    this.#pump()
+  }
+
+  /** The session is closed: what is left goes out, then the stream is ended. */
+  #finish(): void {
+    if (this.#ending || this.#blocked) return
+    this.#ending = true
+    this.#cancelTimer()
+    this.connection.end()
+    if (this.#closed) return
+    if (!this.#reading) {
+      this.#reading = true
+      this.connection.resume()
+    }
+    const failure = this.session.failure
+    if (this.#peerEnded) return
+    const at = this.#clock.now() + this.#lingerMs
+    this.#timer = this.#clock.setTimer(at, () => {
+      const message = `peer did not close within ${this.#lingerMs} ms`
+      this.connection.destroy(failure ?? new TimeoutError('ERR_IDLE', message, { sent: 'all' }))
+    })
+    this.#timer.unref()
+  }
+
+  #cancelTimer(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+}
