@@ -4,6 +4,8 @@
  * Names and units are OpenTelemetry's (seconds, bytes, `{request}`). Instruments are made once and
  * kept; a call with bound attributes costs an addition.
  */
+import type { TraceContext } from './context.ts'
+
 export type Attributes = Readonly<Record<string, string | number | boolean>>
 
 export interface Counter {
@@ -14,8 +16,11 @@ export interface Gauge {
   add(amount: number): void
 }
 export interface Histogram {
-  /** In the instrument's unit: seconds for durations. */
-  record(value: number): void
+  /**
+   * In the instrument's unit: seconds for durations. A sampled `trace` may be kept as an example of
+   * its bucket (an exemplar).
+   */
+  record(value: number, trace?: TraceContext): void
 }
 
 export interface InstrumentOptions {
