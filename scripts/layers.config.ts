@@ -1,0 +1,87 @@
+/**
+ * Who may import whom. `scripts/layers.ts` enforces it, and `scripts/gen.ts` writes one TypeScript
+ * project per layer from it, so that the compiler refuses the same imports.
+ */
+
+export interface Layer {
+  /** Layers that this one may import. A layer that is not named here is out of reach, types too. */
+  readonly imports: readonly string[]
+  /** Compiled without Node's types: no `node:` modules, no `Buffer`, no timers. */
+  readonly pure: boolean
+  /** May ask for the time, randomness and timers itself instead of taking a `Clock`. */
+  readonly ambientClock?: boolean
+  /** Packages from npm that this layer may import. Nothing else is reachable. */
+  readonly packages?: readonly string[]
+}
+
+const SIBLINGS = [
+  'protocols',
+  'transports',
+  'runtime',
+  'security',
+  'telemetry',
+  'workers',
+  'platform',
+] as const
+const COMBINED = ['links', 'clients', 'servers', 'discovery'] as const
+const APPLICATIONS = ['gateway', 'fleet', 'bus', 'opensearch'] as const
+
+const core = ['core']
+const combined = ['core', ...SIBLINGS, 'links']
+const application = ['core', ...SIBLINGS, ...COMBINED]
+
+export const LAYERS: Readonly<Record<string, Layer>> = {
+  core: { imports: [], pure: true },
+
+  // Siblings never import one another: what they have in common is an interface in core.
+  protocols: { imports: core, pure: true },
+  runtime: { imports: core, pure: true },
+  transports: { imports: core, pure: false },
+  security: { imports: core, pure: false, packages: ['@peculiar/x509', 'reflect-metadata'] },
+  telemetry: { imports: core, pure: false },
+  workers: { imports: core, pure: false },
+  platform: { imports: core, pure: false, ambientClock: true },
+  testing: { imports: core, pure: true },
+
+  links: { imports: ['core', ...SIBLINGS], pure: false },
+
+  // A server may not use a client: what both need is below them.
+  clients: { imports: combined, pure: false },
+  servers: { imports: combined, pure: false },
+  discovery: { imports: [...combined, 'clients'], pure: false },
+
+  gateway: { imports: application, pure: false, packages: ['yaml', 'zod'] },
+  fleet: { imports: application, pure: false, packages: ['yaml', 'zod'] },
+  bus: { imports: application, pure: false },
+  opensearch: { imports: application, pure: false },
+
+  cli: {
+    imports: [...application, ...APPLICATIONS],
+    pure: false,
+    ambientClock: true,
+    packages: ['yaml', 'zod'],
+  },
+
+  // One file per subpath of the package's `exports`; nothing but re-exports.
+  doors: { imports: [...application, ...APPLICATIONS, 'testing'], pure: false },
+}
+
+/**
+ * Protocols that may import another protocol, and why. Everything else between two folders of
+ * `src/protocols` is refused.
+ */
+export const PROTOCOL_IMPORTS: readonly {
+  readonly from: string
+  readonly to: string
+  readonly why: string
+}[] = [
+  { from: 'http1', to: 'http', why: 'the meaning of a message is the same in every HTTP version' },
+  { from: 'http2', to: 'http', why: 'the meaning of a message is the same in every HTTP version' },
+  { from: 'http3', to: 'http', why: 'the meaning of a message is the same in every HTTP version' },
+  { from: 'http3', to: 'http2', why: 'QPACK shares HPACK’s integers and Huffman code' },
+  { from: 'websocket', to: 'http', why: 'the handshake is an HTTP exchange' },
+  { from: 'websocket', to: 'http1', why: 'the upgrade of HTTP/1.1 (RFC 6455, section 4)' },
+  { from: 'websocket', to: 'http2', why: 'extended CONNECT (RFC 8441)' },
+  { from: 'grpc', to: 'http', why: 'a call is an HTTP exchange with trailers' },
+  { from: 'grpc', to: 'http2', why: 'gRPC is defined on HTTP/2' },
+]

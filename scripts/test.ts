@@ -1,0 +1,63 @@
+/**
+ * Runs tests on the TypeScript sources.
+ *
+ *     npm test                          everything
+ *     npm test -- src/core resp         files whose path contains one of the words
+ *     npm test -- --name 'half-close'   tests whose name matches
+ *     npm test -- --reporter spec       another reporter of node:test
+ *
+ * A selection that matches no file is a failure: a run that tested nothing must not look green.
+ */
+import { spawnSync } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { fromRoot, ROOT } from './repository.ts'
+
+const TEST_GLOBS = ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts']
+
+/** A file that neither ends nor fails is a leak; this is how long it takes to say so. */
+const FILE_TIMEOUT_MS = 90_000
+const CONCURRENCY = 2
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    name: { type: 'string', multiple: true, default: [] },
+    reporter: { type: 'string', default: fromRoot('scripts/test-reporter.ts') },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) {
+  console.log('npm test -- [words of file paths...] [--name pattern] [--reporter spec|dot|tap]')
+  process.exit(0)
+}
+
+const files = findTests(positionals)
+if (files.length === 0) {
+  console.error(`no test file matches: ${positionals.join(' ') || TEST_GLOBS.join(' ')}`)
+  process.exit(1)
+}
+
+const nodeOptions = [
+  '--disable-warning=ExperimentalWarning',
+  '--test',
+  `--test-concurrency=${CONCURRENCY}`,
+  `--test-timeout=${FILE_TIMEOUT_MS}`,
+  `--test-reporter=${values.reporter}`,
+  '--test-reporter-destination=stdout',
+  ...values.name.map((pattern) => `--test-name-pattern=${pattern}`),
+]
+const run = spawnSync(process.execPath, [...nodeOptions, ...files], {
+  cwd: ROOT,
+  stdio: 'inherit',
+})
+process.exitCode = run.status ?? 1
+
+function findTests(words: readonly string[]): string[] {
+  const found = TEST_GLOBS.flatMap((glob) => globSync(glob, { cwd: ROOT }))
+  const portable = found.map((file) => file.replaceAll('\\', '/')).sort()
+  if (words.length === 0) return portable
+  const wanted = words.map((word) => word.replace(/^\.\//, ''))
+  return portable.filter((file) => wanted.some((word) => file.includes(word)))
+}
