@@ -109,7 +109,11 @@ export const ERROR_CODES = Object.freeze({
   ERR_ABORTED: closed('the caller cancelled'),
 
   // Ours.
-  ERR_INVARIANT: { class: 'InternalError', retryable: 'no', text: 'a bug in heddle, please report' },
+  ERR_INVARIANT: {
+    class: 'InternalError',
+    retryable: 'no',
+    text: 'a bug in heddle, please report',
+  },
 } as const satisfies Record<string, ErrorCodeEntry>)
 
 export type ErrorCode = keyof typeof ERROR_CODES

@@ -5,8 +5,15 @@
  * when it happened (`sent`): retries rely on both. Abort reasons of the caller's own signal are
  * never wrapped: they pass through untouched.
  */
-import { type Blame, type CodeOf, ERROR_CODES, type ErrorClass, type ErrorCode } from './error-codes.ts'
+
 import type { Retryable } from './error-codes.ts'
+import {
+  type Blame,
+  type CodeOf,
+  ERROR_CODES,
+  type ErrorClass,
+  type ErrorCode,
+} from './error-codes.ts'
 
 export type { Blame, ErrorClass, ErrorCode, Retryable }
 
@@ -146,4 +153,8 @@ export function toError(value: unknown): Error {
 }
 
 const NO_ATTEMPTS: readonly unknown[] = Object.freeze([])
-const SENT_NOTHING: ReadonlySet<ErrorClass> = new Set(['UsageError', 'OverloadError', 'ClosedError'])
+const SENT_NOTHING: ReadonlySet<ErrorClass> = new Set([
+  'UsageError',
+  'OverloadError',
+  'ClosedError',
+])

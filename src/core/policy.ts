@@ -3,8 +3,8 @@
  * waiting.
  */
 import type { Address } from './address.ts'
-import type { CallContext } from './context.ts'
 import type { Random } from './clock.ts'
+import type { CallContext } from './context.ts'
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
 

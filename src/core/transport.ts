@@ -6,8 +6,8 @@
  * signal rejects with its own reason.
  */
 import type { Address } from './address.ts'
-import type { Connection } from './connection.ts'
 import type { Clock } from './clock.ts'
+import type { Connection } from './connection.ts'
 
 export interface Transport {
   /** `tcp`, `tls`, `unix`, `memory`, … */

@@ -6,14 +6,13 @@ import { createHash, randomFillSync } from 'node:crypto'
 import type { Digest, Host, TextCodec } from '../core/host.ts'
 import { nodeCompression } from './node-compression.ts'
 
-const { latin1Slice, utf8Slice, latin1Write, utf8Write, indexOf } =
-  Buffer.prototype as unknown as {
-    latin1Slice(this: Uint8Array, start: number, end: number): string
-    utf8Slice(this: Uint8Array, start: number, end: number): string
-    latin1Write(this: Uint8Array, text: string, at: number, length: number): number
-    utf8Write(this: Uint8Array, text: string, at: number, length: number): number
-    indexOf(this: Uint8Array, needle: Uint8Array, from: number): number
-  }
+const { latin1Slice, utf8Slice, latin1Write, utf8Write, indexOf } = Buffer.prototype as unknown as {
+  latin1Slice(this: Uint8Array, start: number, end: number): string
+  utf8Slice(this: Uint8Array, start: number, end: number): string
+  latin1Write(this: Uint8Array, text: string, at: number, length: number): number
+  utf8Write(this: Uint8Array, text: string, at: number, length: number): number
+  indexOf(this: Uint8Array, needle: Uint8Array, from: number): number
+}
 
 export const nodeText: TextCodec = Object.freeze({
   latin1: (bytes: Uint8Array, start: number, end: number) => latin1Slice.call(bytes, start, end),

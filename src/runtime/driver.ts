@@ -121,7 +121,10 @@ export class Driver<Command, Event> implements ConnectionHandler {
    */
   detach(): Connection {
     if (this.session.state !== 'detached') {
-      throw new UsageError('ERR_STATE', `cannot detach from a session that is ${this.session.state}`)
+      throw new UsageError(
+        'ERR_STATE',
+        `cannot detach from a session that is ${this.session.state}`,
+      )
     }
     this.#flush()
     this.#closed = true

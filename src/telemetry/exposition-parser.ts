@@ -48,14 +48,17 @@ class ExpositionParser {
       this.#type = ''
     }
     if (keyword === 'TYPE') {
-      const types = this.#isOpen ? /^(counter|gauge|histogram|info)$/ : /^(counter|gauge|histogram)$/
+      const types = this.#isOpen
+        ? /^(counter|gauge|histogram|info)$/
+        : /^(counter|gauge|histogram)$/
       if (!types.test(rest)) throw new Error(`type of ${name}: ${rest}`)
       if (this.#type !== '') throw new Error(`second type of ${name}`)
       this.#type = rest
     } else if (keyword === 'UNIT') {
       if (!this.#isOpen) throw new Error('UNIT is OpenMetrics only')
       if (!name.endsWith(`_${rest}`)) throw new Error(`unit ${rest} is not the end of ${name}`)
-    } else if (!/^(?:[^\\]|\\[\\n"])*$/.test(rest)) throw new Error(`bad escape in the help of ${name}`)
+    } else if (!/^(?:[^\\]|\\[\\n"])*$/.test(rest))
+      throw new Error(`bad escape in the help of ${name}`)
   }
 
   #sample(line: string): void {
@@ -111,7 +114,8 @@ class ExpositionParser {
     const others = formatLabels(new Map([...labels].filter(([label]) => label !== 'le')))
     const before = this.#buckets
     if (before === undefined || before.labels !== others) this.#endBuckets()
-    else if (bound <= before.bound || value < before.count) throw new Error(`${name} le=${le} falls`)
+    else if (bound <= before.bound || value < before.count)
+      throw new Error(`${name} le=${le} falls`)
     this.#buckets = { labels: others, bound, count: value }
   }
 
@@ -133,7 +137,10 @@ function parseLabels(text: string): Map<string, string> {
     if (match === null) throw new Error(`not labels: ${text.slice(at)}`)
     const [whole, name, value] = match as unknown as [string, string, string]
     if (labels.has(name)) throw new Error(`label twice: ${name}`)
-    labels.set(name, value.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char)))
+    labels.set(
+      name,
+      value.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char)),
+    )
     at += whole.length
   }
   if (text.endsWith(',')) throw new Error(`comma at the end of ${text}`)

@@ -87,5 +87,8 @@ test('LatencyHistogram refuses options out of range', () => {
 })
 
 function close(actual: number | undefined, expected: number): void {
-  assert.ok(actual !== undefined && Math.abs(actual - expected) <= expected / 64, `${actual} ≈ ${expected}`)
+  assert.ok(
+    actual !== undefined && Math.abs(actual - expected) <= expected / 64,
+    `${actual} ≈ ${expected}`,
+  )
 }

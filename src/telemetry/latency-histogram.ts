@@ -108,7 +108,12 @@ export class LatencyHistogram {
   /** Adds everything of `other`, which must have the same options. */
   merge(other: LatencyHistogram): void {
     if (other.#count === 0) return
-    checkInteger('buckets of the merged histogram', other.bucketCount, this.bucketCount, this.bucketCount)
+    checkInteger(
+      'buckets of the merged histogram',
+      other.bucketCount,
+      this.bucketCount,
+      this.bucketCount,
+    )
     for (let index = 0; index < this.#counts.length; index++) {
       this.#counts[index] = (this.#counts[index] as number) + (other.#counts[index] as number)
     }

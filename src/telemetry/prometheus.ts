@@ -65,7 +65,12 @@ function writeFamily(lines: string[], family: MetricFamily, format: ExpositionFo
   for (const series of family.series) writeSeries(lines, name, series, format)
 }
 
-function writeSeries(lines: string[], name: string, series: Series, format: ExpositionFormat): void {
+function writeSeries(
+  lines: string[],
+  name: string,
+  series: Series,
+  format: ExpositionFormat,
+): void {
   const labels = formatLabels(series.attributes)
   if ('bounds' in series) return writeHistogram(lines, name, labels, series, format)
   lines.push(`${name}${labels === '' ? '' : `{${labels}}`} ${formatNumber(series.value)}`)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { UsageError } from '../core/errors.ts'
 import type { TraceContext } from '../core/context.ts'
+import { UsageError } from '../core/errors.ts'
 import { type MetricFamily, OTHER, Registry } from './registry.ts'
 
 test('Registry counter adds and never falls', () => {
@@ -62,8 +62,14 @@ test('Registry refuses a second kind, unit or Prometheus name', () => {
     assert.throws(act, (error) => error instanceof UsageError && message.test(error.message))
   }
   refuses(() => registry.gauge('heddle.test.things', { unit: 'By' }), /counter in 'By', .* gauge/)
-  refuses(() => registry.counter('heddle.test.things', { unit: 's' }), /asked for as counter in 's'/)
-  refuses(() => registry.counter('heddle.test_things', { unit: 'By' }), /both be exposed as heddle_/)
+  refuses(
+    () => registry.counter('heddle.test.things', { unit: 's' }),
+    /asked for as counter in 's'/,
+  )
+  refuses(
+    () => registry.counter('heddle.test_things', { unit: 'By' }),
+    /both be exposed as heddle_/,
+  )
   refuses(() => registry.counter('bad name'), /metric name "bad name"/)
   refuses(() => registry.histogram('heddle.test.h', { buckets: [1, 1] }), /1 after 1/)
   assert.equal(registry.counter('heddle.test.things'), registry.counter('heddle.test.things'))
@@ -81,7 +87,11 @@ test('Registry counts what is over maxSeriesPerMetric under _OTHER', () => {
   bind('/a').add(16)
   const series = find(registry, 'heddle.test.things').series
   assert.deepEqual(
-    series.map((one) => [one.attributes['path'], one.attributes['code'], 'value' in one && one.value]),
+    series.map((one) => [
+      one.attributes['path'],
+      one.attributes['code'],
+      'value' in one && one.value,
+    ]),
     [
       ['/a', 200, 17],
       ['/b', 200, 2],

@@ -137,7 +137,14 @@ export class Registry implements Meter {
       const series = [...family.series.values(), ...this.#runObservers(family)]
       if (series.length === 0) continue
       const { name, kind, unit, description } = family
-      families.push({ name, prometheusName: family.prometheusName, kind, unit, description, series })
+      families.push({
+        name,
+        prometheusName: family.prometheusName,
+        kind,
+        unit,
+        description,
+        series,
+      })
     }
     return families.sort((a, b) => (a.prometheusName < b.prometheusName ? -1 : 1))
   }

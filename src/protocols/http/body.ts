@@ -40,7 +40,8 @@ export class Body implements Source<Uint8Array> {
   static from(init: BodyInit, length?: number): Body {
     if (init === undefined) return Body.empty
     if (init instanceof Body) return init
-    if (typeof init === 'string') return init === '' ? Body.empty : new Body(init, undefined, undefined)
+    if (typeof init === 'string')
+      return init === '' ? Body.empty : new Body(init, undefined, undefined)
     if (init instanceof Uint8Array) return new Body(init, undefined, init.length)
     return new Body(undefined, init, length)
   }

@@ -232,7 +232,10 @@ function checkName(name: string): void {
 function checkValue(name: string, value: string): void {
   if (isFieldValue(value)) return
   // The value may be a secret: it is not shown.
-  throw new UsageError('ERR_ARGUMENT', `value of field ${name} holds a character that cannot be sent`)
+  throw new UsageError(
+    'ERR_ARGUMENT',
+    `value of field ${name} holds a character that cannot be sent`,
+  )
 }
 
 /** 1 for every byte that may stand in a token. */

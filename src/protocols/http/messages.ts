@@ -109,7 +109,11 @@ export type HttpService = Service<HttpRequest, HttpResponse>
 
 function withType(body: string, type: string, init: HttpResponseInit): HttpResponse {
   if (init.fields === undefined) {
-    return new HttpResponse({ ...init, fields: HttpFields.fromTrusted(['content-type', type]), body })
+    return new HttpResponse({
+      ...init,
+      fields: HttpFields.fromTrusted(['content-type', type]),
+      body,
+    })
   }
   const response = new HttpResponse({ ...init, body })
   if (!response.fields.has('content-type')) response.fields.set('content-type', type)
