@@ -7,6 +7,7 @@
  * by a ring. Counters only rise; they start at 0 with the process and survive a reload as long as
  * the listener or cluster of that name does.
  */
+import type { TraceContext } from '../core/context.ts'
 import type { BreakerState } from '../core/policy.ts'
 
 export interface GatewayStatus {
@@ -22,6 +23,8 @@ export interface GatewayStatus {
   /** Newest first. A ring: at most `maxRecentErrors` (default 100). */
   recentErrors(): readonly RecentError[]
   readonly config: ConfigStatus
+  /** The client stack of every cluster in its order, with parameters and live state, as text. */
+  explain(): string
 
   /**
    * Begins the drain, as SIGTERM does: not ready, no new connections, calls in flight finish.
@@ -125,6 +128,10 @@ export interface RecentError {
   readonly code: string
   /** For people. Holds no header values and no credentials. */
   readonly message: string
+  /** Name of the route, when one had matched. */
+  readonly route: string | undefined
+  /** Address of the endpoint, when one had been picked. */
+  readonly upstream: string | undefined
   /** Of the request it belongs to. */
   readonly requestId: string | undefined
 }
@@ -156,4 +163,6 @@ export interface RequestRecord {
   /** 0: no answer was sent. */
   readonly status: number
   readonly durationSeconds: number
+  /** When sampled, it may become an exemplar of the latency histogram. */
+  readonly trace: TraceContext | undefined
 }
