@@ -10,8 +10,6 @@ export interface Layer {
   readonly pure: boolean
   /** May ask for the time, randomness and timers itself instead of taking a `Clock`. */
   readonly ambientClock?: boolean
-  /** Packages from npm that this layer may import. Nothing else is reachable. */
-  readonly packages?: readonly string[]
 }
 
 const SIBLINGS = [
@@ -30,6 +28,7 @@ const core = ['core']
 const combined = ['core', ...SIBLINGS, 'links']
 const application = ['core', ...SIBLINGS, ...COMBINED]
 
+/** Lowest first. */
 export const LAYERS: Readonly<Record<string, Layer>> = {
   core: { imports: [], pure: true },
 
@@ -37,7 +36,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   protocols: { imports: core, pure: true },
   runtime: { imports: core, pure: true },
   transports: { imports: core, pure: false },
-  security: { imports: core, pure: false, packages: ['@peculiar/x509', 'reflect-metadata'] },
+  security: { imports: core, pure: false },
   telemetry: { imports: core, pure: false },
   workers: { imports: core, pure: false },
   platform: { imports: core, pure: false, ambientClock: true },
@@ -50,8 +49,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   servers: { imports: combined, pure: false },
   discovery: { imports: [...combined, 'clients'], pure: false },
 
-  gateway: { imports: application, pure: false, packages: ['yaml', 'zod'] },
-  fleet: { imports: application, pure: false, packages: ['yaml', 'zod'] },
+  gateway: { imports: application, pure: false },
+  fleet: { imports: application, pure: false },
   bus: { imports: application, pure: false },
   opensearch: { imports: application, pure: false },
 
@@ -59,7 +58,6 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     imports: [...application, ...APPLICATIONS],
     pure: false,
     ambientClock: true,
-    packages: ['yaml', 'zod'],
   },
 
   // One file per subpath of the package's `exports`; nothing but re-exports.
@@ -85,3 +83,55 @@ export const PROTOCOL_IMPORTS: readonly {
   { from: 'grpc', to: 'http', why: 'a call is an HTTP exchange with trailers' },
   { from: 'grpc', to: 'http2', why: 'gRPC is defined on HTTP/2' },
 ]
+
+/**
+ * Packages from npm, and who may import them: a layer, or `protocols/<name>` for the protocol that
+ * is defined by the package. Nothing else is reachable from `src`.
+ */
+export const PACKAGES: readonly {
+  readonly name: string
+  readonly by: readonly string[]
+  readonly why: string
+}[] = [
+  { name: 'yaml', by: ['gateway', 'fleet', 'cli'], why: 'configuration, with lines for errors' },
+  { name: 'zod', by: ['gateway', 'fleet', 'cli'], why: 'the schema of configuration' },
+  { name: '@peculiar/x509', by: ['security'], why: 'development certificates' },
+  { name: 'reflect-metadata', by: ['security'], why: '@peculiar/x509 needs it loaded first' },
+]
+
+export const GLOBALS = {
+  /** Refused everywhere but in layers with `ambientClock`: time and chance are injected. */
+  clockAndRandom: [
+    'Date.now',
+    'Math.random',
+    'clearImmediate',
+    'clearInterval',
+    'clearTimeout',
+    'performance',
+    'process',
+    'setImmediate',
+    'setInterval',
+    'setTimeout',
+  ],
+
+  /** Refused in pure layers on top of those. `src/core/ambient.d.ts` names what they may use. */
+  platform: [
+    'Buffer',
+    'WebSocket',
+    'console',
+    'crypto',
+    'fetch',
+    'global',
+    'globalThis',
+    'require',
+    'structuredClone',
+  ],
+
+  exceptions: [] as readonly {
+    readonly file: string
+    readonly name: string
+    readonly why: string
+  }[],
+}
+
+export const SIZE = { fileLines: 500, functionLines: 70 }
