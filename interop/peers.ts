@@ -1,0 +1,140 @@
+/**
+ * Real programs that the interop suites talk to: how each is found, what version it has, and which
+ * Debian package brings it. A suite asks for what it needs by `requirePeer('curl')`.
+ */
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+interface PeerEntry {
+  /** Names of the program, the usual one first. */
+  readonly commands: readonly string[]
+  readonly versionArguments: readonly string[]
+  readonly version: RegExp
+  /** The Debian and Ubuntu package. */
+  readonly aptPackage: string
+}
+
+export const PEERS = {
+  chromium: {
+    commands: ['chromium', 'chromium-browser', 'google-chrome'],
+    versionArguments: ['--version'],
+    version: /(\d+\.\d+\.\d+\.\d+)/,
+    aptPackage: 'chromium',
+  },
+  curl: {
+    commands: ['curl'],
+    versionArguments: ['--version'],
+    version: /^curl (\S+)/,
+    aptPackage: 'curl',
+  },
+  haproxy: {
+    commands: ['haproxy'],
+    versionArguments: ['-v'],
+    version: /version (\S+)/,
+    aptPackage: 'haproxy',
+  },
+  nginx: {
+    commands: ['nginx'],
+    versionArguments: ['-v'],
+    version: /nginx\/(\S+)/,
+    aptPackage: 'nginx',
+  },
+  openssl: {
+    commands: ['openssl'],
+    versionArguments: ['version'],
+    version: /^OpenSSL (\S+)/,
+    aptPackage: 'openssl',
+  },
+  'redis-server': {
+    commands: ['redis-server'],
+    versionArguments: ['--version'],
+    version: /v=(\S+)/,
+    aptPackage: 'redis-server',
+  },
+  wrk: {
+    commands: ['wrk'],
+    versionArguments: ['-v'],
+    version: /^wrk (\S+)/,
+    aptPackage: 'wrk',
+  },
+} as const satisfies Readonly<Record<string, PeerEntry>>
+
+export type PeerName = keyof typeof PEERS
+
+export interface Peer {
+  readonly name: PeerName
+  readonly path: string
+  readonly version: string
+}
+
+/** What a suite gets: for `test(name, { skip: peer.skip }, …)`. */
+export interface RequiredPeer {
+  readonly path: string
+  readonly version: string
+  /** False when the peer is there, else the reason. */
+  readonly skip: false | string
+}
+
+/** Set by `interop/run.ts --require-all`: a missing peer is then a failure, not a skip. */
+const REQUIRE_ALL = 'HEDDLE_INTEROP_REQUIRE_ALL'
+
+/** Servers live where the path of an ordinary user does not lead. */
+const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/opt/homebrew/bin']
+
+export function findPeer(name: PeerName): Peer | undefined {
+  const { commands, versionArguments, version } = PEERS[name]
+  for (const command of commands) {
+    const path = findProgram(command)
+    if (path === undefined) continue
+    // Some print their version to stderr, and wrk exits with 1 after doing so.
+    const result = spawnSync(path, [...versionArguments], { encoding: 'utf8', timeout: 20_000 })
+    const found = version.exec(`${result.stdout ?? ''}${result.stderr ?? ''}`)?.[1]
+    if (found !== undefined) return { name, path, version: found }
+  }
+  return undefined
+}
+
+export function requirePeer(name: PeerName): RequiredPeer {
+  const peer = findPeer(name)
+  if (peer !== undefined) return { path: peer.path, version: peer.version, skip: false }
+  const reason = `${name} is not installed (apt-get install ${PEERS[name].aptPackage})`
+  if (process.env[REQUIRE_ALL] === '1') throw new Error(reason)
+  return { path: '', version: '', skip: reason }
+}
+
+function findProgram(command: string): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...SYSTEM_FOLDERS]
+  for (const folder of folders) {
+    const path = join(folder, command)
+    try {
+      accessSync(path, constants.X_OK)
+      return path
+    } catch {
+      // Not there; the next folder.
+    }
+  }
+  return undefined
+}
+
+/** Installs Debian packages of missing peers. Says what it does; throws when it cannot. */
+export function installPeers(names: readonly PeerName[]): void {
+  const packages = [...new Set(names.map((name) => PEERS[name].aptPackage))]
+  if (packages.length === 0) return
+  const asRoot = process.getuid?.() === 0
+  const prefix = asRoot ? [] : ['sudo', '-n']
+  console.log(`installing ${packages.join(' ')} with apt-get`)
+  runApt(prefix, ['update', '-q'])
+  runApt(prefix, ['install', '-y', '-q', '--no-install-recommends', ...packages])
+}
+
+function runApt(prefix: readonly string[], parameters: readonly string[]): void {
+  const [program = 'apt-get', ...rest] = [...prefix, 'apt-get', '-o', 'Acquire::Retries=3']
+  const result = spawnSync(program, [...rest, ...parameters], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    // The suites start their own servers: those of the packages must not start.
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+  })
+  if (result.error !== undefined) throw result.error
+  if (result.status !== 0) throw new Error(`apt-get ${parameters[0]} failed (${result.status})`)
+}

@@ -1,0 +1,104 @@
+/** Runs one soak in a process of its own and watches it; `soak/run.ts` starts it. */
+import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import type { Soak } from './soak.ts'
+
+const STALL_MS = 10_000
+const DEFAULT_GROWTH_BYTES = 8 * 1024 * 1024
+const SAMPLES_IN_A_RUN = 40
+
+const [file = '', seconds = '60'] = process.argv.slice(2)
+const name = basename(file, '.soak.ts')
+const module = (await import(pathToFileURL(file).href)) as { soak?: Soak }
+if (module.soak === undefined) throw new Error(`${file} does not export soak`)
+process.exitCode = (await watch(module.soak, Number(seconds) * 1000)) ? 0 : 1
+// What the soak left open keeps this process alive, and then the exit is not ours to wait for.
+process.disconnect?.()
+
+async function watch(soak: Soak, runMs: number): Promise<boolean> {
+  console.log(`${name}: ${soak.about}`)
+  const before = countResources()
+  const ending = new AbortController()
+  let done = 0
+  let lastProgressAt = Date.now()
+  const running = soak.run({
+    signal: ending.signal,
+    progress: () => {
+      done++
+      lastProgressAt = Date.now()
+    },
+  })
+  let finished = false
+  running.then(
+    () => {
+      finished = true
+    },
+    () => {
+      finished = true
+    },
+  )
+  const problems: string[] = []
+  const heap: number[] = []
+  const over = Date.now() + runMs
+  while (Date.now() < over && !finished) {
+    await sleep(Math.min(runMs / SAMPLES_IN_A_RUN, 5_000))
+    heap.push(liveHeapBytes())
+    if (Date.now() - lastProgressAt > STALL_MS) {
+      problems.push(`no progress for ${STALL_MS} ms`)
+      break
+    }
+  }
+  if (finished) problems.push('ended before its time')
+  ending.abort()
+  await Promise.race([running, sleep(STALL_MS, 'stuck', { ref: false })]).then(
+    (outcome) => outcome === 'stuck' && problems.push('did not end when asked to'),
+    (error: unknown) => problems.push(error instanceof Error ? `${error.stack}` : String(error)),
+  )
+  await sleep(100) // closing handles need a turn or two of the loop
+
+  const growth = growthBytes(heap)
+  const limit = soak.maxGrowthBytes ?? DEFAULT_GROWTH_BYTES
+  if (growth > limit) problems.push(`the heap grew by ${growth} bytes, over ${limit}`)
+  const left = describeLeft(before, countResources())
+  if (left !== '') problems.push(`left open: ${left}`)
+  const summary = `${done} units of work, heap ${growth >= 0 ? '+' : ''}${growth} bytes`
+  console.log(`${problems.length === 0 ? '✔' : '✖'} ${name}: ${summary}`)
+  for (const problem of problems) console.error(`  ${problem}`)
+  return problems.length === 0
+}
+
+function liveHeapBytes(): number {
+  globalThis.gc?.()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+/** Median of the last quarter less the median of the second; the first one warms up. */
+function growthBytes(samples: readonly number[]): number {
+  const quarter = samples.length >> 2
+  return median(samples.slice(-quarter)) - median(samples.slice(quarter, 2 * quarter))
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+}
+
+function countResources(): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const type of process.getActiveResourcesInfo()) counts.set(type, (counts.get(type) ?? 0) + 1)
+  return counts
+}
+
+function describeLeft(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+): string {
+  const left: string[] = []
+  for (const [type, count] of after) {
+    const more = count - (before.get(type) ?? 0)
+    // The engine's own sleep is a timer that may still be listed.
+    if (more > 0 && !(type === 'Timeout' && more === 1)) left.push(`${more} ${type}`)
+  }
+  return left.join(', ')
+}
