@@ -4,13 +4,15 @@
  * - `src/<layer>/tsconfig.json`, `tsconfig.json` and `tsconfig.test.json` from
  *   `scripts/layers.config.ts`;
  * - `exports` of `package.json` from the files in `src/doors/`;
- * - `docs/errors.md` from `src/core/error-codes.ts`.
+ * - `docs/errors.md` from `src/core/error-codes.ts`;
+ * - `docs/config.schema.json` from `src/gateway/config/schema/`.
  *
  * `npm run gen` writes them, `npm run gen -- --check` says which one is stale (a pin test does).
  */
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
+import { configJsonSchema } from '../src/gateway/config/json-schema.ts'
 import { errorsPage } from './gen-errors.ts'
 import { LAYERS } from './layers.config.ts'
 import { existingLayers, fromRoot, ROOT } from './repository.ts'
@@ -26,6 +28,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   files.set('tsconfig.test.json', toJson(testProject(layers)))
   files.set('package.json', packageWithExports())
   files.set('docs/errors.md', await errorsPage())
+  files.set('docs/config.schema.json', configJsonSchema())
   return files
 }
 

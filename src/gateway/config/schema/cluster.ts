@@ -1,0 +1,177 @@
+/**
+ * `clusters`: where requests go. Endpoints, who picks one, and what protects both sides.
+ */
+import { z } from 'zod'
+import {
+  address,
+  count,
+  duration,
+  fileName,
+  name,
+  percent,
+  port,
+  size,
+  urlPath,
+} from './primitives.ts'
+
+const endpointObject = z
+  .strictObject({
+    address: address().describe('host:port, [v6]:port or unix:/path'),
+    weight: count(1, 1_000).default(1).describe('Share of requests, against its siblings'),
+    priority: count(0, 15).default(0).describe('0 is preferred; others only when all of 0 are out'),
+  })
+  .describe('An upstream server')
+
+export const endpoint = z.union([address(), endpointObject])
+
+export const upstreamTls = z
+  .strictObject({
+    server_name: z
+      .string()
+      .optional()
+      .describe('For SNI and the certificate check; default the host'),
+    ca_file: fileName().optional().describe('Trust these certificates instead of the system’s'),
+    cert_file: fileName().optional().describe('Client certificate chain, PEM'),
+    key_file: fileName().optional().describe('Its private key, PEM'),
+    verify: z.boolean().default(true).describe('false accepts any certificate: for tests only'),
+    min_version: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+  })
+  .describe('Speak TLS to the endpoints')
+
+const healthCheck = z
+  .strictObject({
+    type: z.enum(['http', 'tcp']).default('http').describe('tcp: a connection is enough'),
+    path: urlPath().default('/').describe('http: what to GET'),
+    host: z.string().optional().describe('http: the Host to send; default the endpoint’s address'),
+    expected_statuses: z
+      .array(z.union([count(100, 599), z.string().regex(/^[1-5]\d\d-[1-5]\d\d$/)]))
+      .min(1)
+      .default(['200-299'])
+      .describe('http: statuses that mean healthy, single or as a range'),
+    port: port().optional().describe('Check this port instead of the endpoint’s'),
+    interval: duration(10).default('5s'),
+    timeout: duration(1).default('1s'),
+    healthy_threshold: count(1, 100).default(2).describe('Successes in a row that bring it back'),
+    unhealthy_threshold: count(1, 100).default(3).describe('Failures in a row that take it out'),
+  })
+  .describe('An active health check')
+
+const outlierDetection = z
+  .strictObject({
+    consecutive_failures: count(1, 10_000).default(5).describe('In a row, before ejection'),
+    base_ejection_time: duration(1).default('30s').describe('Times the number of ejections so far'),
+    max_ejection_time: duration(1).default('300s'),
+    max_ejection_percent: percent()
+      .default(50)
+      .describe(
+        'Never eject more of the endpoints than this; one may always be ejected if more remain',
+      ),
+  })
+  .describe('Passive health checks: take out an endpoint that fails real requests')
+
+const circuitBreakers = z
+  .strictObject({
+    thresholds: z
+      .strictObject({
+        max_connections: count(1, 65_535).default(256).describe('Connections to each endpoint'),
+        max_pending_requests: count(0, 1_000_000)
+          .default(1_024)
+          .describe(
+            'Requests that wait for a connection to one endpoint; more are refused with 503',
+          ),
+      })
+      .prefault({}),
+    consecutive_failures: count(1, 10_000)
+      .default(10)
+      .describe('Failures in a row that open the breaker of an endpoint'),
+    failure_percent: percent()
+      .default(50)
+      .describe('Failures among recent calls that open it, once there are min_calls'),
+    min_calls: count(1, 1_000_000).default(20),
+    window: duration(100).default('10s').describe('What recent means'),
+    open_time: duration(1).default('5s').describe('Until a probe call may pass'),
+    max_open_time: duration(1)
+      .default('60s')
+      .describe('open_time doubles with each failed probe up to this'),
+  })
+  .describe('Stop calling an endpoint that fails, and limit what waits for it')
+
+export const RETRY_CONDITIONS = [
+  'connect-failure',
+  'reset',
+  'attempt-timeout',
+  'gateway-error',
+  '5xx',
+  'overloaded',
+] as const
+
+const retryPolicy = z
+  .strictObject({
+    num_retries: count(0, 10)
+      .default(2)
+      .describe('Attempts after the first; 0 switches retries off'),
+    retry_on: z
+      .array(z.enum(RETRY_CONDITIONS))
+      .default(['connect-failure', 'reset', 'attempt-timeout', 'gateway-error'])
+      .describe(
+        'connect-failure: nothing was sent. reset: the connection broke before the answer. ' +
+          'attempt-timeout: per_try_timeout passed. gateway-error: 502, 503, 504. 5xx: any of them. ' +
+          'overloaded: 429. Requests that are not idempotent are retried only when nothing was sent.',
+      ),
+    per_try_timeout: duration(1)
+      .optional()
+      .describe('Limit of one attempt; default only the deadline'),
+    retry_back_off: z
+      .strictObject({
+        base_interval: duration(1).default('25ms'),
+        max_interval: duration(1).default('250ms'),
+      })
+      .prefault({})
+      .describe('Random waits, doubling from base to max'),
+    retry_budget: z
+      .strictObject({
+        budget_percent: percent().default(20).describe('Retries as a share of requests'),
+        min_retries_per_second: count(0, 10_000).default(10),
+      })
+      .prefault({})
+      .describe('So that retries never multiply an outage'),
+  })
+  .describe('When a failed attempt is made again')
+
+export const cluster = z
+  .strictObject({
+    name: name(),
+    endpoints: z.array(endpoint).min(1, 'a cluster needs an endpoint').max(4_096),
+    lb_policy: z
+      .enum(['least_request', 'round_robin', 'random'])
+      .default('least_request')
+      .describe('least_request: of two at random, the one with fewer requests in flight'),
+    tls: upstreamTls.optional(),
+    proxy_protocol: z
+      .enum(['none', 'v1', 'v2'])
+      .default('none')
+      .describe(
+        'Tell the endpoint who the client is before the first byte; pools are not used then',
+      ),
+    connect_timeout: duration(1).default('1s'),
+    idle_timeout: duration(1).default('60s').describe('Close pooled connections unused this long'),
+    max_requests_per_connection: count(1, 1_000_000_000).optional(),
+    max_response_header_bytes: size(256, 1_048_576).default('32KiB'),
+    dns_refresh: duration(1_000)
+      .default('30s')
+      .describe('Resolve host names again at least this often; sooner when the TTL says so'),
+    circuit_breakers: circuitBreakers.prefault({}),
+    outlier_detection: outlierDetection.optional(),
+    health_checks: z.array(healthCheck).max(4).default([]),
+    retry_policy: retryPolicy.prefault({}),
+  })
+  .describe('Endpoints that serve the same thing')
+
+export type ClusterConfig = z.output<typeof cluster>
+export type EndpointConfig = z.output<typeof endpoint>
+export type HealthCheckConfig = z.output<typeof healthCheck>
+export type UpstreamTlsConfig = z.output<typeof upstreamTls>
+export type OutlierDetectionConfig = z.output<typeof outlierDetection>
+export type RetryPolicyConfig = z.output<typeof retryPolicy>
+export type CircuitBreakersConfig = z.output<typeof circuitBreakers>
+export type RetryCondition = (typeof RETRY_CONDITIONS)[number]

@@ -1,0 +1,174 @@
+/**
+ * `listeners`: where clients connect, and what is asked of them.
+ */
+import { z } from 'zod'
+import {
+  cidr,
+  count,
+  duration,
+  fileName,
+  headerName,
+  hostPattern,
+  listenAddress,
+  name,
+  size,
+} from './primitives.ts'
+import { rawRoute, route } from './route.ts'
+
+const certificate = z
+  .strictObject({
+    cert_file: fileName().describe('PEM, the chain with the server’s certificate first'),
+    key_file: fileName().describe('PEM'),
+    passphrase: z.string().optional().describe('Of the key; better in a file'),
+    passphrase_file: fileName().optional(),
+    server_names: z
+      .array(hostPattern())
+      .optional()
+      .describe('SNI names it is for; the first certificate without is the default'),
+  })
+  .refine(
+    (value) => value.passphrase === undefined || value.passphrase_file === undefined,
+    'a certificate has at most one of passphrase, passphrase_file',
+  )
+
+export const listenerTls = z
+  .strictObject({
+    certificates: z.array(certificate).max(256).default([]),
+    development: z
+      .boolean()
+      .default(false)
+      .describe('Make a certificate for localhost, kept in memory: browsers will warn'),
+    client_ca_file: fileName()
+      .optional()
+      .describe('Ask clients for a certificate of these issuers'),
+    require_client_certificate: z.boolean().default(false),
+    min_version: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+    handshake_timeout: duration(1).default('10s'),
+  })
+  .refine(
+    (tls) => tls.development || tls.certificates.length > 0,
+    'tls needs certificates, or development: true',
+  )
+  .refine(
+    (tls) => !tls.require_client_certificate || tls.client_ca_file !== undefined,
+    'require_client_certificate needs client_ca_file',
+  )
+
+const proxyProtocol = z
+  .strictObject({
+    mode: z
+      .enum(['off', 'optional', 'require'])
+      .default('off')
+      .describe('optional only makes sense with trusted: who may send it can say who they are'),
+    trusted: z
+      .array(cidr())
+      .default([])
+      .describe(
+        'Peers whose header counts; others are refused (require) or read as they are (optional)',
+      ),
+    timeout: duration(1).default('5s').describe('For the header to arrive'),
+  })
+  .refine(
+    (value) => value.mode !== 'optional' || value.trusted.length > 0,
+    'proxy_protocol mode optional needs trusted addresses, or any client could claim any address',
+  )
+
+const forwarding = z
+  .strictObject({
+    trusted_hops: count(0, 32)
+      .default(0)
+      .describe(
+        'Proxies in front of this one whose X-Forwarded-* and Forwarded entries are believed',
+      ),
+    x_forwarded: z
+      .boolean()
+      .default(true)
+      .describe('Send X-Forwarded-For, -Proto and -Host upstream'),
+    forwarded: z.boolean().default(false).describe('Send Forwarded (RFC 7239) upstream'),
+    via: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/)
+      .default('heddle')
+      .describe('Our name in Via; a request that has passed max_hops gateways of this name loops'),
+    max_hops: count(1, 32)
+      .default(1)
+      .describe('Times a request may pass gateways of this name; then 508 Loop Detected'),
+    request_id: headerName().default('x-request-id').describe('Made where the client sent none'),
+    trust_request_id: z
+      .boolean()
+      .default(false)
+      .describe('Keep the client’s request id; otherwise it is replaced'),
+  })
+  .describe('What upstreams learn about the way of a request')
+
+const paths = z
+  .strictObject({
+    dot_segments: z
+      .enum(['resolve', 'reject', 'keep'])
+      .default('resolve')
+      .describe('/a/../b, encoded ones too'),
+    double_slashes: z.enum(['merge', 'reject', 'keep']).default('merge').describe('/a//b'),
+    encoded_slashes: z
+      .enum(['keep', 'decode', 'reject'])
+      .default('keep')
+      .describe('%2F and %5C: keep leaves them out of routing, as part of a segment'),
+    backslashes: z.enum(['reject', 'slash', 'keep']).default('reject'),
+  })
+  .describe('How paths are normalised before routing, and sent upstream')
+
+export const listener = z
+  .strictObject({
+    name: name(),
+    address: listenAddress().describe(
+      'host:port, unix:/path, or systemd:<name> of a passed socket',
+    ),
+    protocol: z
+      .enum(['http', 'raw', 'detect'])
+      .default('http')
+      .describe('detect looks at the first bytes: TLS, HTTP/1, or anything else (raw_routes)'),
+    tls: listenerTls.optional(),
+    proxy_protocol: proxyProtocol.prefault({}),
+    max_connections: count(1, 1_000_000).default(20_000),
+    max_connections_per_address: count(1, 1_000_000).optional(),
+    max_requests_in_flight: count(1, 1_000_000)
+      .default(10_000)
+      .describe('On this listener; more are answered 503 at once'),
+    max_header_bytes: size(256, 1_048_576).default('16KiB'),
+    max_header_count: count(8, 10_000).default(100),
+    max_request_body: size(0)
+      .optional()
+      .describe('For routes that do not say; default unlimited, streamed'),
+    request_header_timeout: duration(1).default('20s'),
+    request_body_timeout: duration(1).default('30s').describe('Longest pause in a body'),
+    keepalive_timeout: duration(1).default('75s').describe('Longest pause between requests'),
+    detect_timeout: duration(1)
+      .default('3s')
+      .describe('detect: a client that says nothing for this long is treated as raw'),
+    forwarding: forwarding.prefault({}),
+    paths: paths.prefault({}),
+    routes: z.array(route).optional().describe('Instead of the routes that all listeners share'),
+    raw_routes: z.array(rawRoute).default([]).describe('For raw and detect'),
+    socket_mode: z
+      .string()
+      .regex(/^0?[0-7]{3}$/, 'a mode has three octal digits, as "600"')
+      .optional()
+      .describe('unix: permissions of the socket, default 600'),
+  })
+  .refine(
+    (value) =>
+      value.protocol === 'http' || value.raw_routes.length > 0 || value.protocol === 'detect',
+    {
+      path: ['raw_routes'],
+      error: 'a raw listener needs raw_routes',
+    },
+  )
+  .refine((value) => value.protocol !== 'http' || value.raw_routes.length === 0, {
+    path: ['raw_routes'],
+    error: 'raw_routes need protocol: raw or detect',
+  })
+
+export type ListenerConfig = z.output<typeof listener>
+export type ListenerTlsConfig = z.output<typeof listenerTls>
+export type ForwardingConfig = z.output<typeof forwarding>
+export type PathsConfig = z.output<typeof paths>
+export type ProxyProtocolConfig = z.output<typeof proxyProtocol>
