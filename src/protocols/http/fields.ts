@@ -62,7 +62,7 @@ export class HttpFields implements Iterable<[string, string]> {
   get(name: string): string | undefined {
     let found: string | undefined
     for (let index = this.#find(name, 0); index >= 0; index = this.#find(name, index + 1)) {
-      const value = this.#value(index)
+      const value = this.valueAt(index)
       if (found === undefined) {
         found = value
         if (name === 'set-cookie') return found
@@ -74,7 +74,7 @@ export class HttpFields implements Iterable<[string, string]> {
   getAll(name: string): string[] {
     const values: string[] = []
     for (let index = this.#find(name, 0); index >= 0; index = this.#find(name, index + 1)) {
-      values.push(this.#value(index))
+      values.push(this.valueAt(index))
     }
     return values
   }
@@ -86,7 +86,7 @@ export class HttpFields implements Iterable<[string, string]> {
   /** Whether a comma-separated list field holds `token` (lower case), as `Connection: close`. */
   hasToken(name: string, token: string): boolean {
     for (let index = this.#find(name, 0); index >= 0; index = this.#find(name, index + 1)) {
-      for (const part of this.#value(index).split(',')) {
+      for (const part of this.valueAt(index).split(',')) {
         if (part.trim().toLowerCase() === token) return true
       }
     }
@@ -125,12 +125,26 @@ export class HttpFields implements Iterable<[string, string]> {
   }
 
   *[Symbol.iterator](): Iterator<[string, string]> {
-    for (let index = 0; index < this.size; index++) yield [this.#name(index), this.#value(index)]
+    for (let index = 0; index < this.size; index++) yield [this.nameAt(index), this.valueAt(index)]
   }
 
   /** Names as they were written. Faster than iterating. */
   forEach(callback: (name: string, value: string) => void): void {
-    for (let index = 0; index < this.size; index++) callback(this.#name(index), this.#value(index))
+    for (let index = 0; index < this.size; index++)
+      callback(this.nameAt(index), this.valueAt(index))
+  }
+
+  /** Name of the field at a position below `size`, as it was written. For encoders. */
+  nameAt(index: number): string {
+    if (this.#list !== undefined) return this.#list[index * 2] as string
+    const offsets = this.#offsets as readonly number[]
+    return this.#block.slice(offsets[index * 4], offsets[index * 4 + 1])
+  }
+
+  valueAt(index: number): string {
+    if (this.#list !== undefined) return this.#list[index * 2 + 1] as string
+    const offsets = this.#offsets as readonly number[]
+    return this.#block.slice(offsets[index * 4 + 2], offsets[index * 4 + 3])
   }
 
   /** name, value, name, value …; a copy. */
@@ -160,22 +174,11 @@ export class HttpFields implements Iterable<[string, string]> {
     return -1
   }
 
-  #name(index: number): string {
-    if (this.#list !== undefined) return this.#list[index * 2] as string
-    const offsets = this.#offsets as readonly number[]
-    return this.#block.slice(offsets[index * 4], offsets[index * 4 + 1])
-  }
-
-  #value(index: number): string {
-    if (this.#list !== undefined) return this.#list[index * 2 + 1] as string
-    const offsets = this.#offsets as readonly number[]
-    return this.#block.slice(offsets[index * 4 + 2], offsets[index * 4 + 3])
-  }
-
   #toList(): string[] {
     if (this.#list !== undefined) return this.#list
     const list: string[] = []
-    for (let index = 0; index < this.size; index++) list.push(this.#name(index), this.#value(index))
+    for (let index = 0; index < this.size; index++)
+      list.push(this.nameAt(index), this.valueAt(index))
     this.#list = list
     this.#offsets = undefined
     this.#block = ''

@@ -54,7 +54,9 @@ export class HttpRequest {
   }
 
   get url(): URL {
-    return new URL(this.target, `${this.scheme}://${this.authority || 'localhost'}`)
+    // Joined as text: resolved as a reference, a target such as `//evil.example/` would be a host.
+    const path = this.target.startsWith('/') ? this.target : '/'
+    return new URL(`${this.scheme}://${this.authority || 'localhost'}${path}`)
   }
 }
 
