@@ -8,9 +8,9 @@
  * what it misses is dropped, and it gets a snapshot when it reads again. A client that does not read
  * for `maxStallMs` is let go.
  */
+import { iterate } from '../../core/channel.ts'
 import { checkInteger, checkRange, TimeoutError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
-import { iterate } from '../../protocols/http/body.ts'
 
 export interface EventStreamOptions {
   /**
@@ -143,7 +143,7 @@ class EventStream implements Source<Uint8Array>, Flow {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    return iterate(this)
+    return iterate(this, (chunk) => chunk.slice())
   }
 
   #write(bytes: Uint8Array): void {
