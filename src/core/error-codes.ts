@@ -98,6 +98,7 @@ export const ERROR_CODES = Object.freeze({
   // Refused before work began.
   ERR_SHED: overload('the call was shed before work began'),
   ERR_POOL_FULL: overload('the pool and its queue are full'),
+  ERR_POOL_PAUSED: overload('the pool is paused'),
   ERR_BREAKER_OPEN: overload('the circuit breaker is open'),
   ERR_NO_ENDPOINT: overload('no endpoint is available'),
   ERR_LIMITED: overload('a rate or concurrency limit was reached'),

@@ -73,6 +73,8 @@ export interface Classifier<Req, Res> {
   classifyError(request: Req, error: unknown, context: CallContext): Verdict
   /** How a server answers an error that its service threw. */
   errorResponse(error: unknown): Res
+  /** Nobody will get this response: lets go of what it holds (an unread body). */
+  discardResponse?(response: Res): void
   /** Name of the operation for metrics and spans, low in cardinality. */
   operation(request: Req): string
 }
@@ -90,8 +92,13 @@ export interface Endpoint {
 
 export interface Balancer<Node> {
   update(nodes: readonly Node[]): void
-  /** Undefined: none is available. `excluded`: nodes this call has tried already. */
-  pick(context: CallContext, random: Random, excluded?: ReadonlySet<Node>): Pick<Node> | undefined
+  /** Undefined: none is available. `excluded`: nodes this call has tried already, if avoidable. */
+  pick(
+    context: CallContext,
+    now: number,
+    random: Random,
+    excluded?: ReadonlySet<Node>,
+  ): Pick<Node> | undefined
 }
 
 /** A choice that reports back: least-request and latency-aware balancers live on it. */

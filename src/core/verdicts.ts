@@ -1,0 +1,44 @@
+/**
+ * Verdicts that every protocol shares: success, and what heddle's own errors mean. A classifier
+ * adds what only its protocol knows (status codes) and leaves the rest to `verdictOfError`.
+ *
+ * The objects are shared and frozen: classifying a call allocates nothing.
+ */
+import { HeddleError } from './errors.ts'
+import type { Verdict } from './policy.ts'
+
+/** It went well. */
+export const SUCCEEDED: Verdict = verdict(false, false, false)
+/** Failed, says nothing about the endpoint, and trying again is of no use. */
+export const FAILED: Verdict = verdict(true, false, false)
+/** Failed, says nothing about the endpoint, another attempt may help. */
+export const FAILED_RETRY: Verdict = verdict(true, false, true)
+/** Failed, and the endpoint is to blame. */
+export const ENDPOINT_FAILED: Verdict = verdict(true, true, false)
+/** Failed, the endpoint is to blame, another attempt may help. */
+export const ENDPOINT_FAILED_RETRY: Verdict = verdict(true, true, true)
+
+/** What an error means, whatever the protocol. Errors that are not heddle's are nobody's fault. */
+export function verdictOfError(error: unknown): Verdict {
+  if (!(error instanceof HeddleError)) return FAILED
+  const retry = error.retryable !== 'no'
+  if (blamesEndpoint(error)) return retry ? ENDPOINT_FAILED_RETRY : ENDPOINT_FAILED
+  return retry ? FAILED_RETRY : FAILED
+}
+
+function blamesEndpoint(error: HeddleError): boolean {
+  switch (error.blame) {
+    case 'network':
+    case 'peer':
+      return error.code !== 'ERR_REMOTE' // a correct answer, even if it is a refusal
+    case 'unknown':
+      // A call that ran out of time before anything was sent waited here, not there.
+      return error.code === 'ERR_CONNECT_TIMEOUT' || error.sent !== 'nothing'
+    default:
+      return false
+  }
+}
+
+function verdict(failed: boolean, endpointFailure: boolean, retry: boolean): Verdict {
+  return Object.freeze({ failed, endpointFailure, retry, pushbackMs: undefined })
+}

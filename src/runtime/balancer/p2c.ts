@@ -1,0 +1,72 @@
+/**
+ * Power of two choices: of two random endpoints, the one that costs less (Mitzenmacher 2001). Close
+ * to always taking the best, without the herd that runs to it and without looking at all of them.
+ *
+ *     cost = remembered latency × (calls in flight, by weight, + 1)
+ */
+import type { Random } from '../../core/clock.ts'
+import {
+  type BalancerFactory,
+  type BalancerNode,
+  EndpointBalancer,
+  type EndpointBalancerOptions,
+  type Group,
+  isUsable,
+  type Member,
+} from './balancer.ts'
+import { weightedIndex } from './random.ts'
+
+export function p2c(options: EndpointBalancerOptions = {}): BalancerFactory {
+  return () => new EndpointBalancer('p2c', chooseOfTwo, options)
+}
+
+function chooseOfTwo<Node extends BalancerNode>(
+  group: Group<Node>,
+  now: number,
+  random: Random,
+  excluded: ReadonlySet<Node> | undefined,
+): Member<Node> | undefined {
+  const { members } = group
+  const count = members.length
+  for (let tries = 0; tries < TRIES; tries++) {
+    const first = drawIndex(group, random)
+    const second =
+      count > 1 && group.uniform ? otherIndex(first, count, random) : drawIndex(group, random)
+    const a = members[first] as Member<Node>
+    const b = members[second] as Member<Node>
+    const aUsable = isUsable(a, now, excluded)
+    const bUsable = a === b ? aUsable : isUsable(b, now, excluded)
+    // The first stands at random, so that a tie is settled by chance.
+    if (aUsable && bUsable) return cost(group, b, now) < cost(group, a, now) ? b : a
+    if (aUsable) return a
+    if (bUsable) return b
+  }
+  // Most are down: the cheapest of all that are not.
+  let best: Member<Node> | undefined
+  for (const member of members) {
+    if (!isUsable(member, now, excluded)) continue
+    if (best === undefined || cost(group, member, now) < cost(group, best, now)) best = member
+  }
+  return best
+}
+
+function cost<Node>(group: Group<Node>, member: Member<Node>, now: number): number {
+  const { load, latency } = member
+  // Of an endpoint that has not answered yet, one answer is awaited before it gets more.
+  if (!latency.known) return load === 0 ? 0 : UNKNOWN + load
+  const share = group.uniform ? 1 : (member.weight * group.members.length) / group.totalWeight
+  return latency.at(now) * (load / share + 1)
+}
+
+function drawIndex<Node>(group: Group<Node>, random: Random): number {
+  if (group.uniform) return Math.floor(random() * group.members.length)
+  return weightedIndex(group, random)
+}
+
+function otherIndex(first: number, count: number, random: Random): number {
+  const index = Math.floor(random() * (count - 1))
+  return index >= first ? index + 1 : index
+}
+
+const TRIES = 3
+const UNKNOWN = 1e9

@@ -1,0 +1,411 @@
+/**
+ * The client's core, the same for every protocol: endpoints from a resolver, and for each a stack
+ * of its own; one stack of calls above them all (stack/client-stack.ts has the order).
+ *
+ *     const client = createClient({
+ *       endpoints: [{ address: ip('10.0.0.1', 80) }],
+ *       connectEndpoint: (endpoint, context) => …an Exchanger…,
+ *       classifier, clock, random,
+ *     })
+ *
+ * A protocol brings `connectEndpoint` and its classifier; nothing else here knows it.
+ */
+import { formatAddress } from '../core/address.ts'
+import type { Clock, Random } from '../core/clock.ts'
+import { Call, type CallContext } from '../core/context.ts'
+import { ClosedError, checkRange, toError, UsageError } from '../core/errors.ts'
+import { type Meter, noopMeter } from '../core/metrics.ts'
+import type { BreakerState, Classifier, Endpoint, Resolver } from '../core/policy.ts'
+import type { Client, ClientStatus, MaybePromise, Middleware, Service } from '../core/service.ts'
+import { backoffDefaults } from './backoff.ts'
+import type { BalancerFactory, BalancerNode, EndpointBalancer } from './balancer/balancer.ts'
+import { p2c } from './balancer/p2c.ts'
+import { type BreakerOptions, CircuitBreaker } from './breaker.ts'
+import { EndpointSet } from './endpoint-set.ts'
+import { type ConnectContext, type Exchanger, limitExchanger } from './exchanger.ts'
+import { balance } from './middleware/balancer.ts'
+import type { PastAttempt } from './middleware/retry.ts'
+import { ConnectionPool } from './pool.ts'
+import { poolMetrics } from './pool-metrics.ts'
+import { type PoolLimits, poolDefaults } from './pool-options.ts'
+import { staticResolver } from './resolver/static.ts'
+import { type RetryBudgetOptions, SlidingRetryBudget } from './retry-budget.ts'
+import { BackoffRetryPolicy, type RetryPolicyOptions, retryPolicyDefaults } from './retry-policy.ts'
+import { type Settlement, settle } from './settle.ts'
+import { callLayers, endpointLayers, exchange, type MetricNames } from './stack/client-stack.ts'
+import { type Layer, stackLayers } from './stack/layer.ts'
+import { TimerWheel } from './timer-wheel.ts'
+
+export interface ClientOptions<Req, Res> {
+  /** What people call it, in `explain` and in metrics. @default the target */
+  name?: string
+  /** Either the endpoints, or a target and a resolver that watches it. */
+  endpoints?: readonly Endpoint[]
+  target?: string
+  resolver?: Resolver
+  /** Connects to one endpoint and makes the connection ready for calls. */
+  connectEndpoint(endpoint: Endpoint, context: ConnectContext): Promise<Exchanger<Req, Res>>
+  classifier: Classifier<Req, Res>
+  clock: Clock
+  random: Random
+  /** Shared with other clients where there are many. @default its own */
+  wheel?: TimerWheel
+  meter?: Meter
+  metricNames?: MetricNames<Req, Res>
+  /**
+   * Deadline of calls that bring no earlier one, in milliseconds. A call without any would wait
+   * for ever for a peer that vanished without a word.
+   *
+   * @default 30_000
+   */
+  timeoutMs?: number
+  /** Limit of one attempt. @default none: only the deadline */
+  attemptTimeoutMs?: number
+  /** `false`: no retries. */
+  retry?: ClientRetryOptions | false
+  /** `false`: no breakers. */
+  breaker?: BreakerOptions | false
+  /** @default p2c() */
+  balancer?: BalancerFactory
+  pool?: PoolLimits
+  /** Calls at a time on one connection, where the protocol allows more. @default no limit */
+  maxConcurrentPerConnection?: number
+  /** How long `close` waits for calls and bodies in flight. @default 10_000 */
+  closeTimeoutMs?: number
+  /** Around every call, at the place the stack has for it. */
+  tracing?: Middleware<Req, Res>
+  /** Around every attempt. */
+  attemptTracing?: Middleware<Req, Res>
+  observer?: ClientObserver
+}
+
+export interface ClientRetryOptions extends RetryPolicyOptions {
+  budget?: RetryBudgetOptions
+}
+
+/** Told of changes; every method optional. For logs and events. */
+export interface ClientObserver {
+  onBreaker?(endpoint: Endpoint, next: BreakerState, previous: BreakerState, error: unknown): void
+  onRetry?(attempt: PastAttempt, delayMs: number, context: CallContext): void
+  onEndpoints?(endpoints: readonly Endpoint[]): void
+  onResolveError?(error: Error): void
+  onConnectError?(endpoint: Endpoint, error: Error): void
+}
+
+export const clientDefaults: Readonly<{ timeoutMs: number; closeTimeoutMs: number }> =
+  Object.freeze({ timeoutMs: 30_000, closeTimeoutMs: 10_000 })
+
+export function createClient<Req, Res>(options: ClientOptions<Req, Res>): ClientCore<Req, Res> {
+  return new ClientCore(options)
+}
+
+/** Counts since the start. */
+export interface CallCounts {
+  readonly started: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly inFlight: number
+}
+
+export class ClientCore<Req, Res> implements Client<Req, Res> {
+  readonly name: string
+  readonly clock: Clock
+  readonly layers: readonly Layer<Req, Res>[]
+  readonly endpoints: EndpointSet<EndpointStack<Req, Res>>
+  readonly balancer: EndpointBalancer<EndpointStack<Req, Res>>
+  readonly #service: Service<Req, Res>
+  readonly #closeTimeoutMs: number
+  readonly #tracker: Settlement<Res>
+  /** Pools of endpoints that are gone but not empty yet. */
+  readonly #retiring = new Map<EndpointStack<Req, Res>, Promise<void>>()
+  #started = 0
+  #succeeded = 0
+  #failed = 0
+  #closing: Promise<void> | undefined
+  #onDrained: (() => void) | undefined
+
+  constructor(options: ClientOptions<Req, Res>) {
+    const { clock, random, classifier, wheel = new TimerWheel({ clock }) } = options
+    const { closeTimeoutMs = clientDefaults.closeTimeoutMs } = options
+    const { resolver, target } = chooseResolver(options)
+    this.name = options.name ?? target
+    this.clock = clock
+    this.#closeTimeoutMs = checkRange('closeTimeoutMs', closeTimeoutMs, 0, 0x7fff_ffff)
+    this.balancer = (options.balancer ?? p2c())()
+    const pool = { ...poolDefaults, ...options.pool }
+    this.endpoints = new EndpointSet({
+      resolver,
+      target,
+      wheel,
+      maxWaitMs: pool.maxWaitMs,
+      maxWaiting: pool.maxWaiting,
+      create: (endpoint) => new EndpointStack(endpoint, options, wheel),
+      retire: (stack) => this.#retire(stack),
+      onNodes: (stacks) => {
+        this.balancer.update(stacks)
+        options.observer?.onEndpoints?.(stacks.map((stack) => stack.endpoint))
+      },
+      onError: (error) => options.observer?.onResolveError?.(error),
+    })
+    this.layers = makeCallLayers(options, wheel)
+    const balanced = balance<Req, Res, EndpointStack<Req, Res>>({
+      clock,
+      random,
+      classifier,
+      balancer: this.balancer,
+      whenReady: (context) =>
+        this.endpoints.known ? undefined : this.endpoints.whenKnown(context),
+      describe: (now) => this.#whyNone(now),
+    })
+    this.#service = stackLayers(this.layers, balanced)
+    this.#tracker = this.#makeTracker()
+  }
+
+  get status(): ClientStatus {
+    if (this.#closing !== undefined) return 'closed'
+    if (!this.endpoints.known) return 'open'
+    const now = this.clock.now()
+    for (const stack of this.endpoints.nodes) {
+      if (!stack.available(now)) continue
+      const { idle, leased, max, waiting } = stack.pool.stats
+      if (waiting === 0 && (idle > 0 || leased < max)) return 'open'
+    }
+    return 'busy'
+  }
+
+  get counts(): CallCounts {
+    const started = this.#started
+    const succeeded = this.#succeeded
+    const failed = this.#failed
+    return { started, succeeded, failed, inFlight: started - succeeded - failed }
+  }
+
+  /** @throws ClosedError ERR_CLOSED after `close`; a cancelled context's own reason */
+  readonly call = (request: Req, context: CallContext = new Call()): MaybePromise<Res> => {
+    if (this.#closing !== undefined) throw closedError()
+    if (context.cancelled) throw context.cancelReason
+    this.#started++
+    return settle(this.#service, request, context, this.#tracker)
+  }
+
+  /** After `closeTimeoutMs`, or when `signal` aborts, what is left is destroyed. */
+  close(options: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#closing ??= this.#close()
+    const { signal } = options
+    if (signal === undefined) return this.#closing
+    const cut = (): void => this.destroy(toError(signal.reason))
+    if (signal.aborted) cut()
+    else {
+      signal.addEventListener('abort', cut, { once: true })
+      const done = (): void => signal.removeEventListener('abort', cut)
+      this.#closing.then(done, done)
+    }
+    return this.#closing
+  }
+
+  /** Closes at once: every connection is destroyed, calls on them end with `reason`. */
+  destroy(reason: Error = closedError()): void {
+    this.#closing ??= this.#close()
+    this.endpoints.close()
+    for (const stack of this.endpoints.nodes) stack.pool.destroy(reason)
+    for (const stack of this.#retiring.keys()) stack.pool.destroy(reason)
+    this.#onDrained?.()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { clock } = this
+    const timer = clock.setTimer(clock.now() + this.#closeTimeoutMs, () => {
+      this.destroy(new ClosedError('ERR_CLOSED', `not closed within ${this.#closeTimeoutMs} ms`))
+    })
+    try {
+      if (this.counts.inFlight > 0) {
+        await new Promise<void>((resolve) => {
+          this.#onDrained = resolve
+        })
+      }
+      this.endpoints.close()
+      for (const stack of this.endpoints.nodes) this.#retire(stack)
+      while (this.#retiring.size > 0) await Promise.all(this.#retiring.values())
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  #retire(stack: EndpointStack<Req, Res>): void {
+    const closed = stack.pool.close().then(() => void this.#retiring.delete(stack))
+    this.#retiring.set(stack, closed)
+  }
+
+  #makeTracker(): Settlement<Res> {
+    const settled = (): void => {
+      if (this.#closing !== undefined && this.counts.inFlight === 0) this.#onDrained?.()
+    }
+    return {
+      onReply: (reply): MaybePromise<Res> => {
+        this.#succeeded++
+        settled()
+        return reply
+      },
+      onError: (error): MaybePromise<Res> => {
+        this.#failed++
+        settled()
+        throw error
+      },
+    }
+  }
+
+  #whyNone(now: number): string {
+    const { size } = this.endpoints
+    if (size === 0) return `${this.name} has no endpoints`
+    const states: string[] = []
+    for (const stack of this.endpoints.nodes) {
+      if (states.length === MAX_LISTED) {
+        states.push(`and ${size - MAX_LISTED} more`)
+        break
+      }
+      const { retryAt } = stack.breaker ?? {}
+      const wait = retryAt === undefined ? '' : ` for ${Math.max(0, Math.ceil(retryAt - now))} ms`
+      states.push(`${stack.address}: breaker ${stack.breaker?.state ?? 'off'}${wait}`)
+    }
+    return `none of ${size} endpoints is available (${states.join(', ')})`
+  }
+}
+
+/** Everything below the balancer for one endpoint. */
+export class EndpointStack<Req, Res> implements BalancerNode {
+  endpoint: Endpoint
+  readonly address: string
+  readonly breaker: CircuitBreaker | undefined
+  readonly pool: ConnectionPool<Exchanger<Req, Res>>
+  readonly layers: readonly Layer<Req, Res>[]
+  readonly service: Service<Req, Res>
+
+  constructor(endpoint: Endpoint, options: ClientOptions<Req, Res>, wheel: TimerWheel) {
+    const { clock, random, classifier, observer, meter = noopMeter } = options
+    this.endpoint = endpoint
+    this.address = formatAddress(endpoint.address)
+    this.breaker =
+      options.breaker === false
+        ? undefined
+        : new CircuitBreaker(random, options.breaker, (next, previous, error) => {
+            observer?.onBreaker?.(this.endpoint, next, previous, error)
+          })
+    this.pool = makePool(this, options, wheel)
+    this.pool.start()
+    this.layers = endpointLayers({
+      clock,
+      wheel,
+      meter,
+      classifier,
+      names: options.metricNames ?? {},
+      address: this.address,
+      breaker: this.breaker,
+      attemptTimeoutMs: options.attemptTimeoutMs,
+      attemptTracing: options.attemptTracing,
+      pool: this.pool,
+      maxConcurrentPerConnection: options.maxConcurrentPerConnection,
+    })
+    this.service = stackLayers(this.layers, exchange(this.pool))
+  }
+
+  available(now: number): boolean {
+    return this.breaker === undefined || this.breaker.allows(now)
+  }
+}
+
+function makePool<Req, Res>(
+  stack: EndpointStack<Req, Res>,
+  options: ClientOptions<Req, Res>,
+  wheel: TimerWheel,
+): ConnectionPool<Exchanger<Req, Res>> {
+  const { connectEndpoint, maxConcurrentPerConnection: limit, meter = noopMeter } = options
+  const poolName = `${options.name ?? options.target ?? ''} ${stack.address}`.trim()
+  const observed = poolMetrics(meter, poolName, () => pool.stats)
+  const pool: ConnectionPool<Exchanger<Req, Res>> = new ConnectionPool({
+    ...options.pool,
+    wheel,
+    random: options.random,
+    async connect(context) {
+      const connected = await connectEndpoint(stack.endpoint, context)
+      const exchanger = limit === undefined ? connected : limitExchanger(connected, limit)
+      exchanger.onChange = () => {
+        if (exchanger.state === 'closed' || exchanger.state === 'error') pool.remove(exchanger)
+        else pool.update(exchanger)
+      }
+      return exchanger
+    },
+    destroy: (exchanger, reason) => exchanger.destroy(reason),
+    close: (exchanger) => exchanger.close(),
+    validate: (exchanger) => exchanger.state === 'ready',
+    idleTimeoutOf: (exchanger) => exchanger.idleTimeoutMs,
+    occupancy: {
+      available: (exchanger) => exchanger.available,
+      inFlight: (exchanger) => exchanger.inFlight,
+    },
+    hold: (exchanger, hold) => (hold ? exchanger.ref() : exchanger.unref()),
+    observer: {
+      ...observed,
+      connectFailed(error) {
+        observed?.connectFailed?.(error)
+        options.observer?.onConnectError?.(stack.endpoint, error)
+      },
+    },
+  })
+  return pool
+}
+
+function makeCallLayers<Req, Res>(
+  options: ClientOptions<Req, Res>,
+  wheel: TimerWheel,
+): Layer<Req, Res>[] {
+  const { clock, random, classifier, meter = noopMeter, retry = {} } = options
+  const { timeoutMs = clientDefaults.timeoutMs } = options
+  const retryOptions = retry === false ? {} : retry
+  const budget = new SlidingRetryBudget(retryOptions.budget)
+  const { budget: _, ...policyOptions } = retryOptions
+  const { ratio, minPerSecond } = budget
+  return callLayers({
+    clock,
+    random,
+    wheel,
+    meter,
+    classifier,
+    names: options.metricNames ?? {},
+    timeoutMs,
+    retryPolicy: retry === false ? undefined : new BackoffRetryPolicy(policyOptions),
+    retryFacts:
+      retry === false
+        ? {}
+        : { ...retryPolicyDefaults, ...backoffDefaults, ...policyOptions, ratio, minPerSecond },
+    retryBudget: budget,
+    tracing: options.tracing,
+    onRetry: options.observer?.onRetry?.bind(options.observer),
+  })
+}
+
+function chooseResolver<Req, Res>(
+  options: ClientOptions<Req, Res>,
+): { resolver: Resolver; target: string } {
+  const { endpoints, resolver, target } = options
+  if (endpoints !== undefined) {
+    if (resolver !== undefined) {
+      throw new UsageError('ERR_ARGUMENT', 'give either endpoints or a resolver, not both')
+    }
+    const names = endpoints.map((endpoint) => formatAddress(endpoint.address))
+    return { resolver: staticResolver(endpoints), target: target ?? names.join(',') }
+  }
+  if (resolver === undefined || target === undefined) {
+    throw new UsageError('ERR_ARGUMENT', 'a client needs endpoints, or a target and a resolver')
+  }
+  return { resolver, target }
+}
+
+function closedError(): ClosedError {
+  return new ClosedError('ERR_CLOSED', 'the client is closed')
+}
+
+const MAX_LISTED = 5

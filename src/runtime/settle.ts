@@ -1,0 +1,108 @@
+/**
+ * `then` for middleware: however many middlewares look at a reply, they share one promise.
+ *
+ *     next() gave a value     → every settlement runs at once, no promise is made
+ *     next() gave a promise   → the innermost settlement makes one promise by `then`; those further
+ *                               out see that very promise and add themselves to it
+ *
+ * Settlements run from the inside out, each with what the one before it gave. A middleware that
+ * puts another promise between (it awaits, it races) is seen as such: the settlements outside of it
+ * share one of their own. Nothing depends on the sharing but speed.
+ */
+import type { CallContext } from '../core/context.ts'
+import type { MaybePromise, Service } from '../core/service.ts'
+
+/** What one middleware does when a call is over. Exactly one of the two is called, once. */
+export interface Settlement<Res> {
+  /** @returns the reply to give: `reply` itself where it is only looked at */
+  onReply(reply: Res): MaybePromise<Res>
+  /** Throws `error` (or another), or returns a reply instead. */
+  onError(error: unknown): MaybePromise<Res>
+}
+
+/** Calls `next` and has `settlement` see the end of the call, on whichever way it ends. */
+export function settle<Req, Res>(
+  next: Service<Req, Res>,
+  request: Req,
+  context: CallContext,
+  settlement: Settlement<Res>,
+): MaybePromise<Res> {
+  let reply: MaybePromise<Res>
+  try {
+    reply = next(request, context)
+  } catch (error) {
+    return settlement.onError(error)
+  }
+  return settleReply(reply, settlement)
+}
+
+/** As {@link settle}, where the call has been made already. */
+export function settleReply<Res>(
+  reply: MaybePromise<Res>,
+  settlement: Settlement<Res>,
+): MaybePromise<Res> {
+  if (!isPromise(reply)) return settlement.onReply(reply)
+  const shared = (reply as Shared<Res>)[CHAIN]
+  if (shared?.add(settlement) === true) return reply
+  const chain = new Chain<Res>(settlement)
+  const promise: Shared<Res> = reply.then(chain.onReply, chain.onError)
+  promise[CHAIN] = chain
+  return promise
+}
+
+export function isPromise<Value>(value: MaybePromise<Value>): value is Promise<Value> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
+class Chain<Res> {
+  readonly #settlements: Settlement<Res>[]
+  #running = false
+  readonly onReply = (reply: Res): MaybePromise<Res> => this.#run(0, false, reply)
+  readonly onError = (error: unknown): MaybePromise<Res> => this.#run(0, true, error)
+
+  constructor(first: Settlement<Res>) {
+    this.#settlements = [first]
+  }
+
+  /** False: too late, the promise is being settled. */
+  add(settlement: Settlement<Res>): boolean {
+    if (this.#running) return false
+    this.#settlements.push(settlement)
+    return true
+  }
+
+  #run(from: number, failed: boolean, outcome: unknown): MaybePromise<Res> {
+    this.#running = true
+    const settlements = this.#settlements
+    for (let index = from; index < settlements.length; index++) {
+      const settlement = settlements[index] as Settlement<Res>
+      try {
+        const given = failed ? settlement.onError(outcome) : settlement.onReply(outcome as Res)
+        if (isPromise(given)) {
+          if (index + 1 === settlements.length) return given
+          return given.then(
+            (reply) => this.#run(index + 1, false, reply),
+            (error: unknown) => this.#run(index + 1, true, error),
+          )
+        }
+        failed = false
+        outcome = given
+      } catch (error) {
+        failed = true
+        outcome = error
+      }
+    }
+    if (failed) throw outcome
+    return outcome as Res
+  }
+}
+
+const CHAIN = Symbol('heddle.chain')
+
+interface Shared<Res> extends Promise<Res> {
+  [CHAIN]?: Chain<Res>
+}

@@ -1,0 +1,211 @@
+/**
+ * The client's stack: the one list that says what stands around a call, and why there.
+ *
+ *     metrics → tracing → deadline → retry(budget) → balancer →
+ *         [per endpoint: breaker → attempt metrics → attempt timeout → pool → limiter → exchanger]
+ *
+ * Each line below has its position rule; `test/pins/stack-order.test.ts` pins the order.
+ */
+import type { Clock, Random } from '../../core/clock.ts'
+import type { CallContext } from '../../core/context.ts'
+import { type Meter, noopMeter } from '../../core/metrics.ts'
+import type { Classifier, RetryBudget, RetryPolicy } from '../../core/policy.ts'
+import type { Middleware, Service } from '../../core/service.ts'
+import type { CircuitBreaker } from '../breaker.ts'
+import type { Exchanger } from '../exchanger.ts'
+import { attemptTimeout } from '../middleware/attempt-timeout.ts'
+import { breaker } from '../middleware/breaker.ts'
+import { deadline } from '../middleware/deadline.ts'
+import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
+import { type PastAttempt, retry } from '../middleware/retry.ts'
+import type { ConnectionPool } from '../pool.ts'
+import type { TimerWheel } from '../timer-wheel.ts'
+import type { Facts, Layer } from './layer.ts'
+
+/** How a protocol names what the metrics layers count. */
+export interface MetricNames<Req, Res>
+  extends Pick<MetricsOptions<Req, Res>, 'outcomeAttribute' | 'outcome'> {
+  /** @default heddle.client.call.duration */
+  callDuration?: string
+  /** @default heddle.client.call.active */
+  callsActive?: string
+  /** @default heddle.client.attempt.duration */
+  attemptDuration?: string
+  /** @default heddle.operation */
+  operationAttribute?: string
+}
+
+export interface CallLayersOptions<Req, Res> {
+  clock: Clock
+  random: Random
+  wheel: TimerWheel
+  meter: Meter
+  names: MetricNames<Req, Res>
+  classifier: Classifier<Req, Res>
+  timeoutMs: number
+  retryPolicy: RetryPolicy | undefined
+  retryFacts: Facts
+  retryBudget: RetryBudget
+  tracing: Middleware<Req, Res> | undefined
+  onRetry: ((attempt: PastAttempt, delayMs: number, context: CallContext) => void) | undefined
+}
+
+/** The layers that every call passes once. The balancer follows. */
+export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Layer<Req, Res>[] {
+  const { clock, random, wheel, classifier, timeoutMs, retryPolicy: policy } = options
+  const { retryBudget: budget, onRetry } = options
+  const name = options.names.callDuration ?? 'heddle.client.call.duration'
+  return [
+    {
+      name: 'metrics',
+      rule: 'outside retry: counts calls, as the caller sees them, and all their time',
+      middleware: measure(options, name, options.names.callsActive ?? 'heddle.client.call.active'),
+      parameters: { duration: options.meter === noopMeter ? undefined : name },
+    },
+    {
+      name: 'tracing',
+      rule: 'outside retry: one span for the call; attempts are its children',
+      middleware: options.tracing,
+    },
+    {
+      name: 'deadline',
+      rule: 'outside retry: one deadline for all attempts and every wait between them',
+      middleware: deadline({ wheel, timeoutMs }),
+      parameters: { timeoutMs },
+    },
+    {
+      name: 'retry',
+      rule: 'outside balancer and breaker: another attempt may go to another endpoint',
+      middleware:
+        policy && retry({ clock, random, policy, budget, classifier, ...(onRetry && { onRetry }) }),
+      parameters: options.retryFacts,
+      state: () => ({ budget: Math.round(budget.balance * 100) / 100 }),
+    },
+  ]
+}
+
+export interface EndpointLayersOptions<Req, Res> {
+  clock: Clock
+  wheel: TimerWheel
+  meter: Meter
+  names: MetricNames<Req, Res>
+  classifier: Classifier<Req, Res>
+  address: string
+  breaker: CircuitBreaker | undefined
+  attemptTimeoutMs: number | undefined
+  attemptTracing: Middleware<Req, Res> | undefined
+  pool: ConnectionPool<Exchanger<Req, Res>>
+  maxConcurrentPerConnection: number | undefined
+}
+
+/** The layers of one endpoint, which every attempt to it passes. The exchanger follows. */
+export function endpointLayers<Req, Res>(
+  options: EndpointLayersOptions<Req, Res>,
+): Layer<Req, Res>[] {
+  const { clock, wheel, classifier, attemptTimeoutMs: timeoutMs, pool } = options
+  const name = options.names.attemptDuration ?? 'heddle.client.attempt.duration'
+  return [
+    {
+      name: 'breaker',
+      rule: 'below retry and balancer, which go elsewhere when it refuses; above timeout and pool, so that it sees their failures',
+      middleware: options.breaker && breaker({ clock, breaker: options.breaker, classifier }),
+      parameters: breakerFacts(options.breaker),
+      state: (now) => breakerState(options.breaker, now),
+    },
+    {
+      name: 'attempt metrics',
+      rule: 'below the breaker: counts attempts that were made, with their endpoint',
+      middleware: measure(options, name, undefined, options.address),
+      parameters: { duration: options.meter === noopMeter ? undefined : name },
+    },
+    {
+      name: 'attempt tracing',
+      rule: 'one span for each attempt that was made',
+      middleware: options.attemptTracing,
+    },
+    {
+      name: 'attempt timeout',
+      rule: 'above the pool: waiting for a connection counts',
+      middleware: timeoutMs === undefined ? undefined : attemptTimeout({ wheel, timeoutMs }),
+      parameters: { timeoutMs },
+    },
+    {
+      name: 'pool',
+      rule: 'above the limiter, which belongs to one connection',
+      middleware: undefined, // The service below: a pool leads to many exchangers.
+      parameters: { ...pool.limits },
+      state: () => ({ state: pool.state, ...pool.stats }),
+    },
+    {
+      name: 'limiter',
+      rule: 'below the pool: a connection that is at its limit makes the pool take another one',
+      middleware: undefined, // Part of the exchanger, whose `available` it lowers.
+      parameters: { maxConcurrent: options.maxConcurrentPerConnection },
+    },
+  ]
+}
+
+/** The innermost service: takes a connection of the pool and hands it the call. */
+export function exchange<Req, Res>(pool: ConnectionPool<Exchanger<Req, Res>>): Service<Req, Res> {
+  return (request, context) => {
+    const lease = pool.tryAcquire(context)
+    if (lease === undefined) {
+      return pool.acquire(context).then((late) => {
+        // Cancelled between being served and getting here.
+        if (context.cancelled) {
+          late.release()
+          throw context.cancelReason
+        }
+        return hand(late, request, context)
+      })
+    }
+    return hand(lease, request, context)
+  }
+}
+
+/** From here on the exchanger counts the call itself: the reservation is over. */
+function hand<Req, Res>(
+  lease: { readonly resource: Exchanger<Req, Res>; release(): void },
+  request: Req,
+  context: CallContext,
+): Res | Promise<Res> {
+  try {
+    return lease.resource.call(request, context)
+  } finally {
+    lease.release()
+  }
+}
+
+function measure<Req, Res>(
+  options: Pick<CallLayersOptions<Req, Res>, 'clock' | 'meter' | 'names' | 'classifier'>,
+  duration: string,
+  active?: string,
+  address?: string,
+): Middleware<Req, Res> | undefined {
+  const { clock, meter, names, classifier } = options
+  if (meter === noopMeter) return undefined
+  return metrics({
+    clock,
+    meter,
+    duration,
+    ...(active !== undefined && { active }),
+    ...(address !== undefined && { attributes: { 'network.peer.address': address } }),
+    operationAttribute: names.operationAttribute ?? 'heddle.operation',
+    operation: (request) => classifier.operation(request),
+    ...(names.outcomeAttribute !== undefined && { outcomeAttribute: names.outcomeAttribute }),
+    ...(names.outcome !== undefined && { outcome: names.outcome }),
+  })
+}
+
+function breakerFacts(breaker: CircuitBreaker | undefined): Facts {
+  return breaker === undefined ? {} : { ...breaker.options }
+}
+
+function breakerState(breaker: CircuitBreaker | undefined, now: number): Facts {
+  if (breaker === undefined) return {}
+  const { state, retryAt } = breaker
+  return {
+    state,
+    retryInMs: retryAt === undefined ? undefined : Math.max(0, Math.ceil(retryAt - now)),
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * A client's stack as it is: the layers with their parameters, and what each of them is up to now.
+ * As text for people (a tree, no colours, stable order) and as data for a dashboard.
+ */
+
+import type { ClientStatus } from '../../core/service.ts'
+import type { CallCounts, ClientCore, EndpointStack } from '../client.ts'
+import type { Facts, Layer } from './layer.ts'
+
+export interface Explanation {
+  readonly name: string
+  readonly status: ClientStatus
+  readonly target: string
+  readonly calls: CallCounts
+  /** The resolver's last error, when its last word was one. */
+  readonly resolveError: string | undefined
+  readonly layers: readonly LayerExplanation[]
+  readonly balancer: string
+  readonly endpoints: readonly EndpointExplanation[]
+}
+
+export interface LayerExplanation {
+  readonly name: string
+  readonly rule: string
+  /** False: not configured, calls pass it by. */
+  readonly active: boolean
+  readonly parameters: Facts
+  readonly state: Facts
+}
+
+export interface EndpointExplanation {
+  readonly address: string
+  readonly hostname: string | undefined
+  readonly weight: number
+  readonly priority: number
+  readonly available: boolean
+  readonly inFlight: number
+  readonly latencyMs: number | undefined
+  readonly layers: readonly LayerExplanation[]
+}
+
+/** What a client's stack looks like now. */
+export function explain<Req, Res>(client: ClientCore<Req, Res>): Explanation {
+  const now = client.clock.now()
+  return {
+    name: client.name,
+    status: client.status,
+    target: client.endpoints.target,
+    calls: client.counts,
+    resolveError: client.endpoints.lastError?.message,
+    layers: client.layers.map((layer) => explainLayer(layer, now)),
+    balancer: client.balancer.name,
+    endpoints: [...client.endpoints.nodes].map((stack) => explainEndpoint(client, stack, now)),
+  }
+}
+
+/** The same as a tree of text. `rules` adds why each layer stands where it does. */
+export function explainText<Req, Res>(
+  client: ClientCore<Req, Res>,
+  options: { rules?: boolean } = {},
+): string {
+  const { name, status, target, calls, resolveError, layers, balancer, endpoints } = explain(client)
+  const { rules = false } = options
+  const { started, succeeded, failed, inFlight } = calls
+  const counts = `${started} calls: ${succeeded} succeeded, ${failed} failed, ${inFlight} in flight`
+  const head = name === target ? name : `${name} → ${target}`
+  const lines = [`client ${head} (${status}), ${counts}`]
+  for (const layer of layers)
+    lines.push(`├─ ${layerText(layer)}`, ...ruleLines(layer, '│  ', rules))
+  const available = endpoints.filter((endpoint) => endpoint.available).length
+  const trouble = resolveError === undefined ? '' : `, resolver: ${resolveError}`
+  lines.push(`└─ balancer ${balancer}: ${available} of ${endpoints.length} available${trouble}`)
+  endpoints.forEach((endpoint, index) => {
+    const last = index === endpoints.length - 1
+    const indent = last ? '      ' : '   │  '
+    lines.push(`   ${last ? '└─' : '├─'} ${endpointText(endpoint)}`)
+    endpoint.layers.forEach((layer, at) => {
+      const branch = at === endpoint.layers.length - 1 ? '└─' : '├─'
+      const below = at === endpoint.layers.length - 1 ? '   ' : '│  '
+      lines.push(
+        `${indent}${branch} ${layerText(layer)}`,
+        ...ruleLines(layer, indent + below, rules),
+      )
+    })
+  })
+  return lines.join('\n')
+}
+
+function explainLayer<Req, Res>(layer: Layer<Req, Res>, now: number): LayerExplanation {
+  const { name, rule, middleware, parameters = {} } = layer
+  const state = layer.state?.(now) ?? {}
+  return { name, rule, active: middleware !== undefined || hasFacts(parameters), parameters, state }
+}
+
+function explainEndpoint<Req, Res>(
+  client: ClientCore<Req, Res>,
+  stack: EndpointStack<Req, Res>,
+  now: number,
+): EndpointExplanation {
+  const { endpoint, address, layers } = stack
+  return {
+    address,
+    hostname: endpoint.hostname,
+    weight: endpoint.weight ?? 1,
+    priority: endpoint.priority ?? 0,
+    available: stack.available(now),
+    inFlight: client.balancer.loadOf(stack),
+    latencyMs: client.balancer.latencyOf(stack, now),
+    layers: layers.map((layer) => explainLayer(layer, now)),
+  }
+}
+
+function endpointText(endpoint: EndpointExplanation): string {
+  const { address, hostname, weight, priority, available, inFlight, latencyMs } = endpoint
+  const parts = [hostname === undefined ? address : `${address} (${hostname})`]
+  if (weight !== 1) parts.push(`weight ${weight}`)
+  if (priority !== 0) parts.push(`priority ${priority}`)
+  parts.push(available ? 'available' : 'not available', `${inFlight} in flight`)
+  if (latencyMs !== undefined) parts.push(`latency ${latencyMs.toFixed(1)} ms`)
+  return parts.join(', ')
+}
+
+function layerText(layer: LayerExplanation): string {
+  if (!layer.active) return `${layer.name}: off`
+  const parameters = factsText(layer.parameters)
+  const state = factsText(layer.state)
+  const text = parameters === '' ? layer.name : `${layer.name}: ${parameters}`
+  return state === '' ? text : `${text} | ${state}`
+}
+
+function ruleLines(layer: LayerExplanation, indent: string, rules: boolean): string[] {
+  return rules ? [`${indent}   ${layer.rule}`] : []
+}
+
+function factsText(facts: Facts): string {
+  return Object.entries(facts)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => (value === true ? name : `${name} ${value}`))
+    .join(', ')
+}
+
+function hasFacts(facts: Facts): boolean {
+  return Object.values(facts).some((value) => value !== undefined && value !== false)
+}
