@@ -28,6 +28,9 @@ export function checkLayers(files: ReadonlyMap<string, string>): Verdict {
     if (isTest(file)) continue // tests may look at everything
     const facts = readSource(file, text)
     problems.push(...checkImports(file, facts), ...checkGlobals(file, facts))
+    if (layerOf(file) === 'doors' && !facts.onlyReexports) {
+      problems.push({ file, line: 1, text: 'a door only re-exports' })
+    }
     for (const size of checkSizes(file, facts)) (size.excused ? excused : problems).push(size)
     graph.set(
       file,

@@ -27,6 +27,8 @@ export interface SourceFacts {
   readonly globals: readonly GlobalUse[]
   readonly functions: readonly FunctionSize[]
   readonly lines: number
+  /** The file is nothing but `export … from` another. */
+  readonly onlyReexports: boolean
   /** The text of a `size:` comment at the top of the file. */
   readonly sizeReason: string | undefined
 }
@@ -63,6 +65,9 @@ export function readSource(path: string, text: string): SourceFacts {
     globals: reader.globals.filter((use) => !reader.declared.has(use.name.split('.')[0] ?? '')),
     functions: reader.functions,
     lines: text.split('\n').length - 1,
+    onlyReexports: (program.body as unknown as Node[]).every(
+      (node) => /^Export(Named|All)Declaration$/.test(node.type) && isNode(node.source),
+    ),
     sizeReason: sizeComments.find((comment) => comment.first <= TOP_LINES)?.reason,
   }
 }

@@ -65,6 +65,14 @@ describe('imports between layers', () => {
     refuses({ 'src/core/a.ts': "import './b.test.ts'\n", 'src/core/b.test.ts': '' }, /is a test/)
   })
 
+  test('a door re-exports and does nothing else', () => {
+    const clock = { 'src/core/clock.ts': '' }
+    passes({ ...clock, 'src/doors/core.ts': "export * from '../core/clock.ts'\n" })
+    passes({ ...clock, 'src/doors/core.ts': "export { type A, b } from '../core/clock.ts'\n" })
+    refuses({ 'src/doors/core.ts': 'export const a = 1\n' }, /only re-exports/)
+    refuses({ ...clock, 'src/doors/core.ts': "import '../core/clock.ts'\n" }, /only re-exports/)
+  })
+
   test('a folder that is not a layer is refused', () => {
     refuses({ 'src/stuff/a.ts': '' }, /stuff is not a layer/)
   })

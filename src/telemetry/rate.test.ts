@@ -20,6 +20,17 @@ test('SlidingRate is a mean over the seconds since the first event at most', () 
   assert.equal(rate.perSecond(5_000, 2), 0)
 })
 
+test('SlidingRate countIn tells one second', () => {
+  const rate = new SlidingRate({ seconds: 2 })
+  rate.add(1_200, 3)
+  rate.add(2_100)
+  assert.equal(rate.countIn(1_999), 3)
+  assert.equal(rate.countIn(2_000), 1)
+  assert.equal(rate.countIn(3_000), 0)
+  rate.add(4_000)
+  assert.equal(rate.countIn(1_000), 0)
+})
+
 test('SlidingRate reuses its seconds', () => {
   const rate = new SlidingRate({ seconds: 3 })
   for (let second = 0; second < 50; second++) rate.add(second * 1_000, second)

@@ -54,6 +54,11 @@ export class SlidingRate {
     return sum / span
   }
 
+  /** Events in the second that holds `at`, as long as it is not older than what is kept. */
+  countIn(at: number): number {
+    return this.#countOf(Math.floor(at / 1_000))
+  }
+
   #countOf(second: number): number {
     const index = second % this.#counts.length
     return this.#held[index] === second ? (this.#counts[index] as number) : 0

@@ -3,7 +3,8 @@
  *
  * Bytes that are there can be sent again by a retry; a stream cannot (`replayable`).
  */
-import { OverloadError, ProtocolError, toError, UsageError } from '../../core/errors.ts'
+import { iterate } from '../../core/channel.ts'
+import { ProtocolError, UsageError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
 import type { HttpFields } from './fields.ts'
 
@@ -101,7 +102,7 @@ export class Body implements Source<Uint8Array> {
       if (bytes !== undefined) yield bytes
       return
     }
-    yield* iterate(this)
+    yield* iterate(this, copyChunk)
   }
 
   #toBytes(): Uint8Array | undefined {
@@ -171,140 +172,6 @@ function concat(chunks: readonly Uint8Array[], length: number): Uint8Array {
   return whole
 }
 
-/** Async iteration over any byte source, one chunk ahead, each chunk copied. */
-export async function* iterate(source: Source<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const queue: Uint8Array[] = []
-  let state = 'open' as 'open' | 'ended' | Error // widened: it changes in callbacks
-  let wake: (() => void) | undefined
-  const changed = (): void => {
-    const call = wake
-    wake = undefined
-    call?.()
-  }
-  const flow = source.open({
-    write(chunk) {
-      queue.push(chunk.slice())
-      changed()
-      return false
-    },
-    end() {
-      state = 'ended'
-      changed()
-    },
-    fail(reason) {
-      state = reason
-      changed()
-    },
-  })
-  let finished = false
-  try {
-    for (;;) {
-      const chunk = queue.shift()
-      if (chunk !== undefined) {
-        yield chunk
-        continue
-      }
-      if (state === 'ended') break
-      if (typeof state === 'object') throw state
-      const waiting = new Promise<void>((resolve) => {
-        wake = resolve
-      })
-      flow.resume()
-      await waiting
-    }
-    finished = true
-  } finally {
-    if (!finished && state === 'open') flow.cancel()
-  }
-}
-
-/**
- * A body whose other end is written by hand: the bridge from sessions (and from users) to sources.
- *
- * Until it is opened it refuses to buffer: `write` before `open` is an error of the writer.
- */
-export class BodyChannel implements Source<Uint8Array>, Flow {
-  #sink: Sink<Uint8Array> | undefined
-  #opened = false
-  #flowing = false
-  #ending: 'no' | 'end' | Error = 'no'
-  #done = false
-  readonly #onDemand: (wanted: boolean) => void
-  readonly #onCancel: (reason: Error | undefined) => void
-
-  /**
-   * @param onDemand true when the taker can take more: give or ask the peer for more
-   * @param onCancel the taker wants no more
-   */
-  constructor(onDemand: (wanted: boolean) => void, onCancel: (reason: Error | undefined) => void) {
-    this.#onDemand = onDemand
-    this.#onCancel = onCancel
-  }
-
-  /** Whether a chunk may be written now. */
-  get flowing(): boolean {
-    return this.#flowing
-  }
-
-  /** Nobody will read it any more, or everything was delivered. */
-  get done(): boolean {
-    return this.#done
-  }
-
-  open(sink: Sink<Uint8Array>): Flow {
-    if (this.#opened) throw new UsageError('ERR_BODY_USED', 'the body was consumed already')
-    this.#opened = true
-    this.#sink = sink
-    return this
-  }
-
-  /** @returns false: no more until `onDemand(true)` */
-  write(chunk: Uint8Array): boolean {
-    if (this.#done) return true
-    if (!this.#flowing) throw new OverloadError('ERR_BUSY', 'body chunk without demand')
-    this.#flowing = (this.#sink as Sink<Uint8Array>).write(chunk)
-    return this.#flowing
-  }
-
-  /** No more chunks. Delivered at once when the taker flows or has paused, else when it resumes. */
-  end(): void {
-    if (this.#ending !== 'no') return
-    this.#ending = 'end'
-    if (this.#flowing) this.#settle()
-  }
-
-  fail(reason: unknown): void {
-    if (this.#done || this.#ending !== 'no') return
-    this.#ending = toError(reason)
-    if (this.#opened) this.#settle()
-  }
-
-  resume(): void {
-    if (this.#done) return
-    this.#flowing = true
-    if (this.#ending !== 'no') return this.#settle()
-    this.#onDemand(true)
-  }
-
-  cancel(reason?: Error): void {
-    if (this.#done) return
-    this.#done = true
-    this.#flowing = false
-    this.#sink = undefined
-    this.#onCancel(reason)
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    return iterate(this)
-  }
-
-  #settle(): void {
-    const sink = this.#sink
-    if (this.#done || sink === undefined) return
-    this.#done = true
-    this.#flowing = false
-    this.#sink = undefined
-    if (typeof this.#ending === 'object') sink.fail(this.#ending)
-    else sink.end()
-  }
+function copyChunk(chunk: Uint8Array): Uint8Array {
+  return chunk.slice()
 }

@@ -1,0 +1,3 @@
+/** `heddle/testing`: conformance kits, a manual clock, seeded randomness. */
+export * from '../testing/manual-clock.ts'
+export * from '../testing/seeded-random.ts'

