@@ -35,7 +35,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   // Siblings never import one another: what they have in common is an interface in core.
   protocols: { imports: core, pure: true },
   runtime: { imports: core, pure: true },
-  transports: { imports: core, pure: false },
+  // The clock of a transport that was given none is the system's.
+  transports: { imports: ['core', 'platform'], pure: false },
   security: { imports: core, pure: false },
   telemetry: { imports: core, pure: false },
   workers: { imports: core, pure: false },

@@ -1,0 +1,145 @@
+/**
+ * A listener on a `net.Server`: binding, inherited descriptors and cluster sharing are Node's; what
+ * an accepted socket becomes is the transport's.
+ *
+ * **Pausing.** Node has no call that stops accepting and keeps the socket bound. A paused listener
+ * therefore goes on accepting but keeps the newcomers unopened, unread and in order, and hands them
+ * out when it is resumed. Their number is bounded by `maxPausedConnections`; more are reset, which
+ * is what a full kernel queue would do to them a little later, and reported.
+ */
+import type { Server } from 'node:net'
+import type { Address } from '../../core/address.ts'
+import type { Connection } from '../../core/connection.ts'
+import { ClosedError, OverloadError, toError } from '../../core/errors.ts'
+import type { Listener, ListenOptions } from '../../core/transport.ts'
+import type { ConnectionKeeper, NodeConnection } from './node-connection.ts'
+import type { ListeningHandle, StreamHandle } from './stream-handle.ts'
+import { acceptError, systemError } from './system-errors.ts'
+
+export interface NodeListenerOptions {
+  readonly address: Address
+  readonly maxPausedConnections: number
+}
+
+export class NodeListener implements Listener, ConnectionKeeper {
+  readonly address: Address
+  readonly #server: Server
+  readonly #callbacks: ListenOptions
+  readonly #options: NodeListenerOptions
+  readonly #connections = new Set<Connection>()
+  #waiting: NodeConnection[] = []
+  #paused = false
+  #closing: Promise<void> | undefined
+  #onEmpty: (() => void) | undefined
+
+  constructor(server: Server, callbacks: ListenOptions, options: NodeListenerOptions) {
+    this.#server = server
+    this.#callbacks = callbacks
+    this.#options = options
+    this.address = options.address
+    server.on('error', (error) => this.report(acceptError(error, this.address)))
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  /**
+   * Takes raw handles from the listening handle, past the `net.Socket` that the server would make
+   * for each.
+   */
+  acceptHandles(adopt: (handle: StreamHandle) => NodeConnection): void {
+    const { _handle } = this.#server as unknown as { _handle: ListeningHandle }
+    _handle.onconnection = (status, handle) => {
+      if (status !== 0 || handle === undefined) {
+        return this.report(acceptError(systemError(status, 'accept'), this.address))
+      }
+      this.accept(adopt(handle))
+    }
+  }
+
+  /** A connection is there: counts it and hands it out, now or when resumed. */
+  accept(connection: NodeConnection): void {
+    if (this.#closing !== undefined) {
+      return connection.destroy(new ClosedError('ERR_CLOSED', 'the listener is closed'))
+    }
+    connection.keeper = this
+    this.#connections.add(connection)
+    if (!this.#paused) return this.#callbacks.onConnection(connection)
+    if (this.#waiting.length < this.#options.maxPausedConnections) {
+      this.#waiting.push(connection)
+      return
+    }
+    const limit = this.#options.maxPausedConnections
+    const message = `more than ${limit} connections came while the listener was paused`
+    const error = new OverloadError('ERR_LIMITED', message)
+    connection.destroy(error)
+    this.report(error)
+  }
+
+  report(error: Error): void {
+    this.#callbacks.onError?.(error)
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    this.#paused = false
+    while (!this.#paused && this.#waiting.length > 0) {
+      const connection = this.#waiting.shift() as NodeConnection
+      this.#callbacks.onConnection(connection)
+    }
+  }
+
+  close(options: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#closing ??= this.#close()
+    const { signal } = options
+    if (signal !== undefined) {
+      const destroyAll = () => {
+        for (const connection of this.#connections) connection.destroy(toError(signal.reason))
+      }
+      if (signal.aborted) destroyAll()
+      else {
+        signal.addEventListener('abort', destroyAll, { once: true })
+        const forget = () => signal.removeEventListener('abort', destroyAll)
+        this.#closing.then(forget, forget)
+      }
+    }
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  ref(): void {
+    this.#server.ref()
+  }
+
+  unref(): void {
+    this.#server.unref()
+  }
+
+  onConnectionClosed(connection: NodeConnection): void {
+    this.#connections.delete(connection)
+    if (this.#connections.size === 0) this.#onEmpty?.()
+  }
+
+  async #close(): Promise<void> {
+    // The server's own close event waits for sockets that it counts; ours are not among them.
+    const unbound = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    // Nobody will ever open these.
+    for (const connection of this.#waiting) {
+      connection.destroy(new ClosedError('ERR_CLOSED', 'the listener is closed'))
+    }
+    this.#waiting = []
+    if (this.#connections.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve
+      })
+    }
+    await unbound
+  }
+}
