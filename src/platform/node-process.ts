@@ -1,45 +1,25 @@
 /**
- * The parts of `process` that transports need. Only this layer and the command line touch it.
+ * `ProcessFacts` of this Node process.
  */
+import { performance } from 'node:perf_hooks'
+import type { ProcessFacts } from '../core/process-facts.ts'
 
-export const operatingSystem: NodeJS.Platform = process.platform
-
-/** After this tick's work, before new input is read. */
-export function defer(callback: () => void): void {
-  process.nextTick(callback)
-}
-
-/**
- * Node's internal bindings (DEP0111). Nobody may rely on what comes back without looking at it.
- *
- * @throws whatever Node throws for a binding that it does not give out
- */
-export function nodeBinding(name: string): Record<string, unknown> {
-  const { binding } = process as unknown as { binding?: (name: string) => Record<string, unknown> }
-  if (typeof binding !== 'function') throw new Error('process.binding does not exist')
-  return binding(name)
-}
-
-export function environmentVariable(name: string): string | undefined {
-  return process.env[name]
-}
-
-/**
- * Runs `work` with a file mode mask for the whole process, so it must be synchronous.
- *
- * @returns false without running it where the mask cannot be set: in worker threads
- */
-export function withUmask(mask: number, work: () => void): boolean {
-  let before: number
-  try {
-    before = process.umask(mask)
-  } catch {
-    return false
-  }
-  try {
-    work()
-  } finally {
-    process.umask(before)
-  }
-  return true
-}
+export const nodeProcess: ProcessFacts = Object.freeze({
+  cpuSeconds() {
+    const { user, system } = process.cpuUsage()
+    return { user: user / 1e6, system: system / 1e6 }
+  },
+  memory() {
+    const { rss, heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage()
+    return {
+      residentBytes: rss,
+      heapUsedBytes: heapUsed,
+      heapTotalBytes: heapTotal,
+      externalBytes: external + arrayBuffers,
+    }
+  },
+  eventLoop() {
+    const { active, idle } = performance.eventLoopUtilization()
+    return { activeMs: active, idleMs: idle }
+  },
+})

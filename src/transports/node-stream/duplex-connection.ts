@@ -11,7 +11,7 @@
 import type { Duplex } from 'node:stream'
 import type { ChunkLease, ConnectionFacts } from '../../core/connection.ts'
 import { TransportError, UsageError } from '../../core/errors.ts'
-import { defer } from '../../platform/node-process.ts'
+import { defer } from '../../platform/process-access.ts'
 import { NodeConnection } from './node-connection.ts'
 import { connectionError } from './system-errors.ts'
 

@@ -7,7 +7,7 @@
  * that libuv finishes. Nothing is queued in JavaScript.
  */
 import type { ChunkLease, ConnectionFacts } from '../../core/connection.ts'
-import { defer } from '../../platform/node-process.ts'
+import { defer } from '../../platform/process-access.ts'
 import { NodeConnection } from './node-connection.ts'
 import { LeasedBuffer, type ReadGroup, type ReadMemory } from './read-memory.ts'
 import type { ShutdownRequest, StreamHandle, StreamHandles, WriteRequest } from './stream-handle.ts'

@@ -16,7 +16,7 @@ import type {
 } from '../../core/connection.ts'
 import { nextConnectionId } from '../../core/connection-id.ts'
 import { UsageError } from '../../core/errors.ts'
-import { defer } from '../../platform/node-process.ts'
+import { defer } from '../../platform/process-access.ts'
 
 /** Who counts a connection until it has closed: the listener that accepted it. */
 export interface ConnectionKeeper {

@@ -10,7 +10,7 @@
  * A socket that leased once is likely to lease again; from then on it has buffers of its own.
  */
 import type { ChunkLease } from '../../core/connection.ts'
-import { operatingSystem } from '../../platform/node-process.ts'
+import { operatingSystem } from '../../platform/process-access.ts'
 import type { StreamHandle } from './stream-handle.ts'
 
 export class ReadGroup {

@@ -7,7 +7,7 @@
  * and the figures.
  */
 
-import { nodeBinding } from '../../platform/node-process.ts'
+import { nodeBinding } from '../../platform/process-access.ts'
 
 export interface StreamHandle {
   onread: (this: StreamHandle) => Uint8Array | undefined

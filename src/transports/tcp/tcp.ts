@@ -24,7 +24,7 @@ import type {
   Transport,
   TransportTraits,
 } from '../../core/transport.ts'
-import { operatingSystem } from '../../platform/node-process.ts'
+import { operatingSystem } from '../../platform/process-access.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { DuplexConnection } from '../node-stream/duplex-connection.ts'
 import type { HandleEnvironment } from '../node-stream/handle-connection.ts'
