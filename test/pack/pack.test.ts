@@ -3,15 +3,11 @@
  * a project of its own, used from JavaScript and from TypeScript, README examples included.
  */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { promisify } from 'node:util'
 import { fromRoot, ROOT } from '../../scripts/repository.ts'
-
-const run = promisify(execFile)
+import { runCommand as command, type Stage, stageRepository } from '../stage.ts'
 
 /** What the sources of the package are: no `dist`, so nothing of an older build can slip in. */
 const SOURCES = [
@@ -28,7 +24,6 @@ const SOURCES = [
 ]
 const TSC = fromRoot('node_modules/typescript/bin/tsc')
 const NPM = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-const shell = process.platform === 'win32'
 
 interface Packed {
   readonly filename: string
@@ -42,34 +37,17 @@ interface Manifest {
   readonly [key: string]: unknown
 }
 
+let stage: Stage | undefined
 let folder = ''
 let consumer = ''
 let packed: Packed
 let manifest: Manifest
 
-/** Runs a program; when it fails, what it printed is the message. */
-async function command(program: string, parameters: string[], cwd: string): Promise<string> {
-  // The Node of this run comes first, so that the floor run uses the floor.
-  const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter)
-  try {
-    const useShell = shell && program === NPM
-    const env = { ...process.env, PATH: path, npm_config_loglevel: 'error' }
-    const { stdout } = await run(program, parameters, { cwd, shell: useShell, env })
-    return stdout
-  } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
-    throw new Error(`${program} ${parameters.join(' ')}\n${stdout}\n${stderr}`, { cause: error })
-  }
-}
-
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'heddle-pack-'))
-  const sources = join(folder, 'sources')
+  stage = await stageRepository(SOURCES)
+  const { sources } = stage
+  folder = stage.folder
   consumer = join(folder, 'consumer')
-  for (const path of SOURCES) {
-    await cp(fromRoot(path), join(sources, path), { recursive: true })
-  }
-  await symlink(fromRoot('node_modules'), join(sources, 'node_modules'), 'junction')
   await command(process.execPath, ['scripts/build.ts'], sources)
   const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
   packed = readPackReport(await command(NPM, pack, sources))
@@ -85,7 +63,7 @@ before(async () => {
 })
 
 after(async () => {
-  if (folder !== '') await rm(folder, { recursive: true, force: true })
+  await stage?.[Symbol.asyncDispose]()
 })
 
 /** npm 11 prints a list, later ones an object by name. */
