@@ -32,6 +32,9 @@ const application = ['core', ...SIBLINGS, ...COMBINED]
 export const LAYERS: Readonly<Record<string, Layer>> = {
   core: { imports: [], pure: true },
 
+  // The edge to Node. It is below its siblings, so that those which are not pure may stand on it.
+  platform: { imports: core, pure: false, ambientClock: true },
+
   // Siblings never import one another: what they have in common is an interface in core.
   protocols: { imports: core, pure: true },
   runtime: { imports: core, pure: true },
@@ -40,7 +43,6 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   security: { imports: core, pure: false },
   telemetry: { imports: core, pure: false },
   workers: { imports: core, pure: false },
-  platform: { imports: core, pure: false, ambientClock: true },
   testing: { imports: core, pure: true },
 
   links: { imports: ['core', ...SIBLINGS], pure: false },
