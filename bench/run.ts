@@ -1,120 +1,157 @@
 /**
- * `npm run bench`: measures benchmarks, each in its own process.
+ * `npm run bench`: measures heddle against what people use today. bench/README.md says how to read
+ * the figures and how to get quiet ones.
  *
- *     npm run bench -- --list
- *     npm run bench -- resp http1          files whose path contains one of the words
- *     npm run bench -- --rounds 15 --round-ms 1000
- *     npm run bench -- --json bench/raw/today.json
- *     npm run bench -- --smoke             each once and briefly: do they still run?
+ * A complete run with its default settings writes bench/RESULTS.md; anything shorter does so only
+ * when told to.
  */
-import { fork } from 'node:child_process'
-import { globSync, mkdirSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
-import { dirname, join, relative, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
-import type { BenchmarkReport } from './run-one.ts'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { script } from './harness/contestant.ts'
+import { machineFacts } from './harness/machine.ts'
+import { measure, type ScenarioContext } from './harness/measure.ts'
+import { measureMemory } from './harness/memory.ts'
+import { HELP, type Options, parseOptions } from './harness/options.ts'
+import type { PeerSettings } from './harness/peer.ts'
+import { procUnavailable } from './harness/proc.ts'
+import { aimsTable, replacePart, resultTable, suiteMarkdown } from './harness/report.ts'
+import { Load } from './load/load.ts'
+import { runMicro } from './micro.ts'
+import { clientSuite } from './suites/client.ts'
+import { echoSuite } from './suites/echo.ts'
+import { gatewaySuite } from './suites/gateway.ts'
+import { memorySuite } from './suites/memory.ts'
+import { serverSuite } from './suites/server.ts'
+import type { AnyResult, Suite } from './suites/suite.ts'
 
-const FOLDER = import.meta.dirname
+const SUITES: readonly Suite[] = [echoSuite, serverSuite, clientSuite, gatewaySuite, memorySuite]
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rounds: { type: 'string', default: '7' },
-    'round-ms': { type: 'string', default: '500' },
-    json: { type: 'string' },
-    smoke: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-})
-
-const found = globSync('{micro,wire,e2e}/**/*.bench.ts', { cwd: FOLDER })
-const all = found.map((file) => file.replaceAll('\\', '/')).sort()
-const chosen = all.filter(
-  (file) => positionals.length === 0 || positionals.some((word) => file.includes(word)),
-)
-
-if (values.help) {
-  console.log(
-    'npm run bench -- [words…] [--list] [--smoke] [--rounds n] [--round-ms n] [--json file]',
-  )
-} else if (values.list) {
-  for (const file of all) console.log(file)
-} else if (chosen.length === 0) {
-  console.error(`no benchmark matches: ${positionals.join(' ')}`)
-  process.exitCode = 1
-} else {
-  await runAll()
-}
-
-async function runAll(): Promise<void> {
-  const rounds = values.smoke ? '1' : values.rounds
-  const roundMs = values.smoke ? '20' : values['round-ms']
-  const reports: Record<string, BenchmarkReport> = {}
-  console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}`)
-  for (const file of chosen) {
-    const report = await runOne(file, rounds, roundMs)
-    if (report === undefined) {
-      process.exitCode = 1
-      continue
+async function main(parameters: readonly string[]): Promise<void> {
+  if (parameters[0] === 'micro') {
+    process.exitCode = await runMicro(parameters.slice(1))
+    return
+  }
+  const options = parseOptions(parameters)
+  if (options.help) return console.log(HELP)
+  const unavailable = procUnavailable()
+  if (unavailable !== undefined) throw new Error(unavailable)
+  const suites = select(options)
+  const directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'))
+  const load = new Load({ own: options.ownLoad })
+  try {
+    const settings = { ...makeCertificate(directory), upstreamPort: 0, directory }
+    for (const suite of suites) {
+      const results = await runSuite(suite, { settings, load }, options)
+      if (options.write) writeResults(suite, results, options, load)
     }
-    reports[file] = report
-    print(file, report)
-  }
-  if (values.json !== undefined) {
-    const path = resolve(values.json)
-    mkdirSync(dirname(path), { recursive: true })
-    const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model }
-    writeFileSync(path, `${JSON.stringify({ machine, reports }, null, 2)}\n`)
-    console.log(`\nwrote ${relative(process.cwd(), path)}`)
+    // Microbenchmarks have no peers and no place in RESULTS.md: only that they run is of interest.
+    if (options.smoke && options.words.length === 0) process.exitCode = await runMicro(['--smoke'])
+  } finally {
+    await load.stop()
+    rmSync(directory, { recursive: true, force: true })
   }
 }
 
-function runOne(
-  file: string,
-  rounds: string,
-  roundMs: string,
-): Promise<BenchmarkReport | undefined> {
-  const child = fork(
-    join(FOLDER, 'run-one.ts'),
-    [join(FOLDER, file), '--rounds', rounds, '--round-ms', roundMs],
-    { execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'] },
-  )
-  return new Promise((done) => {
-    let report: BenchmarkReport | undefined
-    child.on('message', (message) => {
-      report = message as BenchmarkReport
-    })
-    child.on('exit', (code, signal) => {
-      if (code !== 0 || report === undefined) {
-        console.error(`\n${file} failed (${signal ?? code})`)
-        done(undefined)
-      } else {
-        done(report)
+/** Suites, scenarios and contestants that the words and `--peers` leave. */
+function select(options: Options): Suite[] {
+  const chosen: Suite[] = []
+  for (const suite of SUITES) {
+    const scenarios = suite.scenarios
+      .filter(({ name }) => wanted(options.words, suite.name, name))
+      .map((scenario) => ({
+        ...scenario,
+        contestants: scenario.contestants.filter(
+          ({ name, kind }) =>
+            (options.contestants.length === 0 || options.contestants.includes(name)) &&
+            (options.peers !== 'node' || kind === 'script'),
+        ),
+      }))
+    if (scenarios.length > 0) chosen.push({ ...suite, scenarios })
+  }
+  if (chosen.length === 0) {
+    const known = SUITES.flatMap(({ name, scenarios }) => [
+      name,
+      ...scenarios.map((scenario) => `${name}:${scenario.name}`),
+    ])
+    throw new Error(`nothing is called ${options.words.join(' ')}; known: ${known.join(' ')}`)
+  }
+  return chosen
+}
+
+function wanted(words: readonly string[], suite: string, scenario: string): boolean {
+  return words.length === 0 || words.includes(suite) || words.includes(`${suite}:${scenario}`)
+}
+
+async function runSuite(
+  suite: Suite,
+  base: ScenarioContext,
+  options: Options,
+): Promise<AnyResult[]> {
+  const upstream = suite.upstream === true ? await UPSTREAM.start(base.settings) : undefined
+  const settings: PeerSettings = { ...base.settings, upstreamPort: upstream?.port ?? 0 }
+  const context = { ...base, ...options, settings, note: progress }
+  const results: AnyResult[] = []
+  try {
+    for (const scenario of suite.scenarios) {
+      const result =
+        scenario.kind === 'memory'
+          ? await measureMemory(scenario, context)
+          : await measure(scenario, context)
+      if (options.peers === 'all' && result.absent.length > 0) {
+        throw new Error(`${suite.name}:${scenario.name}: ${result.absent.join(', ')}`)
       }
-    })
-  })
-}
-
-function print(file: string, { about, counters, results }: BenchmarkReport): void {
-  console.log(`\n${file.replace(/\.bench\.ts$/, '')}: ${about}`)
-  for (const [name, value] of Object.entries(counters)) console.log(`  ${name}: ${value}`)
-  const width = Math.max(...results.map(({ variant }) => variant.length))
-  for (const { variant, rate, slowest, fastest, cpuMicroseconds, ratio } of results) {
-    const spread = `${compact(slowest)}–${compact(fastest)}`
-    const columns = [
-      variant.padEnd(width),
-      `${compact(rate)}/s`.padStart(10),
-      `(${spread})`.padEnd(20),
-      `${cpuMicroseconds.toPrecision(3)} µs CPU`.padStart(14),
-      `${ratio.toFixed(2)}×`.padStart(8),
-    ]
-    console.log(`  ${columns.join('  ')}`)
+      results.push(result)
+      progress('')
+      console.log([`${suite.name}: ${scenario.name}`, ...resultTable(result), ''].join('\n'))
+    }
+  } finally {
+    await upstream?.stop()
   }
+  const aims = aimsTable(suite, results)
+  if (aims.length > 0) console.log([...aims, ''].join('\n'))
+  return results
 }
 
-function compact(value: number): string {
-  if (value >= 1e6) return `${(value / 1e6).toPrecision(3)} M`
-  if (value >= 1e3) return `${(value / 1e3).toPrecision(3)} k`
-  return value.toPrecision(3)
+function writeResults(
+  suite: Suite,
+  results: readonly AnyResult[],
+  options: Options,
+  load: Load,
+): void {
+  const generator = load.usesWrk ? 'load by wrk' : 'load by bench/load'
+  const conditions =
+    `${options.rounds} interleaved rounds of ${options.milliseconds / 1000} s, ` +
+    `medians; ${generator}`
+  const report = { suite, results, conditions, command: options.command, machine: machineFacts() }
+  const file = readFileSync(RESULTS, 'utf8')
+  writeFileSync(RESULTS, replacePart(file, suite.name, suiteMarkdown(report)))
+}
+
+/** P-256, as most servers have today. */
+function makeCertificate(directory: string): { certFile: string; keyFile: string } {
+  const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')]
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  const files = ['-keyout', keyFile, '-out', certFile, '-days', '2']
+  execFileSync('openssl', ['req', '-x509', ...key, ...names, ...files], { stdio: 'pipe' })
+  return { certFile, keyFile }
+}
+
+/** One line that is written over, on a terminal only. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+  else if (text !== '') process.stderr.write(`${text}\n`)
+}
+
+const UPSTREAM = script({ name: 'upstream', setup: 'canned answers', file: 'upstream.ts' })
+const RESULTS = fileURLToPath(new URL('./RESULTS.md', import.meta.url))
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`\nbench: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
 }

@@ -13,7 +13,12 @@ import { globSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { fromRoot, ROOT } from './repository.ts'
 
-const TEST_GLOBS = ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts']
+const TEST_GLOBS = [
+  'src/**/*.test.ts',
+  'test/**/*.test.ts',
+  'scripts/**/*.test.ts',
+  'bench/**/*.test.ts',
+]
 
 /** A file that neither ends nor fails is a leak; this is how long it takes to say so. */
 const FILE_TIMEOUT_MS = 90_000

@@ -1,0 +1,113 @@
+/**
+ * Contestants that are programs of the machine: nginx and haproxy.
+ *
+ * Each gets a configuration file in a directory of its own and stays in the foreground, so that it
+ * ends with the bench. Ports are chosen by asking the kernel for free ones.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Contestant, RunningContestant } from './contestant.ts'
+import type { PeerSettings } from './peer.ts'
+import { childrenOf } from './proc.ts'
+
+export interface ProgramOptions {
+  readonly name: string
+  readonly setup: string
+  readonly command: string
+  /** The whole configuration. */
+  configure(ports: ProgramPorts, settings: PeerSettings): string
+  /** Arguments, given where the configuration was written. */
+  parameters(configFile: string, directory: string): string[]
+  /** Other files the configuration points to, by name. */
+  files?(): Readonly<Record<string, Uint8Array | string>>
+  /** True: a master process starts workers, which are what counts. */
+  readonly hasWorkers: boolean
+}
+
+export interface ProgramPorts {
+  readonly port: number
+  readonly tlsPort: number
+  readonly directory: string
+}
+
+export function program(options: ProgramOptions): Contestant {
+  return {
+    kind: 'program',
+    name: options.name,
+    setup: options.setup,
+    unavailable() {
+      const found = spawnSync(options.command, ['-v'], { stdio: 'ignore' })
+      return found.error === undefined ? undefined : `${options.command} is not installed`
+    },
+    start: (settings) => startProgram(options, settings),
+  }
+}
+
+async function startProgram(
+  options: ProgramOptions,
+  settings: PeerSettings,
+): Promise<RunningContestant> {
+  const directory = mkdtempSync(join(settings.directory, `${options.command}-`))
+  // Workers that a root's master starts run as nobody and must get in.
+  for (const path of [settings.directory, directory]) chmodSync(path, 0o755)
+  for (const [name, content] of Object.entries(options.files?.() ?? {})) {
+    writeFileSync(join(directory, name), content)
+  }
+  const [port, tlsPort] = [await freePort(), await freePort()]
+  const configFile = join(directory, 'config')
+  writeFileSync(configFile, options.configure({ port, tlsPort, directory }, settings))
+  const child = spawn(options.command, options.parameters(configFile, directory), {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  await waitUntilAccepting(options.name, port, child)
+  const main = child.pid ?? 0
+  return {
+    port,
+    tlsPort,
+    pids: options.hasWorkers ? childrenOf(main) : [main],
+    run: () => Promise.reject(new Error(`${options.name} is not a client`)),
+    collectGarbage: async () => {},
+    async stop() {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
+
+async function waitUntilAccepting(name: string, port: number, child: ChildProcess): Promise<void> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    if (child.exitCode !== null) throw new Error(`${name} ended with code ${child.exitCode}`)
+    if (await accepts(port)) return
+    await wait(ATTEMPT_WAIT_MS)
+  }
+  throw new Error(`${name} does not accept connections on port ${port}`)
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+const MAX_ATTEMPTS = 100
+const ATTEMPT_WAIT_MS = 50

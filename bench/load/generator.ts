@@ -1,0 +1,210 @@
+/**
+ * The load generator that is always there, in a process of its own: raw sockets, one read buffer,
+ * one write for everything that is due on a connection.
+ */
+
+import { connect, type Socket } from 'node:net'
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import { setTimeout as wait } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
+import {
+  type EchoJob,
+  type HttpJob,
+  type IdleJob,
+  type Job,
+  type JobAnswer,
+  type LoadResult,
+  requestBytes,
+} from './jobs.ts'
+import { ResponseCounter } from './response-counter.ts'
+
+/** Turns received bytes into a number of complete answers. */
+interface AnswerCounter {
+  readonly errors: number
+  push(chunk: Buffer): number
+}
+
+class EchoCounter implements AnswerCounter {
+  readonly errors = 0
+  readonly #messageBytes: number
+  #partial = 0
+
+  constructor(messageBytes: number) {
+    this.#messageBytes = messageBytes
+  }
+
+  push(chunk: Buffer): number {
+    const total = this.#partial + chunk.length
+    this.#partial = total % this.#messageBytes
+    return (total - this.#partial) / this.#messageBytes
+  }
+}
+
+class Run {
+  readonly #job: HttpJob | EchoJob
+  readonly #message: Buffer
+  /** `depth` messages in one piece, of which as many are sent as answers came. */
+  readonly #messages: Buffer
+  readonly #histogram: RecordableHistogram = createHistogram()
+  readonly #sockets: Socket[] = []
+  readonly #counters: AnswerCounter[] = []
+  #requests = 0
+  #running = true
+  #failure: Error | undefined
+
+  constructor(job: HttpJob | EchoJob) {
+    this.#job = job
+    this.#message =
+      job.type === 'http' ? requestBytes(job.request) : Buffer.alloc(job.messageBytes, 'x')
+    this.#messages = Buffer.concat(Array.from({ length: job.depth }, () => this.#message))
+  }
+
+  async result(): Promise<LoadResult> {
+    const { connections, milliseconds } = this.#job
+    await Promise.all(Array.from({ length: connections }, () => this.#open()))
+    const started = performance.now()
+    const elapsed = (): number => performance.now() - started
+    for (const [index, socket] of this.#sockets.entries()) this.#drive(index, socket)
+    await wait(milliseconds)
+    // A cold server may need longer for its first answer than a short run lasts.
+    while (this.#requests === 0 && this.#failure === undefined && elapsed() < PATIENCE_MS) {
+      await wait(ANSWER_POLL_MS)
+    }
+    this.#running = false
+    const seconds = elapsed() / 1000
+    for (const socket of this.#sockets) socket.destroy()
+    if (this.#failure !== undefined) throw this.#failure
+    return {
+      requests: this.#requests,
+      errors: this.#counters.reduce((sum, counter) => sum + counter.errors, 0),
+      seconds,
+      p50Ms: this.#histogram.percentile(50) / 1000,
+      p99Ms: this.#histogram.percentile(99) / 1000,
+    }
+  }
+
+  #onChunk: ((chunk: Buffer) => void)[] = []
+
+  #open(): Promise<void> {
+    const index = this.#counters.length
+    const { port, tls } = this.#job
+    this.#counters.push(
+      this.#job.type === 'http' ? new ResponseCounter() : new EchoCounter(this.#message.length),
+    )
+    this.#onChunk.push(() => {})
+    return new Promise((resolve, reject) => {
+      const socket = openSocket(port, tls, resolve, (chunk) => this.#onChunk[index]?.(chunk))
+      this.#sockets[index] = socket
+      socket.on('error', (error) => {
+        reject(error)
+        this.#fail(error)
+      })
+      socket.on('close', () => this.#fail(new Error('the server closed a connection')))
+    })
+  }
+
+  #fail(error: Error): void {
+    if (this.#running) this.#failure ??= error
+  }
+
+  #drive(index: number, socket: Socket): void {
+    const counter = this.#counters[index] as AnswerCounter
+    const messageBytes = this.#message.length
+    // All messages of one write start their latency together.
+    let sentAt = performance.now()
+    this.#onChunk[index] = (chunk) => {
+      let completed = 0
+      try {
+        completed = counter.push(chunk)
+      } catch (error) {
+        this.#fail(error as Error)
+      }
+      if (completed === 0 || !this.#running) return
+      this.#requests += completed
+      const now = performance.now()
+      this.#histogram.record(Math.max(1, Math.round((now - sentAt) * 1000)))
+      sentAt = now
+      socket.write(this.#messages.subarray(0, completed * messageBytes))
+    }
+    socket.write(this.#messages)
+  }
+}
+
+function openSocket(
+  port: number,
+  tls: boolean,
+  onConnect: () => void,
+  onChunk: (chunk: Buffer) => void,
+): Socket {
+  if (tls) {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, onConnect)
+    socket.on('data', onChunk)
+    return socket
+  }
+  const buffer = Buffer.allocUnsafe(READ_BYTES)
+  const onread = {
+    buffer,
+    callback(length: number): boolean {
+      onChunk(buffer.subarray(0, length))
+      return true
+    },
+  }
+  return connect({ port, host: '127.0.0.1', noDelay: true, onread }, onConnect)
+}
+
+let idle: Socket[] = []
+
+async function openIdle(job: IdleJob): Promise<LoadResult> {
+  const request = requestBytes(job.request)
+  const open = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const counter = new ResponseCounter()
+      const socket = openSocket(
+        job.port,
+        job.tls,
+        () => socket.write(request),
+        (chunk) => {
+          if (counter.push(chunk) > 0) resolve()
+        },
+      )
+      socket.on('error', reject)
+      idle.push(socket)
+    })
+  for (let opened = 0; opened < job.connections; opened += IDLE_BATCH) {
+    const batch = Math.min(IDLE_BATCH, job.connections - opened)
+    await Promise.all(Array.from({ length: batch }, open))
+  }
+  return { requests: job.connections, errors: 0, seconds: 0, p50Ms: 0, p99Ms: 0 }
+}
+
+function releaseIdle(): LoadResult {
+  const open = idle.filter((socket) => !socket.destroyed && socket.readable).length
+  for (const socket of idle) socket.destroy()
+  idle = []
+  return { requests: open, errors: 0, seconds: 0, p50Ms: 0, p99Ms: 0 }
+}
+
+async function work(job: Job): Promise<LoadResult> {
+  switch (job.type) {
+    case 'idle':
+      return openIdle(job)
+    case 'release':
+      return releaseIdle()
+    default:
+      return new Run(job).result()
+  }
+}
+
+process.on('message', (job: Job) => {
+  const answer = (message: JobAnswer): unknown => process.send?.(message)
+  work(job).then(
+    (result) => answer({ type: 'result', result }),
+    (error: Error) => answer({ type: 'failed', message: error.message }),
+  )
+})
+process.on('disconnect', () => process.exit(0))
+
+const READ_BYTES = 65_536
+const IDLE_BATCH = 100
+const PATIENCE_MS = 10_000
+const ANSWER_POLL_MS = 10
