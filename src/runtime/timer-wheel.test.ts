@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Clock, Timer } from '../core/clock.ts'
+import { ManualClock } from '../testing/manual-clock.ts'
+import { SeededRandom } from '../testing/seeded-random.ts'
+import type { Link } from './linked-list.ts'
+import { TimerWheel, type WheelEntry } from './timer-wheel.ts'
+
+class Entry implements WheelEntry {
+  previous: Link | undefined = undefined
+  next: Link | undefined = undefined
+  dueTick = 0
+  readonly holdsProcess: boolean
+  at = 0
+  expiredAt: number[] = []
+  onExpire: (() => void) | undefined
+
+  constructor(holdsProcess = true) {
+    this.holdsProcess = holdsProcess
+  }
+
+  expire(now: number): void {
+    this.expiredAt.push(now)
+    this.onExpire?.()
+  }
+}
+
+function fixture(startMs = 1_000.3) {
+  const clock = new ManualClock({ startMs })
+  const wheel = new TimerWheel({ clock })
+  const arm = (inMs: number): Entry => {
+    const entry = new Entry()
+    entry.at = clock.now() + inMs
+    wheel.arm(entry, entry.at)
+    return entry
+  }
+  return { clock, wheel, arm }
+}
+
+const HOUR = 3_600_000
+
+test('TimerWheel expires once, never early and at most a tick late, at every distance', () => {
+  for (const inMs of [
+    -5, 0, 0.1, 1, 3.9, 4, 4.1, 251, 252, 256, 257, 1_000, 16_383, 16_384, 16_385,
+  ]) {
+    for (const more of [0, 60_000, HOUR, 17 * HOUR, 19 * HOUR, 100 * HOUR]) {
+      const { clock, wheel, arm } = fixture()
+      const entry = arm(inMs + more)
+      clock.advance(Math.max(0, inMs + more) + 8)
+      assert.equal(entry.expiredAt.length, 1, `in ${inMs + more} ms`)
+      const late = (entry.expiredAt[0] as number) - Math.max(entry.at, 1_000.3)
+      assert.ok(late >= 0 && late < 8, `${late} ms late, in ${inMs + more} ms`)
+      assert.equal(wheel.size, 0)
+      assert.equal(clock.pendingTimers, 0)
+    }
+  }
+})
+
+test('TimerWheel agrees with a list of timers over random arming, moving, cancelling, advancing', () => {
+  for (let seed = 1; seed <= 30; seed++) {
+    const random = new SeededRandom(seed)
+    const { clock, wheel } = fixture(random.integer(0, 5_000))
+    const entries = new Set<Entry>()
+    for (let step = 0; step < 300; step++) {
+      const chosen = random.integer(0, 9)
+      if (chosen < 5) {
+        const entry = new Entry(random.chance(0.5))
+        entry.at = clock.now() + random.next() * 10 ** random.integer(0, 6)
+        wheel.arm(entry, entry.at)
+        entries.add(entry)
+      } else if (chosen < 7 && entries.size > 0) {
+        const entry = random.pick([...entries])
+        wheel.cancel(entry)
+        entries.delete(entry)
+      } else if (chosen < 8 && entries.size > 0) {
+        const entry = random.pick([...entries])
+        entry.at = clock.now() + random.next() * 10 ** random.integer(0, 6)
+        wheel.arm(entry, entry.at)
+      } else clock.advance(random.next() * 10 ** random.integer(0, 5))
+      for (const entry of entries) {
+        if (entry.expiredAt.length > 0) {
+          const late = (entry.expiredAt[0] as number) - entry.at
+          assert.ok(late >= 0 && late < 4.001, `seed ${seed}: ${late} ms late`)
+          entries.delete(entry)
+        } else assert.ok(clock.now() - entry.at < 4.001, `seed ${seed}: overdue`)
+      }
+      assert.equal(wheel.size, entries.size, `seed ${seed}`)
+      assert.ok(clock.pendingTimers <= 1)
+    }
+    clock.advance(2_000_000)
+    for (const entry of entries) assert.equal(entry.expiredAt.length, 1, `seed ${seed}`)
+    assert.equal(clock.pendingTimers, 0)
+  }
+})
+
+test('TimerWheel sets no clock timer for calls that end in time', () => {
+  let set = 0
+  const clock = new ManualClock()
+  const counting: Clock = {
+    now: () => clock.now(),
+    wallNow: () => clock.wallNow(),
+    defer: (callback) => clock.defer(callback),
+    setTimer(at, callback) {
+      set++
+      return clock.setTimer(at, callback)
+    },
+  }
+  const wheel = new TimerWheel({ clock: counting })
+  for (let call = 0; call < 10_000; call++) {
+    const entry = new Entry()
+    wheel.arm(entry, clock.now() + 30_000)
+    clock.advance(1)
+    wheel.cancel(entry)
+  }
+  assert.ok(set <= 2, `${set} clock timers for 10,000 calls over 10 s`)
+})
+
+test('TimerWheel lets entries be armed and cancelled by an entry that expires', () => {
+  const { clock, wheel, arm } = fixture()
+  const first = arm(10)
+  const second = arm(10)
+  const again = new Entry()
+  first.onExpire = () => {
+    wheel.cancel(second)
+    if (first.expiredAt.length < 3) wheel.arm(first, clock.now())
+    wheel.arm(again, clock.now() + 100)
+  }
+  clock.advance(30)
+  assert.equal(first.expiredAt.length, 3)
+  assert.equal(second.expiredAt.length, 0)
+  clock.advance(100)
+  assert.equal(again.expiredAt.length, 1)
+})
+
+test('TimerWheel goes on after an entry that throws', () => {
+  const { clock, arm } = fixture()
+  const bad = arm(10)
+  const good = arm(10)
+  bad.onExpire = () => {
+    throw new Error('bug')
+  }
+  assert.throws(() => clock.advance(20), /bug/)
+  clock.advance(20)
+  assert.equal(good.expiredAt.length, 1)
+})
+
+test('TimerWheel holds the process only while an entry that does so is armed', () => {
+  let held: boolean | undefined
+  const timer: Timer = {
+    cancel: () => void (held = undefined),
+    ref: () => void (held = true),
+    unref: () => void (held = false),
+  }
+  const clock: Clock = {
+    now: () => 0,
+    wallNow: () => 0,
+    defer() {},
+    setTimer() {
+      held = true
+      return timer
+    },
+  }
+  const wheel = new TimerWheel({ clock })
+  const sweep = new Entry(false)
+  const call = new Entry(true)
+  wheel.arm(sweep, 1_000)
+  assert.equal(held, false)
+  wheel.arm(call, 1_000)
+  assert.equal(held, true)
+  wheel.cancel(call)
+  assert.equal(held, false)
+  wheel.arm(call, 500)
+  assert.equal(held, true)
+})
+
+test('TimerWheel keeps its tick right when it was idle for long', () => {
+  const { clock, arm } = fixture()
+  clock.advance(50 * HOUR)
+  const entry = arm(20)
+  clock.advance(24)
+  assert.equal(entry.expiredAt.length, 1)
+})
+
+test('TimerWheel refuses a resolution out of range', () => {
+  const clock = new ManualClock()
+  for (const resolutionMs of [0, 0.5, 1_001]) {
+    assert.throws(() => new TimerWheel({ clock, resolutionMs }), { code: 'ERR_OPTION_RANGE' })
+  }
+})
