@@ -38,9 +38,12 @@ export interface PinnableService<Req, Res> {
   pin(context: CallContext): Promise<Lease<Service<Req, Res>>>
 }
 
+/** A service that makes a context of its own when it is called without one. */
+export type ClientCall<Req, Res> = (request: Req, context?: CallContext) => MaybePromise<Res>
+
 export interface Client<Req, Res> extends AsyncDisposable {
   readonly status: ClientStatus
-  readonly call: Service<Req, Res>
+  readonly call: ClientCall<Req, Res>
   /** Waits for calls in flight, then closes. New calls get ClosedError ERR_CLOSED. */
   close(options?: { signal?: AbortSignal }): Promise<void>
 }

@@ -16,7 +16,14 @@ import { Call, type CallContext } from '../core/context.ts'
 import { ClosedError, checkRange, toError, UsageError } from '../core/errors.ts'
 import { type Meter, noopMeter } from '../core/metrics.ts'
 import type { BreakerState, Classifier, Endpoint, Resolver } from '../core/policy.ts'
-import type { Client, ClientStatus, MaybePromise, Middleware, Service } from '../core/service.ts'
+import type {
+  Client,
+  ClientCall,
+  ClientStatus,
+  MaybePromise,
+  Middleware,
+  Service,
+} from '../core/service.ts'
 import { backoffDefaults } from './backoff.ts'
 import type { BalancerFactory, BalancerNode, EndpointBalancer } from './balancer/balancer.ts'
 import { p2c } from './balancer/p2c.ts'
