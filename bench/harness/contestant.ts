@@ -39,6 +39,7 @@ export interface ScriptOptions {
   readonly setup: string
   /** File in `bench/peers`. */
   readonly file: string
+  readonly variant?: string
 }
 
 export function script(options: ScriptOptions): Contestant {
@@ -62,7 +63,9 @@ class RunningScript implements RunningContestant {
   private constructor(options: ScriptOptions, settings: PeerSettings) {
     this.#name = options.name
     const path = fileURLToPath(new URL(`../peers/${options.file}`, import.meta.url))
-    this.#child = fork(path, [JSON.stringify(settings)], {
+    const { variant } = options
+    const given = variant === undefined ? settings : { ...settings, variant }
+    this.#child = fork(path, [JSON.stringify(given)], {
       execArgv: NODE_FLAGS,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       // Libraries switch on checks and pretty output outside production.

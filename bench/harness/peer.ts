@@ -13,6 +13,8 @@ export interface PeerSettings {
   readonly upstreamPort: number
   /** Directory for what a program has to write. */
   readonly directory: string
+  /** Which of several ways, for a file that serves more than one contestant. */
+  readonly variant?: string
 }
 
 /** What a client contestant is asked to do: as many calls as it can in that time. */

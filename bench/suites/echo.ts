@@ -9,6 +9,13 @@ import { ratioAim, type Suite } from './suite.ts'
 const contestants = [
   script({ name: 'node:net', setup: 'data → write, noDelay', file: 'echo-node-net.ts' }),
   script({ name: 'node:net pipe', setup: 'socket.pipe(socket)', file: 'echo-node-pipe.ts' }),
+  script({ name: 'heddle', setup: 'tcp(), leased reads when stuck', file: 'echo-heddle.ts' }),
+  script({
+    name: 'heddle on net.Socket',
+    setup: "tcp({ engine: 'net' }), public interfaces of Node only",
+    file: 'echo-heddle.ts',
+    variant: 'net',
+  }),
 ]
 
 interface Shape {
