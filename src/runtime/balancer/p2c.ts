@@ -36,8 +36,10 @@ function chooseOfTwo<Node extends BalancerNode>(
     const b = members[second] as Member<Node>
     const aUsable = isUsable(a, now, excluded)
     const bUsable = a === b ? aUsable : isUsable(b, now, excluded)
-    // The first stands at random, so that a tie is settled by chance.
-    if (aUsable && bUsable) return cost(group, b, now) < cost(group, a, now) ? b : a
+    if (aUsable && bUsable) {
+      // A small difference is noise: then the first draw decides, which follows weight and chance.
+      return cost(group, b, now) < cost(group, a, now) * CLEARLY ? b : a
+    }
     if (aUsable) return a
     if (bUsable) return b
   }
@@ -69,4 +71,5 @@ function otherIndex(first: number, count: number, random: Random): number {
 }
 
 const TRIES = 3
+const CLEARLY = 0.9
 const UNKNOWN = 1e9

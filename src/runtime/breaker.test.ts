@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { BreakerState, Permit } from '../core/policy.ts'
+import { SeededRandom } from '../testing/seeded-random.ts'
+import { type BreakerOptions, CircuitBreaker } from './breaker.ts'
+
+const half = (): number => 0.5
+/** With chance at a half, the first open time of 1,000 ms is 750 ms. */
+const FIRST_OPEN_MS = 750
+
+function fixture(options: BreakerOptions = {}) {
+  const changes: string[] = []
+  const breaker = new CircuitBreaker(half, options, (next, previous) => {
+    changes.push(`${previous}>${next}`)
+  })
+  const acquire = (now: number): Permit => {
+    const permit = breaker.tryAcquire(now)
+    assert.ok(permit, `a permit at ${now}, ${breaker.state}`)
+    return permit
+  }
+  const run = (outcomes: string, now: number): void => {
+    for (const outcome of outcomes) {
+      if (outcome === '+') acquire(now).success(now)
+      else if (outcome === '-') acquire(now).failure(now, new Error('x'))
+      else acquire(now).cancel(now)
+    }
+  }
+  return { breaker, changes, acquire, run }
+}
+
+test('CircuitBreaker opens by its table', () => {
+  const table: [outcomes: string, state: BreakerState, options?: BreakerOptions][] = [
+    ['----', 'closed'],
+    ['-----', 'open'],
+    ['----+----', 'closed'],
+    ['----.-', 'open'], // a cancelled call says nothing either way
+    ['-', 'open', { consecutiveFailures: 1 }],
+    ['+-+-+-+-+-+-+-+-+-+', 'closed'], // 9 of 19
+    ['+-+-+-+-+-+-+-+-+-+-', 'open'], // 10 of 20
+    ['+-+-+-+-+-+-+-+-+-++', 'closed'], // 9 of 20
+    ['+--+--+--', 'closed', { minCalls: 10 }],
+    ['+--+--+--+-', 'open', { minCalls: 10 }],
+    ['--------------------', 'open', { consecutiveFailures: Number.POSITIVE_INFINITY }],
+  ]
+  for (const [outcomes, state, options] of table) {
+    const { breaker, run } = fixture(options)
+    run(outcomes.slice(0, -1), 0)
+    assert.equal(breaker.state, 'closed', `${outcomes} but the last`)
+    run(outcomes.slice(-1), 0)
+    assert.equal(breaker.state, state, outcomes)
+  }
+})
+
+test('CircuitBreaker forgets calls that left its window', () => {
+  const { breaker, run } = fixture({ consecutiveFailures: 100 })
+  run('-'.repeat(19), 0)
+  run('-', 10_000)
+  assert.equal(breaker.state, 'closed')
+  run('-'.repeat(18), 10_000)
+  assert.equal(breaker.state, 'closed')
+  run('-', 19_999)
+  assert.equal(breaker.state, 'open')
+})
+
+test('CircuitBreaker refuses while open, then lets one probe at a time through', () => {
+  const { breaker, changes, acquire, run } = fixture()
+  run('-----', 0)
+  assert.equal(breaker.retryAt, FIRST_OPEN_MS)
+  assert.equal(breaker.tryAcquire(FIRST_OPEN_MS - 1), undefined)
+  assert.equal(breaker.allows(FIRST_OPEN_MS - 1), false)
+  assert.equal(breaker.allows(FIRST_OPEN_MS), true)
+  assert.equal(breaker.state, 'open') // asking changes nothing
+  const probe = acquire(FIRST_OPEN_MS)
+  assert.equal(breaker.state, 'half-open')
+  assert.equal(breaker.retryAt, undefined)
+  assert.equal(breaker.tryAcquire(FIRST_OPEN_MS), undefined)
+  probe.success(800)
+  assert.equal(breaker.state, 'half-open')
+  acquire(800).success(810)
+  assert.equal(breaker.state, 'closed')
+  assert.deepEqual(changes, ['closed>open', 'open>half-open', 'half-open>closed'])
+  run('----', 820)
+  assert.equal(breaker.state, 'closed') // it begins anew
+})
+
+test('CircuitBreaker stays open longer each time a probe fails, up to maxOpenMs', () => {
+  const { breaker, acquire, run } = fixture({ maxOpenMs: 5_000 })
+  run('-----', 0)
+  let now = 0
+  const waits: number[] = []
+  for (let count = 0; count < 5; count++) {
+    waits.push((breaker.retryAt as number) - now)
+    now = breaker.retryAt as number
+    acquire(now).failure(now, new Error('x'))
+  }
+  assert.deepEqual(waits, [750, 1_500, 3_000, 3_750, 3_750])
+  acquire(now + 3_750).success(now + 3_750)
+  acquire(now + 3_750).success(now + 3_750)
+  run('-----', now + 3_750)
+  assert.equal((breaker.retryAt as number) - (now + 3_750), 750) // after recovery it begins anew
+})
+
+test('CircuitBreaker gives the place of a cancelled probe to another', () => {
+  const { breaker, acquire, run } = fixture()
+  run('-----', 0)
+  acquire(FIRST_OPEN_MS).cancel(760)
+  assert.equal(breaker.state, 'half-open')
+  acquire(770).failure(770, new Error('x'))
+  assert.equal(breaker.state, 'open')
+})
+
+test('CircuitBreaker lets another probe go when one gets no answer', () => {
+  const { breaker, acquire, run } = fixture({ probeTimeoutMs: 2_000 })
+  run('-----', 0)
+  acquire(FIRST_OPEN_MS)
+  assert.equal(breaker.tryAcquire(FIRST_OPEN_MS + 1_999), undefined)
+  acquire(FIRST_OPEN_MS + 2_000)
+  assert.equal(breaker.tryAcquire(FIRST_OPEN_MS + 2_001), undefined)
+})
+
+test('CircuitBreaker ignores permits of an earlier state', () => {
+  const { breaker, acquire, run } = fixture()
+  const late = [acquire(0), acquire(0), acquire(0)]
+  run('-----', 0)
+  const { retryAt } = breaker
+  late[0]?.failure(100, new Error('x'))
+  assert.equal(breaker.retryAt, retryAt)
+  acquire(FIRST_OPEN_MS)
+  late[1]?.success(FIRST_OPEN_MS)
+  late[2]?.failure(FIRST_OPEN_MS, new Error('x'))
+  assert.equal(breaker.state, 'half-open')
+})
+
+test('CircuitBreaker counts a permit once', () => {
+  const { breaker, acquire } = fixture({ consecutiveFailures: 2 })
+  const permit = acquire(0)
+  permit.failure(0, new Error('x'))
+  permit.failure(0, new Error('x'))
+  permit.success(0)
+  assert.equal(breaker.state, 'closed')
+  acquire(0).failure(0, new Error('x'))
+  assert.equal(breaker.state, 'open')
+})
+
+test('CircuitBreaker never has more probes than maxProbes, whatever happens', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new SeededRandom(seed)
+    const breaker = new CircuitBreaker(random.next, {
+      maxProbes: 3,
+      consecutiveFailures: 2,
+      probeTimeoutMs: 1e9,
+    })
+    let now = 0
+    let probes: Permit[] = []
+    let early: Permit[] = []
+    for (let step = 0; step < 500; step++) {
+      now += random.integer(0, 400)
+      const before = breaker.state
+      const permit = random.chance(0.6) ? breaker.tryAcquire(now) : undefined
+      if (breaker.state !== before) probes = []
+      if (permit !== undefined) (breaker.state === 'half-open' ? probes : early).push(permit)
+      assert.ok(probes.length <= 3, `seed ${seed}`)
+      const from = random.chance(0.7) ? probes : early
+      const settled = from.splice(random.integer(0, Math.max(0, from.length - 1)), 1)[0]
+      if (settled === undefined) continue
+      const state = breaker.state
+      if (random.chance(0.4)) settled.failure(now, new Error('x'))
+      else if (random.chance(0.5)) settled.success(now)
+      else settled.cancel(now)
+      if (breaker.state !== state) {
+        early = early.concat(probes)
+        probes = []
+      }
+    }
+  }
+})
+
+test('CircuitBreaker refuses options out of range', () => {
+  const wrong: BreakerOptions[] = [
+    { consecutiveFailures: 0 },
+    { failureRate: 0 },
+    { failureRate: 1.1 },
+    { minCalls: 0 },
+    { openMs: 100, maxOpenMs: 99 },
+    { maxProbes: 0 },
+    { successesToClose: 0 },
+  ]
+  for (const options of wrong) {
+    assert.throws(() => new CircuitBreaker(half, options), { code: 'ERR_OPTION_RANGE' })
+  }
+})
