@@ -51,6 +51,11 @@ export class HttpFields implements Iterable<[string, string]> {
     return fields
   }
 
+  /** name, value, name, value … where it is kept that way; not a copy. For encoders. */
+  get list(): readonly string[] | undefined {
+    return this.#list
+  }
+
   get size(): number {
     return this.#list === undefined ? (this.#offsets?.length ?? 0) / 4 : this.#list.length / 2
   }
@@ -156,9 +161,9 @@ export class HttpFields implements Iterable<[string, string]> {
     const list = this.#list
     if (list !== undefined) {
       for (let index = from; index * 2 < list.length; index++) {
-        if (equalsIgnoreCase(list[index * 2] as string, 0, lower.length, lower)) {
-          if ((list[index * 2] as string).length === lower.length) return index
-        }
+        const name = list[index * 2] as string
+        if (name.length !== lower.length) continue
+        if (name === lower || equalsIgnoreCase(name, 0, lower.length, lower)) return index
       }
       return -1
     }

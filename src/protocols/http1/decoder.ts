@@ -63,6 +63,7 @@ export class MessageDecoder {
       this.#held = true
     }
     this.#at = 0
+    this.head.beginChunk()
   }
 
   /** @returns true: `head` is the next one; false: more input is needed, or see `failure` */
@@ -101,6 +102,7 @@ export class MessageDecoder {
     this.#bytes = this.#bytes.slice(this.#at)
     this.#at = 0
     this.#held = true
+    this.head.beginChunk()
   }
 
   /** What was not read, which is then forgotten. A copy. */

@@ -10,6 +10,7 @@ import { UsageError } from '../../core/errors.ts'
 import type { TextCodec } from '../../core/host.ts'
 import type { HttpFields } from '../http/fields.ts'
 import { reasonOf } from '../http/status.ts'
+import { HeadCache } from './head-cache.ts'
 import { ascii, COLON, CR, LF, SP, ZERO } from './head-syntax.ts'
 
 /** Framing of a head: a length of 0 or more, or one of these. */
@@ -51,38 +52,58 @@ export function survey(fields: HttpFields): number {
   return bytes * FLAGS + flags
 }
 
-/** `date` is sent unless undefined or given in the fields. */
+/**
+ * `date` is sent unless undefined or given in the fields.
+ * @throws UsageError when the fields contradict the framing; nothing was encoded then
+ */
 export function encodeResponseHead(
   out: ByteWriter,
   status: number,
   reason: string | undefined,
   fields: HttpFields,
-  surveyed: number,
   framing: Framing,
   connection: ConnectionOption,
   date: string | undefined,
 ): void {
-  const line = reason === undefined ? statusLine(status) : undefined
-  const given = reason === undefined ? 0 : reason.length
-  out.reserve(Math.floor(surveyed / FLAGS) + given + MAX_OWN_BYTES)
+  const kind = framing < 0 ? framing : 0
+  if (reason === undefined) {
+    const known = cache.find(status, kind, connection, date, fields)
+    if (known !== undefined) {
+      out.reserve(known.length + MAX_END_BYTES)
+      out.bytes.set(known, out.length)
+      return endHead(out, out.length + known.length, framing)
+    }
+  }
+  const surveyed = survey(fields)
+  if ((surveyed & (HAS_LENGTH | HAS_CODING)) !== 0) checkGivenFraming(fields, surveyed, framing)
+  out.reserve(Math.floor(surveyed / FLAGS) + (reason ?? '').length + MAX_OWN_BYTES)
   const { bytes, text } = out
-  let at = out.length
-  if (line !== undefined) at = putBytes(bytes, at, line)
+  const start = out.length
+  let at: number
+  if (reason === undefined) at = putBytes(bytes, start, statusLine(status))
   else {
-    at = putText(bytes, at, `HTTP/1.1 ${status} `, text)
-    at = putText(bytes, at, reason as string, text)
-    at = putCrlf(bytes, at)
+    at = putText(bytes, start, `HTTP/1.1 ${status} `, text)
+    at = putCrlf(bytes, putText(bytes, at, reason, text))
   }
   at = putFields(bytes, at, fields, surveyed, framing, connection, text)
   if (date !== undefined && (surveyed & HAS_DATE) === 0) {
     at = putBytes(bytes, at, DATE)
-    at = putText(bytes, at, date, text)
-    at = putCrlf(bytes, at)
+    at = putCrlf(bytes, putText(bytes, at, date, text))
   }
-  at = putFraming(bytes, at, framing)
   if (connection === CONNECTION_CLOSE) at = putBytes(bytes, at, CLOSE)
   else if (connection === CONNECTION_KEEP_ALIVE) at = putBytes(bytes, at, KEEP_ALIVE)
-  out.length = putCrlf(bytes, at)
+  at = putFraming(bytes, at, framing)
+  if (reason === undefined && (surveyed & MANAGED) === 0) {
+    cache.learn(status, kind, connection, date, fields, bytes, start, at)
+  }
+  endHead(out, at, framing)
+}
+
+/** The content length, where there is one, and the empty line. */
+function endHead(out: ByteWriter, at: number, framing: Framing): void {
+  const { bytes } = out
+  const end = framing < 0 ? at : putCrlf(bytes, putDecimal(bytes, at, framing))
+  out.length = putCrlf(bytes, end)
 }
 
 /** `Host` is sent first, unless the fields have one. Method and target come checked. */
@@ -108,8 +129,7 @@ export function encodeRequestHead(
     at = putCrlf(bytes, at)
   }
   at = putFields(bytes, at, fields, surveyed, framing, CONNECTION_GIVEN, text)
-  at = putFraming(bytes, at, framing)
-  out.length = putCrlf(bytes, at)
+  endHead(out, putFraming(bytes, at, framing), framing)
 }
 
 /** One chunk. An empty one is not sent: it would end the body. */
@@ -230,11 +250,10 @@ function putFields(
   return at
 }
 
+/** Up to the digits of a length, which `endHead` writes. */
 function putFraming(bytes: Uint8Array, start: number, framing: Framing): number {
   if (framing === CHUNKED) return putBytes(bytes, start, TRANSFER_ENCODING_CHUNKED)
-  if (framing < 0) return start
-  const at = putBytes(bytes, start, CONTENT_LENGTH)
-  return putCrlf(bytes, putDecimal(bytes, at, framing))
+  return framing < 0 ? start : putBytes(bytes, start, CONTENT_LENGTH)
 }
 
 function putDecimal(bytes: Uint8Array, start: number, value: number): number {
@@ -257,9 +276,8 @@ function putText(bytes: Uint8Array, start: number, value: string, text: TextCode
 }
 
 function putBytes(bytes: Uint8Array, start: number, piece: Uint8Array): number {
-  const { length } = piece
-  for (let index = 0; index < length; index++) bytes[start + index] = piece[index] as number
-  return start + length
+  bytes.set(piece, start)
+  return start + piece.length
 }
 
 function putCrlf(bytes: Uint8Array, at: number): number {
@@ -302,7 +320,7 @@ function isName(name: string, lower: string): boolean {
 }
 
 function isShortAscii(text: string): boolean {
-  if (text.length > SHORT_TEXT) return false
+  if (text.length > SHORT_BODY) return false
   for (let index = 0; index < text.length; index++) {
     if (text.charCodeAt(index) > 0x7f) return false
   }
@@ -327,13 +345,19 @@ const CONTENT_LENGTH = ascii('content-length: ')
 const TRANSFER_ENCODING_CHUNKED = ascii('transfer-encoding: chunked\r\n')
 const REQUEST_VERSION = ascii(' HTTP/1.1\r\n')
 const LAST_CHUNK = ascii('0\r\n\r\n')
+/** One for the whole thread: what services say does not depend on the connection. */
+const cache = new HeadCache()
 const OWN_OPTIONS: ReadonlySet<string> = new Set(['close', 'keep-alive', ''])
 /** Indexed by status; a thousand at most, since statuses have three digits. */
 const STATUS_LINES: (Uint8Array | undefined)[] = []
 /** Room for everything in a head that is not a field of the caller, with the longest phrase. */
 const MAX_OWN_BYTES = 256
 const MAX_SIZE_LINE_BYTES = 16
-/** Up to here a loop over `charCodeAt` beats a native call. */
-const SHORT_TEXT = 64
+/** 16 digits and two line ends. */
+const MAX_END_BYTES = 20
+/** Up to here a loop over `charCodeAt` beats a native call (Node 26: 30 ns whatever the length). */
+const SHORT_TEXT = 12
+/** Up to here text is looked at here to see whether it is ASCII. */
+const SHORT_BODY = 64
 /** Longer text is encoded into memory of its own. */
 const MAX_REGION_TEXT = 16_384

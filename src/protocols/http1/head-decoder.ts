@@ -51,6 +51,7 @@ import {
   TRANSFER_ENCODING,
   UPGRADE,
   VALUE_BYTES,
+  VERSION_1_1,
   ZERO,
 } from './head-syntax.ts'
 import type { ResolvedLimits } from './options.ts'
@@ -99,7 +100,16 @@ export class HeadDecoder {
   #nameStart = 0
   #nameEnd = 0
   #valueStart = 0
-  #offsets: number[] = []
+  /** Four per field; used again for each head. */
+  readonly #offsets: number[] = []
+  #offsetCount = 0
+  /** Text of `[#sharedFrom, #sharedEnd)` of the chunk; see `#textOf`. */
+  #shared = ''
+  #sharedFrom = 0
+  #sharedEnd = -1
+  /** A field that decides about more than the host was seen, in this head or the one before. */
+  #special = false
+  #hadSpecial = false
   /** Which framing fields were seen, and where: index into offsets, or -1. */
   #connectionAt = -1
   #hostAt = -1
@@ -145,8 +155,8 @@ export class HeadDecoder {
     if (this.#tailLength === 0) {
       this.#begin()
       const at = this.#scan(bytes, from, from, end)
-      if (at >= 0) return this.#finish(bytes, from, at) ? at : FAILED
-      if (at === NEED_MORE) this.#keep(bytes, from, end)
+      if (at >= 0) this.#finish(bytes, from, at, end)
+      else if (at === NEED_MORE) this.#keep(bytes, from, end)
       return at
     }
     const had = this.#tailLength
@@ -158,7 +168,16 @@ export class HeadDecoder {
     const whole = this.#tail
     this.#tail = EMPTY
     this.#tailLength = 0
-    return this.#finish(whole, 0, at) ? from + at - had : FAILED
+    this.#sharedEnd = -1
+    this.#finish(whole, 0, at, at)
+    return from + at - had
+  }
+
+  /** Another chunk: its positions have nothing to do with those of the last. */
+  beginChunk(): void {
+    if (this.#sharedEnd < 0) return
+    this.#sharedEnd = -1
+    this.#shared = ''
   }
 
   #keep(bytes: Uint8Array, from: number, end: number): void {
@@ -241,6 +260,15 @@ export class HeadDecoder {
   /** `HTTP/1.x` CRLF. The position in it follows from where the target ended. */
   #scanRequestVersion(bytes: Uint8Array, base: number, from: number, stop: number): number {
     const start = base + this.#targetEnd + 1
+    if (from === start && stop - start >= VERSION_1_1.length) {
+      let index = 0
+      while (index < VERSION_1_1.length && bytes[start + index] === VERSION_1_1[index]) index++
+      if (index === VERSION_1_1.length) {
+        this.minor = 1
+        this.#state = LINE
+        return start + index
+      }
+    }
     for (let at = from; at < stop; at++) {
       const byte = bytes[at] as number
       const index = at - start
@@ -382,7 +410,7 @@ export class HeadDecoder {
   /** Records a field whose value ends before `end`, and notes the ones that decide framing. */
   #field(bytes: Uint8Array, base: number, end: number): boolean {
     const offsets = this.#offsets
-    const index = offsets.length
+    const index = this.#offsetCount
     if (index >= this.#maxCount * 4) {
       const name = this.#trailers ? 'maxTrailerCount' : 'maxFieldCount'
       const message = `more fields than ${name} ${this.#maxCount}`
@@ -394,7 +422,11 @@ export class HeadDecoder {
     const valueStart = this.#valueStart
     let valueEnd = end - base
     while (valueEnd > valueStart && isBlank(bytes[base + valueEnd - 1] as number)) valueEnd--
-    offsets.push(nameStart, nameEnd, valueStart, valueEnd)
+    offsets[index] = nameStart
+    offsets[index + 1] = nameEnd
+    offsets[index + 2] = valueStart
+    offsets[index + 3] = valueEnd
+    this.#offsetCount = index + 4
     const at = base + nameStart
     switch (nameEnd - nameStart) {
       case 4:
@@ -405,28 +437,35 @@ export class HeadDecoder {
         return true
       case 6:
         if (!sameName(bytes, at, EXPECT)) return true
+        this.#special = true
         if (this.#trailers) return this.#forbiddenTrailer('expect')
         if (this.#expectAt >= 0) this.#repeated |= REPEATED_EXPECT
         else this.#expectAt = index
         return true
       case 7:
         if (!sameName(bytes, at, UPGRADE)) return true
+        this.#special = true
         if (this.#trailers) return this.#forbiddenTrailer('upgrade')
         if (this.#upgradeAt >= 0) this.#repeated |= REPEATED_UPGRADE
         else this.#upgradeAt = index
         return true
       case 10:
         if (sameName(bytes, at, CONNECTION)) {
+          this.#special = true
           if (this.#trailers) return this.#forbiddenTrailer('connection')
           if (this.#connectionAt >= 0) this.#repeated |= REPEATED_CONNECTION
           else this.#connectionAt = index
-        } else if (sameName(bytes, at, KEEP_ALIVE)) this.#keepAliveAt = index
+        } else if (sameName(bytes, at, KEEP_ALIVE)) {
+          this.#special = true
+          this.#keepAliveAt = index
+        }
         return true
       case 14:
         if (!sameName(bytes, at, CONTENT_LENGTH)) return true
         return this.#lengthField(bytes, base + valueStart, base + valueEnd)
       case 17:
         if (!sameName(bytes, at, TRANSFER_ENCODING)) return true
+        this.#special = true
         if (this.#trailers) return this.#forbiddenTrailer('transfer-encoding')
         if (this.#transferEncodingAt >= 0) this.#repeated |= REPEATED_TRANSFER_ENCODING
         else this.#transferEncodingAt = index
@@ -457,21 +496,51 @@ export class HeadDecoder {
       return false
     }
     this.contentLength = value
+    this.#special = true // a body follows, no further head
     return true
   }
 
   /** The head is whole: makes its one string and what is read from it at once. */
-  #finish(bytes: Uint8Array, base: number, end: number): boolean {
-    const head = this.#text.latin1(bytes, base, end)
-    const offsets = this.#offsets
-    this.#offsets = []
+  #finish(bytes: Uint8Array, base: number, end: number, stop: number): void {
+    const head = this.#textOf(bytes, base, end, stop)
+    // One that fits: an array that grew is larger than it needs to be.
+    const offsets = this.#offsets.slice(0, this.#offsetCount)
     this.fields = HttpFields.fromBlock(head, offsets)
-    if (this.#trailers) this.#trailers = false
-    else if (this.#role === 'request') {
+    this.#state = this.#role === 'request' ? START : STATUS_VERSION
+    if (this.#trailers) {
+      this.#trailers = false
+      this.#maxBytes = this.#limits.maxHeadBytes
+      this.#maxCount = this.#limits.maxFieldCount
+      return
+    }
+    if (this.#role === 'request') {
       this.method = methodOf(bytes, base + this.#lineStart, head, this.#lineStart, this.#methodEnd)
       this.target = head.slice(this.#methodEnd + 1, this.#targetEnd)
     } else this.reason = head.slice(this.#methodEnd, this.#targetEnd)
     this.host = this.#hostAt < 0 ? undefined : this.fields.valueAt(this.#hostAt >> 2)
+    if (this.#special) this.#readSpecial()
+    else if (this.#hadSpecial) this.#clearSpecial()
+  }
+
+  /**
+   * The bytes of a head as text. When more follow in the chunk they are probably heads as well
+   * (a pipeline): then one text is made of all of them, since each call costs more than the copying.
+   * It is kept short, because a head that is held on to holds on to the whole text.
+   */
+  #textOf(bytes: Uint8Array, base: number, end: number, stop: number): string {
+    if (base >= this.#sharedFrom && end <= this.#sharedEnd) {
+      return this.#shared.slice(base - this.#sharedFrom, end - this.#sharedFrom)
+    }
+    const until = Math.min(stop, base + MAX_SHARED_TEXT)
+    if (end >= until || this.#special || this.#trailers) return this.#text.latin1(bytes, base, end)
+    this.#shared = this.#text.latin1(bytes, base, until)
+    this.#sharedFrom = base
+    this.#sharedEnd = until
+    return this.#shared.slice(0, end - base)
+  }
+
+  #readSpecial(): void {
+    this.#hadSpecial = true
     this.connection = this.#listValue('connection', this.#connectionAt, REPEATED_CONNECTION)
     this.transferEncoding = this.#listValue(
       'transfer-encoding',
@@ -481,16 +550,25 @@ export class HeadDecoder {
     this.expect = this.#listValue('expect', this.#expectAt, REPEATED_EXPECT)
     this.upgrade = this.#listValue('upgrade', this.#upgradeAt, REPEATED_UPGRADE)
     this.keepAlive = this.#keepAliveAt < 0 ? undefined : this.fields.valueAt(this.#keepAliveAt >> 2)
-    this.#state = this.#role === 'request' ? START : STATUS_VERSION
-    this.#maxBytes = this.#limits.maxHeadBytes
-    this.#maxCount = this.#limits.maxFieldCount
-    return true
   }
+
+  #clearSpecial(): void {
+    this.#hadSpecial = false
+    this.connection = undefined
+    this.transferEncoding = undefined
+    this.expect = undefined
+    this.upgrade = undefined
+    this.keepAlive = undefined
+  }
+
   #begin(): void {
     this.contentLength = -1
     this.hostCount = 0
+    this.#offsetCount = 0
     this.#lineStart = 0
     this.#hostAt = -1
+    if (!this.#special) return
+    this.#special = false
     this.#connectionAt = -1
     this.#transferEncodingAt = -1
     this.#expectAt = -1
@@ -561,5 +639,7 @@ const VERSION_BYTES = 8
 /** `HTTP/1.1 200` */
 const STATUS_PREFIX_BYTES = 12
 const MIN_TAIL = 256
+/** Text that may be shared by the heads of a pipeline. */
+const MAX_SHARED_TEXT = 2_048
 const EMPTY = new Uint8Array(0)
 const NO_FIELDS = new HttpFields()

@@ -19,6 +19,8 @@ export const VALUE_BYTES: Uint8Array = table((byte) => byte === HT || (byte >= S
 export const TARGET_BYTES: Uint8Array = table((byte) => byte > SP && byte < 0x7f && byte !== HASH)
 
 export const HTTP_SLASH: Uint8Array = ascii('HTTP/')
+/** What nearly every request line ends with. */
+export const VERSION_1_1: Uint8Array = ascii('HTTP/1.1\r\n')
 export const HOST: Uint8Array = ascii('host')
 export const EXPECT: Uint8Array = ascii('expect')
 export const UPGRADE: Uint8Array = ascii('upgrade')

@@ -5,6 +5,7 @@
 import type { ProtocolError } from '../../core/errors.ts'
 import { isSafeMethod } from '../http/methods.ts'
 import type { HeadDecoder } from './head-decoder.ts'
+import { isBlank } from './head-syntax.ts'
 import type { RequestEvent } from './messages.ts'
 import { checkFraming, checkHost, destinationOf, malformed, refuse } from './request-rules.ts'
 import {
@@ -25,6 +26,7 @@ export class RequestReader {
   readonly #head: HeadDecoder
   readonly #scheme: 'http' | 'https'
   readonly #maxBodyBytes: number
+  #lastHost: string | undefined
 
   constructor(head: HeadDecoder, scheme: 'http' | 'https', maxBodyBytes: number) {
     this.#head = head
@@ -36,8 +38,12 @@ export class RequestReader {
   read(exchange: number): RequestEvent | undefined {
     const head = this.#head
     const { method, contentLength } = head
-    this.refusal = checkHost(head)
-    if (this.refusal !== undefined) return undefined
+    // Nearly all requests of a connection name the same host.
+    if (head.hostCount !== 1 || head.host !== this.#lastHost) {
+      this.refusal = checkHost(head)
+      if (this.refusal !== undefined) return undefined
+      this.#lastHost = head.host
+    }
     let { target } = head
     let authority = head.host ?? ''
     if (target.charCodeAt(0) !== SLASH || method === 'CONNECT') {
@@ -103,14 +109,28 @@ export function closesAfter(connection: string | undefined, minor: number): bool
   return minor === 0 && !hasOption(connection, 'keep-alive')
 }
 
-/** Whether a `Connection` value lists an option (lower case). */
-export function hasOption(connection: string, option: string): boolean {
-  if (connection === option) return true
-  if (connection.length < option.length) return false
-  for (const part of connection.split(',')) {
-    if (part.trim().toLowerCase() === option) return true
+/** Whether a list such as `Connection` holds an option (lower case). Allocates nothing. */
+export function hasOption(list: string, option: string): boolean {
+  if (list === option) return true
+  let start = 0
+  while (start + option.length <= list.length) {
+    let end = list.indexOf(',', start)
+    if (end < 0) end = list.length
+    while (start < end && isBlank(list.charCodeAt(start))) start++
+    let stop = end
+    while (stop > start && isBlank(list.charCodeAt(stop - 1))) stop--
+    if (stop - start === option.length && equalsAt(list, start, option)) return true
+    start = end + 1
   }
   return false
+}
+
+function equalsAt(text: string, start: number, lower: string): boolean {
+  for (let index = 0; index < lower.length; index++) {
+    // Bit 5 makes capitals small; options are tokens, so nothing else becomes a letter by it.
+    if ((text.charCodeAt(start + index) | 0x20) !== lower.charCodeAt(index)) return false
+  }
+  return true
 }
 
 function upgradeOf(head: HeadDecoder): string | undefined {

@@ -156,16 +156,7 @@ export class ResponseWriter {
 
   inform(status: number, fields: HttpFields | undefined): void {
     const given = fields ?? NO_FIELDS
-    encodeResponseHead(
-      this.#out,
-      status,
-      undefined,
-      given,
-      survey(given),
-      UNFRAMED,
-      CONNECTION_GIVEN,
-      undefined,
-    )
+    encodeResponseHead(this.#out, status, undefined, given, UNFRAMED, CONNECTION_GIVEN, undefined)
   }
 
   /** The answer to what is not a request: the status, and the reason as text. */
@@ -174,17 +165,7 @@ export class ResponseWriter {
     const out = this.#out
     const length = textLength(text, out.text)
     const date = this.#date?.()
-    const surveyed = survey(TEXT_FIELDS)
-    encodeResponseHead(
-      out,
-      status,
-      undefined,
-      TEXT_FIELDS,
-      surveyed,
-      length,
-      CONNECTION_CLOSE,
-      date,
-    )
+    encodeResponseHead(out, status, undefined, TEXT_FIELDS, length, CONNECTION_CLOSE, date)
     if (withBody) encodeText(out, text, length)
   }
 
@@ -195,14 +176,12 @@ export class ResponseWriter {
     close: boolean,
   ): void {
     const { status, reason, fields } = command
-    const surveyed = survey(fields)
-    if ((surveyed & (HAS_LENGTH | HAS_CODING)) !== 0) checkGivenFraming(fields, surveyed, framing)
     let connection: ConnectionOption = CONNECTION_DEFAULT
     if (command.type === 'respond' && command.detach === true) connection = CONNECTION_GIVEN
     else if (close) connection = CONNECTION_CLOSE
     else if ((flags & WAS_1_0) !== 0) connection = CONNECTION_KEEP_ALIVE
     const date = this.#date?.()
-    encodeResponseHead(this.#out, status, reason, fields, surveyed, framing, connection, date)
+    encodeResponseHead(this.#out, status, reason, fields, framing, connection, date)
   }
 }
 

@@ -185,7 +185,7 @@ describe('Http1ServerSession responses', () => {
     const kept = new Bench()
     kept.feed('GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n')
     kept.respond(1, 'x')
-    assert.match(kept.sent, /content-length: 1\r\nconnection: keep-alive\r\n\r\nx$/)
+    assert.match(kept.sent, /connection: keep-alive\r\ncontent-length: 1\r\n\r\nx$/)
     assert.equal(kept.session.state, 'open')
     kept.feed('GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n')
     kept.head(2)
@@ -317,7 +317,7 @@ describe('Http1ServerSession ends', () => {
     patient.feed(GET)
     assert.equal(types(patient.end()), '')
     patient.respond(1, 'late')
-    assert.match(patient.sent, /connection: close\r\n\r\nlate$/)
+    assert.match(patient.sent, /connection: close\r\ncontent-length: 4\r\n\r\nlate$/)
     assert.equal(patient.session.state, 'closed')
   })
 

@@ -59,6 +59,7 @@ import {
   WAS_CONNECT,
   WAS_HEAD,
 } from './response-writer.ts'
+import { Ring } from './ring.ts'
 
 type Held = RespondCommand | ResponseHeadCommand | ResetCommand
 
@@ -81,13 +82,13 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
   readonly #out: ByteWriter
   readonly #writer: ResponseWriter
   /** Events that came about while something else was done; few at any time. */
-  readonly #events: ServerEvent[] = []
+  readonly #events = new Ring<ServerEvent>()
   #phase: Phase = HEAD
 
   // Exchanges `#answered + 1` to `#received` are open; `#flags` has one entry for each.
   #received = 0
   #answered = 0
-  readonly #flags: number[] = []
+  readonly #flags = new Ring<number>()
   /** Responses that wait for their turn. At most `maxPipelined`. */
   #held: Map<number, Held> | undefined
   #heldInforms: InformCommand[] | undefined
@@ -395,7 +396,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     if (this.#writer.streaming) this.#cutResponse()
     if (!answered) {
       const status = typeof error.status === 'number' ? error.status : 400
-      const isHead = inBody && ((this.#flags[0] as number) & WAS_HEAD) !== 0
+      const isHead = inBody && ((this.#flags.at(0) as number) & WAS_HEAD) !== 0
       this.#writer.refuse(status, error, !isHead)
     }
     this.#answered = this.#received
@@ -431,7 +432,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
   // --- answering ---
 
   #flagsOf(exchange: number): number {
-    return this.#flags[exchange - this.#answered - 1] as number
+    return this.#flags.at(exchange - this.#answered - 1) as number
   }
 
   #isTurn(exchange: number): boolean {
@@ -490,7 +491,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
 
   /** Whether the rest of the body can be read, or dropped at little cost, to keep the connection. */
   #canFinishBody(): boolean {
-    if (((this.#flags.at(-1) ?? 0) & AWAITS_CONTINUE) !== 0) return false
+    if (((this.#flags.at(this.#flags.length - 1) ?? 0) & AWAITS_CONTINUE) !== 0) return false
     if (this.#demand) return true
     const remaining = this.#decoder.body?.remaining
     return remaining === undefined || remaining <= this.#limits.maxDiscardBytes
@@ -564,9 +565,9 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
   #sendContinue(exchange: number): void {
     this.#continueHeld = false
     const index = exchange - this.#answered - 1
-    const flags = this.#flags[index] as number
+    const flags = this.#flags.at(index) as number
     if ((flags & AWAITS_CONTINUE) === 0) return
-    this.#flags[index] = flags & ~AWAITS_CONTINUE
+    this.#flags.set(index, flags & ~AWAITS_CONTINUE)
     this.#writer.inform(100, undefined)
   }
 
@@ -587,7 +588,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     if ((flags & AWAITS_CONTINUE) === 0) return
     // Who wants the body wants the client to send it.
     if (this.#isTurn(exchange)) this.#sendContinue(exchange)
-    else if (exchange === this.#answered + 1) this.#flags[0] = flags & ~AWAITS_CONTINUE
+    else if (exchange === this.#answered + 1) this.#flags.set(0, flags & ~AWAITS_CONTINUE)
     else this.#continueHeld = true
   }
 
@@ -665,7 +666,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     this.state = 'closed'
     this.#phase = STOPPED
     this.#answered = this.#received
-    this.#flags.length = 0
+    this.#flags.clear()
     this.#held = undefined
     this.#heldInforms = undefined
     this.#decoder.takeUnread()
