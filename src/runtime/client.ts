@@ -188,7 +188,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
   }
 
   /** @throws ClosedError ERR_CLOSED after `close`; a cancelled context's own reason */
-  readonly call = (request: Req, context: CallContext = new Call()): MaybePromise<Res> => {
+  readonly call: ClientCall<Req, Res> = (request, context = new Call()) => {
     if (this.#closing !== undefined) throw closedError()
     if (context.cancelled) throw context.cancelReason
     this.#started++
