@@ -1,6 +1,7 @@
 /**
  * The parts of `process` that transports need. Only this layer and the command line touch it.
  */
+import { readFileSync } from 'node:fs'
 
 export const operatingSystem: NodeJS.Platform = process.platform
 
@@ -18,6 +19,17 @@ export function nodeBinding(name: string): Record<string, unknown> {
   const { binding } = process as unknown as { binding?: (name: string) => Record<string, unknown> }
   if (typeof binding !== 'function') throw new Error('process.binding does not exist')
   return binding(name)
+}
+
+/** How many descriptors this process may have, where the system says so (Linux). */
+export function openFileLimit(): number | undefined {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'latin1')
+    const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1]
+    return soft === undefined ? undefined : Number(soft)
+  } catch {
+    return undefined
+  }
 }
 
 export function environmentVariable(name: string): string | undefined {

@@ -86,7 +86,10 @@ export class DuplexConnection extends NodeConnection {
   protected startReading(): void {
     if (!this.#listening) {
       this.#listening = true
-      this.#stream.on('data', (chunk: Uint8Array) => this.received(chunk))
+      this.#stream.on('data', (chunk: Uint8Array) => {
+        // As plain bytes: `slice` of a Buffer gives a view, and handlers copy with it.
+        this.received(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length))
+      })
     }
     this.#stream.resume()
   }
@@ -115,7 +118,7 @@ export class DuplexConnection extends NodeConnection {
 
   #give(chunk: Uint8Array): void {
     if (chunk.length === 0) return
-    this.#stream.write(this.#options.copyWrites ? chunk.slice() : chunk, this.#onWritten)
+    this.#stream.write(this.#options.copyWrites ? new Uint8Array(chunk) : chunk, this.#onWritten)
   }
 
   #afterWrite(): boolean {

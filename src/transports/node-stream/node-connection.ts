@@ -193,7 +193,8 @@ export abstract class NodeConnection implements Connection {
   }
 
   #hold(chunk: Uint8Array, first: boolean): void {
-    const copy = chunk.slice()
+    // Not `slice`: a caller's Buffer would give a view.
+    const copy = new Uint8Array(chunk)
     if (this.#held === undefined) this.#held = [copy]
     else if (first) this.#held.unshift(copy)
     else this.#held.push(copy)

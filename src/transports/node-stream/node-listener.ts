@@ -6,12 +6,18 @@
  * therefore goes on accepting but keeps the newcomers unopened, unread and in order, and hands them
  * out when it is resumed. Their number is bounded by `maxPausedConnections`; more are reset, which
  * is what a full kernel queue would do to them a little later, and reported.
+ *
+ * **Out of descriptors.** libuv keeps a spare one, and with it accepts and closes newcomers without
+ * telling anybody. So the listener watches the numbers of the sockets it gets: the kernel hands out
+ * the lowest that is free, and the last ones mean that the next newcomer will be shed. That is
+ * reported once, and again after it got better in between.
  */
-import type { Server } from 'node:net'
-import type { Address } from '../../core/address.ts'
+import type { Server, Socket } from 'node:net'
+import { type Address, formatAddress } from '../../core/address.ts'
 import type { Connection } from '../../core/connection.ts'
-import { ClosedError, OverloadError, toError } from '../../core/errors.ts'
+import { ClosedError, OverloadError, TransportError, toError } from '../../core/errors.ts'
 import type { Listener, ListenOptions } from '../../core/transport.ts'
+import { openFileLimit } from '../../platform/process-access.ts'
 import type { ConnectionKeeper, NodeConnection } from './node-connection.ts'
 import type { ListeningHandle, StreamHandle } from './stream-handle.ts'
 import { acceptError, systemError } from './system-errors.ts'
@@ -31,12 +37,16 @@ export class NodeListener implements Listener, ConnectionKeeper {
   #paused = false
   #closing: Promise<void> | undefined
   #onEmpty: (() => void) | undefined
+  readonly #lastDescriptors: number | undefined
+  #short = false
 
   constructor(server: Server, callbacks: ListenOptions, options: NodeListenerOptions) {
     this.#server = server
     this.#callbacks = callbacks
     this.#options = options
     this.address = options.address
+    const limit = openFileLimit()
+    this.#lastDescriptors = limit === undefined ? undefined : limit - SPARE_DESCRIPTORS
     server.on('error', (error) => this.report(acceptError(error, this.address)))
   }
 
@@ -54,8 +64,18 @@ export class NodeListener implements Listener, ConnectionKeeper {
       if (status !== 0 || handle === undefined) {
         return this.report(acceptError(systemError(status, 'accept'), this.address))
       }
+      this.#watchDescriptors(handle.fd)
       this.accept(adopt(handle))
     }
+  }
+
+  /** The same through `net.Socket`. */
+  acceptSockets(adopt: (socket: Socket) => NodeConnection): void {
+    this.#server.on('connection', (socket) => {
+      const { _handle } = socket as unknown as { _handle: StreamHandle | null }
+      this.#watchDescriptors(_handle?.fd)
+      this.accept(adopt(socket))
+    })
   }
 
   /** A connection is there: counts it and hands it out, now or when resumed. */
@@ -75,6 +95,17 @@ export class NodeListener implements Listener, ConnectionKeeper {
     const error = new OverloadError('ERR_LIMITED', message)
     connection.destroy(error)
     this.report(error)
+  }
+
+  #watchDescriptors(descriptor: number | undefined): void {
+    if (descriptor === undefined || this.#lastDescriptors === undefined) return
+    const short = descriptor >= this.#lastDescriptors
+    if (short && !this.#short) {
+      const limit = this.#lastDescriptors + SPARE_DESCRIPTORS
+      const message = `${formatAddress(this.address)} took descriptor ${descriptor} of ${limit}: without free ones the next connections are closed unanswered (raise ulimit -n)`
+      this.report(new TransportError('ERR_ACCEPT', message, { sent: 'nothing' }))
+    }
+    this.#short = short
   }
 
   report(error: Error): void {
@@ -143,3 +174,6 @@ export class NodeListener implements Listener, ConnectionKeeper {
     await unbound
   }
 }
+
+/** How near the end counts as short: one for the next connection, one for what it makes us open. */
+const SPARE_DESCRIPTORS = 2

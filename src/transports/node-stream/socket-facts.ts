@@ -7,42 +7,34 @@ import { Capability, type ConnectionRole, type TlsFacts } from '../../core/conne
 import type { CapturableFacts } from './handle-connection.ts'
 import type { SocketName } from './stream-handle.ts'
 
-export interface SocketFactsSource {
-  readonly transport: string
-  readonly role: ConnectionRole
-  readonly capabilities: number
+/** Asks the socket; may be expensive, may only work while it is open. */
+export interface EndNames {
   local(): Address
   remote(): Address
 }
 
 export class SocketFacts implements CapturableFacts {
-  readonly #source: SocketFactsSource
+  readonly transport: string
+  readonly role: ConnectionRole
+  readonly capabilities: number
+  readonly #names: EndNames
   #local: Address | undefined
   #remote: Address | undefined
 
-  constructor(source: SocketFactsSource) {
-    this.#source = source
-  }
-
-  get transport(): string {
-    return this.#source.transport
-  }
-
-  get role(): ConnectionRole {
-    return this.#source.role
-  }
-
-  get capabilities(): number {
-    return this.#source.capabilities
+  constructor(transport: string, role: ConnectionRole, capabilities: number, names: EndNames) {
+    this.transport = transport
+    this.role = role
+    this.capabilities = capabilities
+    this.#names = names
   }
 
   get local(): Address {
-    this.#local ??= this.#source.local()
+    this.#local ??= this.#names.local()
     return this.#local
   }
 
   get remote(): Address {
-    this.#remote ??= this.#source.remote()
+    this.#remote ??= this.#names.remote()
     return this.#remote
   }
 
@@ -68,8 +60,8 @@ export class SocketFacts implements CapturableFacts {
   }
 
   capture(): void {
-    this.#local ??= this.#source.local()
-    this.#remote ??= this.#source.remote()
+    this.#local ??= this.#names.local()
+    this.#remote ??= this.#names.remote()
   }
 }
 

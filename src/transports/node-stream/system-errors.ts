@@ -47,7 +47,7 @@ export function connectError(cause: Error, address: Address): HeddleError {
   if (cause instanceof Base) return cause
   const to = formatAddress(address)
   const options = { cause, sent: 'nothing' } as const
-  const { code } = cause as NodeJS.ErrnoException
+  const { code, message: text } = mostTelling(cause)
   switch (code) {
     case 'ECONNREFUSED':
       return new TransportError('ERR_CONNECT_REFUSED', `${to} refused the connection`, options)
@@ -67,18 +67,12 @@ export function connectError(cause: Error, address: Address): HeddleError {
         ...options,
         retryable: 'no',
       })
-    case 'EINVAL':
-      if (isLinkLocalWithoutZone(address)) {
-        const message = `${to} is link-local and needs a zone, as in fe80::1%eth0`
-        return new UsageError('ERR_ADDRESS_INVALID', message, options)
-      }
-      break
     case 'ERR_SOCKET_BAD_PORT':
     case 'ERR_INVALID_ARG_VALUE':
     case 'ERR_INVALID_ARG_TYPE':
-      return new UsageError('ERR_ADDRESS_INVALID', `${to}: ${cause.message}`, options)
+      return new UsageError('ERR_ADDRESS_INVALID', `${to}: ${text}`, options)
   }
-  const reason = CONNECT_REASONS[code ?? ''] ?? cause.message
+  const reason = CONNECT_REASONS[code ?? ''] ?? text
   return new TransportError('ERR_CONNECT', `${to}: ${reason}`, options)
 }
 
@@ -114,8 +108,15 @@ export function acceptError(cause: Error, address: Address): HeddleError {
   })
 }
 
-function isLinkLocalWithoutZone(address: Address): boolean {
-  return address.kind === 'ip' && /^fe[89ab].:/i.test(address.host) && !address.host.includes('%')
+/**
+ * Of several failed addresses, the one to name. "No route" to an address family that this machine
+ * does not have says nothing when another address was refused.
+ */
+function mostTelling(cause: Error): NodeJS.ErrnoException {
+  if (!(cause instanceof AggregateError)) return cause
+  const errors = cause.errors as NodeJS.ErrnoException[]
+  const reached = errors.find((error) => !UNREACHED.has(error.code ?? ''))
+  return reached ?? errors[0] ?? cause
 }
 
 const CONNECT_REASONS: Readonly<Record<string, string>> = {
@@ -128,6 +129,13 @@ const CONNECT_REASONS: Readonly<Record<string, string>> = {
   ENFILE: 'the system has too many open files',
   EAFNOSUPPORT: 'its address family is not supported here',
 }
+
+const UNREACHED: ReadonlySet<string> = new Set([
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'EADDRNOTAVAIL',
+  'EAFNOSUPPORT',
+])
 
 const ACCEPT_REASONS: Readonly<Record<string, string>> = {
   EMFILE: 'this process has too many open files (raise the limit, see ulimit -n)',

@@ -4,11 +4,12 @@
  */
 import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, Socket } from 'node:net'
-import { type Address, formatAddress, type IpAddress } from '../../core/address.ts'
+import type { Address, IpAddress } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
-import { TimeoutError, toError, UsageError } from '../../core/errors.ts'
+import { toError } from '../../core/errors.ts'
 import type { ConnectOptions } from '../../core/transport.ts'
 import { connectError } from '../node-stream/system-errors.ts'
+import { withTimeLimit } from '../node-stream/time-limit.ts'
 import {
   interleaveFamilies,
   type Lookup,
@@ -17,6 +18,7 @@ import {
   raceAddresses,
 } from './happy-eyeballs.ts'
 import type { ResolvedTcpOptions } from './tcp-options.ts'
+import { configureSocket, requireIp } from './tcp-sockets.ts'
 
 /** Rejects with a heddle error, or with the caller's abort reason. */
 export async function connectSocket(
@@ -41,48 +43,6 @@ export async function connectSocket(
       throw signal.aborted ? signal.reason : connectError(toError(error), address)
     }
   })
-}
-
-/**
- * Runs `work` with a signal that aborts when the caller's does, at the deadline, or after
- * `timeoutMs`; the first two leave their own reason.
- */
-export async function withTimeLimit<Result>(
-  address: Address,
-  timeoutMs: number,
-  clock: Clock,
-  options: ConnectOptions,
-  work: (signal: AbortSignal) => Promise<Result>,
-): Promise<Result> {
-  const { signal, deadline = Number.POSITIVE_INFINITY } = options
-  signal?.throwIfAborted()
-  const controller = new AbortController()
-  const start = clock.now()
-  const at = Math.min(deadline, start + timeoutMs)
-  const tooLate = () => {
-    const waited = Math.max(0, Math.round(at - start))
-    const message = `${formatAddress(address)} could not be connected within ${waited} ms`
-    controller.abort(new TimeoutError('ERR_CONNECT_TIMEOUT', message, { sent: 'nothing' }))
-  }
-  if (at <= start) {
-    tooLate()
-    throw controller.signal.reason
-  }
-  const onAbort = () => controller.abort(signal?.reason)
-  const timer = clock.setTimer(at, tooLate)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await work(controller.signal)
-  } finally {
-    timer.cancel()
-    signal?.removeEventListener('abort', onAbort)
-  }
-}
-
-export function requireIp(address: Address): IpAddress {
-  if (address.kind === 'ip') return address
-  const text = formatAddress(address)
-  throw new UsageError('ERR_ADDRESS_INVALID', `${text}: expected a host and a port`)
 }
 
 async function resolve(
@@ -129,16 +89,7 @@ function attemptSocket(
   const socket = new Socket({ allowHalfOpen: true })
   // Paused before it is connected, so that Node does not begin to read.
   socket.pause()
-  const { noDelay, keepAliveMs, keepAliveIntervalMs, keepAliveCount, typeOfService } = tcp
-  if (noDelay) socket.setNoDelay(true)
-  if (keepAliveMs !== false) {
-    const set = socket.setKeepAlive as (...values: (boolean | number | undefined)[]) => void
-    set.call(socket, true, keepAliveMs, keepAliveIntervalMs, keepAliveCount)
-  }
-  if (typeOfService !== undefined) {
-    const { setTypeOfService } = socket as unknown as { setTypeOfService(value: number): void }
-    setTypeOfService.call(socket, typeOfService)
-  }
+  configureSocket(socket, tcp)
   const onError = (error: Error) => {
     socket.destroy()
     onFailed(error)
