@@ -52,10 +52,10 @@ before(async () => {
   const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
   packed = readPackReport(await command(NPM, pack, sources))
   await mkdir(consumer)
-  await writeFile(
-    join(consumer, 'package.json'),
-    JSON.stringify({ name: 'consumer', private: true, type: 'module' }),
-  )
+  const project = { name: 'consumer', version: '1.0.0', private: true, type: 'module' }
+  await writeFile(join(consumer, 'package.json'), JSON.stringify(project))
+  const lock = { ...project, lockfileVersion: 3, packages: { '': project, ...(await ownLock()) } }
+  await writeFile(join(consumer, 'package-lock.json'), JSON.stringify(lock))
   const tarball = join(folder, packed.filename)
   await command(NPM, ['install', '--prefer-offline', '--ignore-scripts', tarball], consumer)
   const installed = join(consumer, 'node_modules/heddle/package.json')
@@ -65,6 +65,31 @@ before(async () => {
 after(async () => {
   await stage?.[Symbol.asyncDispose]()
 })
+
+interface LockEntry {
+  readonly dependencies?: Readonly<Record<string, string>>
+}
+
+/**
+ * Our dependencies as our own lock file has them: npm then takes them from its cache, and this test
+ * needs no network after the repository's install.
+ */
+async function ownLock(): Promise<Record<string, LockEntry>> {
+  const lock = JSON.parse(await readFile(fromRoot('package-lock.json'), 'utf8'))
+  const packages = lock.packages as Record<string, LockEntry>
+  const needed: Record<string, LockEntry> = {}
+  const visit = (dependencies: Readonly<Record<string, string>> = {}): void => {
+    for (const name of Object.keys(dependencies)) {
+      const place = `node_modules/${name}`
+      const entry = packages[place]
+      if (entry === undefined || needed[place] !== undefined) continue
+      needed[place] = entry
+      visit(entry.dependencies)
+    }
+  }
+  visit(packages['']?.dependencies)
+  return needed
+}
 
 /** npm 11 prints a list, later ones an object by name. */
 function readPackReport(text: string): Packed {

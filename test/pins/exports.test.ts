@@ -3,7 +3,7 @@
  * file in `src/doors` must have its entry.
  */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { exportsOfPackage } from '../../scripts/gen.ts'
 import { fromRoot } from '../../scripts/repository.ts'
@@ -35,4 +35,16 @@ test('every subpath of exports points to a source file that exists', () => {
 
 test('no subpath of exports is a pattern: what is public is said file by file', () => {
   for (const subpath of Object.keys(manifest.exports)) assert.doesNotMatch(subpath, /\*/)
+})
+
+test('heddle/core exports every file of src/core: a shape that is not exported cannot be used', () => {
+  const door = readFileSync(fromRoot('src/doors/core.ts'), 'utf8')
+  const files = globSync('src/core/*.ts', { cwd: fromRoot('.') })
+    .map((file) => file.replaceAll('\\', '/').replace('src/core/', ''))
+    .filter((file) => !/\.(test|d)\.ts$/.test(file))
+  assert.deepEqual(
+    files.filter((file) => !door.includes(`'../core/${file}'`)),
+    [],
+    'missing in src/doors/core.ts',
+  )
 })
