@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { scriptedClassifier } from '../../../test/runtime/scripted-exchanger.ts'
+import { Call } from '../../core/context.ts'
+import type { Middleware, Service } from '../../core/service.ts'
+import { ManualClock } from '../../testing/manual-clock.ts'
+import { TimerWheel } from '../timer-wheel.ts'
+import { type ServerStackOptions, serverStack } from './server-stack.ts'
+
+function fixture(
+  service: Service<string, string>,
+  options: Partial<ServerStackOptions<string, string>> = {},
+) {
+  const clock = new ManualClock()
+  const wheel = new TimerWheel({ clock })
+  const base = { clock, wheel, classifier: scriptedClassifier }
+  const stack = serverStack(service, { ...base, ...options })
+  return { clock, wheel, stack }
+}
+
+const spy = (name: string, log: string[]): Middleware<string, string> => {
+  return (next) => async (request, context) => {
+    log.push(`>${name}`)
+    const reply = await next(request, context)
+    log.push(`<${name} ${reply}`)
+    return reply
+  }
+}
+
+test('serverStack answers errors of the service, told to onError first', async () => {
+  const told: unknown[] = []
+  for (const failing of [
+    (): string => {
+      throw new Error('inside')
+    },
+    async (): Promise<string> => {
+      throw new Error('inside')
+    },
+  ]) {
+    const { stack } = fixture(failing, { onError: (error) => void told.push(error) })
+    assert.equal(await stack('get', new Call()), 'error: inside')
+  }
+  assert.equal(told.length, 2)
+})
+
+test('serverStack answers in place of a service that is too slow', async () => {
+  const { clock, stack, wheel } = fixture(() => new Promise(() => {}), { timeoutMs: 100 })
+  const reply = stack('get', new Call())
+  await clock.advanceAsync(104)
+  assert.match(await reply, /error: the deadline passed after/)
+  assert.equal(wheel.size, 0)
+})
+
+test('serverStack refuses over maxConcurrent with an answer', async () => {
+  const answer = Promise.withResolvers<string>()
+  const { stack } = fixture(() => answer.promise, { maxConcurrent: 1 })
+  const first = stack('get', new Call())
+  assert.match(await stack('get', new Call()), /error: 1 calls are under way, maxConcurrent 1/)
+  answer.resolve('ok')
+  assert.equal(await first, 'ok')
+})
+
+test('serverStack answers nobody when the caller is gone', async () => {
+  const context = new Call()
+  const { stack } = fixture(
+    (_request, call) => new Promise((_resolve, reject) => void call.onCancel(reject)),
+  )
+  const reply = Promise.resolve(stack('get', context))
+  context.cancel(new Error('disconnected'))
+  await assert.rejects(reply, /disconnected/)
+})
+
+test('serverStack keeps the order of its layers', async () => {
+  const log: string[] = []
+  const { stack } = fixture(
+    (request) => {
+      log.push('service')
+      return request
+    },
+    {
+      accessLog: spy('log', log),
+      tracing: spy('trace', log),
+      middleware: [spy('a', log), spy('b', log)],
+      timeoutMs: 1_000,
+      maxConcurrent: 5,
+    },
+  )
+  await stack('r', new Call())
+  assert.deepEqual(log, [
+    ...['>log', '>trace', '>a', '>b', 'service'],
+    ...['<b r', '<a r', '<trace r', '<log r'],
+  ])
+})
+
+test('serverStack gives a reply without a promise when the service does', () => {
+  const { stack } = fixture((request) => request, { timeoutMs: 1_000, maxConcurrent: 1 })
+  assert.equal(stack('r', new Call()), 'r')
+})

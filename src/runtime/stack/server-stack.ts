@@ -1,0 +1,139 @@
+/**
+ * The server's stack: the one list that says what stands around a service, and why there.
+ *
+ *     access log → metrics → tracing → errors → limiter → deadline → the user's own → service
+ *
+ * Limits on connections come before it (server.ts), limits on messages are the session's. Each line
+ * below has its position rule; `test/pins/stack-order.test.ts` pins the order.
+ */
+import type { Clock } from '../../core/clock.ts'
+import type { CallContext } from '../../core/context.ts'
+import { type Meter, noopMeter } from '../../core/metrics.ts'
+import type { Classifier } from '../../core/policy.ts'
+import type { Middleware, Service } from '../../core/service.ts'
+import { deadline } from '../middleware/deadline.ts'
+import { errors } from '../middleware/errors.ts'
+import { ConcurrencyLimit, limiter } from '../middleware/limiter.ts'
+import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
+import type { TimerWheel } from '../timer-wheel.ts'
+import { type Layer, stackLayers } from './layer.ts'
+
+export interface ServerStackOptions<Req, Res> {
+  clock: Clock
+  wheel: TimerWheel
+  classifier: Classifier<Req, Res>
+  /** @default counts nothing */
+  meter?: Meter
+  metricNames?: ServerMetricNames<Req, Res>
+  /**
+   * Time for one answer, in milliseconds, for calls that bring no earlier deadline. When it has
+   * passed the caller gets an error, whatever the service does.
+   *
+   * @default Infinity: the protocol cannot know how long an answer may take
+   */
+  timeoutMs?: number
+  /** Calls under way at a time; more are refused at once. @default no limit */
+  maxConcurrent?: number
+  accessLog?: Middleware<Req, Res>
+  tracing?: Middleware<Req, Res>
+  /** The user's own, outermost first. */
+  middleware?: readonly Middleware<Req, Res>[]
+  /** Told of each error of the service, the limiter or the deadline. */
+  onError?(error: unknown, request: Req, context: CallContext): void
+}
+
+export interface ServerMetricNames<Req, Res>
+  extends Pick<MetricsOptions<Req, Res>, 'outcomeAttribute' | 'outcome'> {
+  /** @default heddle.server.call.duration */
+  callDuration?: string
+  /** @default heddle.server.call.active */
+  callsActive?: string
+  /** @default heddle.operation */
+  operationAttribute?: string
+}
+
+export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): Layer<Req, Res>[] {
+  const {
+    wheel,
+    classifier,
+    timeoutMs = Number.POSITIVE_INFINITY,
+    maxConcurrent,
+    onError,
+  } = options
+  const limit = maxConcurrent === undefined ? undefined : new ConcurrencyLimit({ maxConcurrent })
+  return [
+    {
+      name: 'access log',
+      rule: 'outermost: logs what the caller got, refusals and errors included',
+      middleware: options.accessLog,
+    },
+    {
+      name: 'metrics',
+      rule: 'outside errors: counts what the caller got, with all the time it took',
+      middleware: measure(options),
+    },
+    {
+      name: 'tracing',
+      rule: 'outside errors and limiter: a refused call has a span as well',
+      middleware: options.tracing,
+    },
+    {
+      name: 'errors',
+      rule: 'outside limiter and deadline: their refusals are answered like errors of the service',
+      middleware: errors({ classifier, ...(onError && { onError }) }),
+    },
+    {
+      name: 'limiter',
+      rule: 'outside the deadline: a refused call costs no timer',
+      middleware: limit && limiter(limit),
+      parameters: { maxConcurrent },
+      state: () =>
+        limit === undefined ? {} : { inFlight: limit.inFlight, refused: limit.refused },
+    },
+    {
+      name: 'deadline',
+      rule: 'around the service only; answers in its place when it does not listen',
+      middleware: deadline({
+        wheel,
+        timeoutMs,
+        race: true,
+        ...(classifier.discardResponse && {
+          discard: (reply: Res) => classifier.discardResponse?.(reply),
+        }),
+      }),
+      parameters: { timeoutMs },
+    },
+    {
+      name: 'middleware',
+      rule: 'innermost: sees the deadline, and its errors are answered',
+      middleware:
+        options.middleware &&
+        ((next) => (options.middleware ?? []).reduceRight((inner, wrap) => wrap(inner), next)),
+    },
+  ]
+}
+
+/** `service` with all of that around it. */
+export function serverStack<Req, Res>(
+  service: Service<Req, Res>,
+  options: ServerStackOptions<Req, Res>,
+): Service<Req, Res> {
+  return stackLayers(serverLayers(options), service)
+}
+
+function measure<Req, Res>(
+  options: ServerStackOptions<Req, Res>,
+): Middleware<Req, Res> | undefined {
+  const { clock, classifier, meter = noopMeter, metricNames: names = {} } = options
+  if (meter === noopMeter) return undefined
+  return metrics({
+    clock,
+    meter,
+    duration: names.callDuration ?? 'heddle.server.call.duration',
+    active: names.callsActive ?? 'heddle.server.call.active',
+    operationAttribute: names.operationAttribute ?? 'heddle.operation',
+    operation: (request) => classifier.operation(request),
+    ...(names.outcomeAttribute !== undefined && { outcomeAttribute: names.outcomeAttribute }),
+    ...(names.outcome !== undefined && { outcome: names.outcome }),
+  })
+}
