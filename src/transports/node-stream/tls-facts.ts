@@ -1,0 +1,88 @@
+/**
+ * Facts of a connection on a `TLSSocket`. The cheap ones are read once when the handshake is over;
+ * the certificate is parsed when somebody asks.
+ */
+import type { X509Certificate } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
+import type { ConnectionRole, PeerCertificate, TlsFacts } from '../../core/connection.ts'
+import { type EndNames, SocketFacts } from './socket-facts.ts'
+
+export class TlsSocketFacts extends SocketFacts {
+  readonly #tls: SocketTls
+
+  constructor(
+    transport: string,
+    role: ConnectionRole,
+    capabilities: number,
+    names: EndNames,
+    socket: TLSSocket,
+    serverName?: string,
+  ) {
+    super(transport, role, capabilities, names)
+    this.#tls = new SocketTls(socket, serverName)
+  }
+
+  override get tls(): TlsFacts {
+    return this.#tls
+  }
+
+  override capture(): void {
+    super.capture()
+    this.#tls.capture()
+  }
+}
+
+class SocketTls implements TlsFacts {
+  readonly version: string
+  readonly cipher: string
+  readonly alpn: string | undefined
+  readonly serverName: string | undefined
+  readonly authorized: boolean
+  readonly resumed: boolean
+  readonly #socket: TLSSocket
+  #certificate: X509Certificate | undefined
+  #captured = false
+
+  constructor(socket: TLSSocket, serverName: string | undefined) {
+    this.#socket = socket
+    this.version = socket.getProtocol() ?? ''
+    this.cipher = socket.getCipher()?.name ?? ''
+    this.alpn = socket.alpnProtocol || undefined
+    this.serverName = serverName ?? serverNameOf(socket)
+    this.authorized = socket.authorized
+    this.resumed = socket.isSessionReused()
+  }
+
+  peerCertificate(): PeerCertificate | undefined {
+    this.capture()
+    const certificate = this.#certificate
+    if (certificate === undefined) return undefined
+    return Object.freeze({
+      subject: oneLine(certificate.subject),
+      issuer: oneLine(certificate.issuer),
+      subjectAltName: certificate.subjectAltName,
+      fingerprint256: certificate.fingerprint256,
+      validFrom: certificate.validFrom,
+      validTo: certificate.validTo,
+      raw: new Uint8Array(certificate.raw),
+    })
+  }
+
+  /** Only takes the certificate out of the session; parsing it waits. */
+  capture(): void {
+    if (this.#captured) return
+    this.#captured = true
+    this.#certificate = this.#socket.getPeerX509Certificate()
+  }
+}
+
+/** Node gives one attribute a line. */
+function oneLine(name: string): string {
+  return name.replaceAll('\n', ', ')
+}
+
+/** `servername` is not in Node's types: the name a client sent, or false. */
+function serverNameOf(socket: TLSSocket): string | undefined {
+  const { servername } = socket as unknown as { servername?: string | false }
+  return servername || undefined
+}

@@ -1,0 +1,266 @@
+/**
+ * A connection as a Node `Duplex`, so that any driver of the ecosystem runs over any transport:
+ *
+ *     new Client({ connect: (_, done) => transport.connect(address).then((c) => done(null, toDuplex(c))) })
+ *
+ * - A chunk is copied on its way in: a connection lends its memory, a stream keeps it.
+ * - A write is called back when the connection has taken every byte, so a driver that reuses its
+ *   buffer after the callback stays right. Until then the stream's own backpressure holds it.
+ * - `end`, `destroy`, errors and half-close mean the same on both sides. `close` comes after the
+ *   connection's `onClose`.
+ *
+ * Drivers ask more of a socket than of a stream. What they ask is here, as far as it makes sense:
+ * addresses, `ref`, an idle `setTimeout`; `setNoDelay` and `setKeepAlive` are accepted and do
+ * nothing, because the transport has its own options for them.
+ */
+import { Duplex } from 'node:stream'
+import type { Address } from '../../core/address.ts'
+import type { Clock, Timer } from '../../core/clock.ts'
+import type { Connection } from '../../core/connection.ts'
+import { checkInteger } from '../../core/errors.ts'
+import { defer } from '../../platform/process-access.ts'
+import { systemClock } from '../../platform/system-clock.ts'
+
+export interface ToDuplexOptions {
+  /** For `setTimeout`. @default the system clock */
+  clock?: Clock
+  /** Bytes that may wait unread before the connection is paused. @default 65_536 */
+  readableHighWaterMarkBytes?: number
+  /** Bytes that may wait unwritten before `write` returns false. @default 65_536 */
+  writableHighWaterMarkBytes?: number
+  /** False: the writing side ends as soon as the peer's has. @default true */
+  allowHalfOpen?: boolean
+}
+
+export const toDuplexDefaults: Readonly<Required<Omit<ToDuplexOptions, 'clock'>>> = Object.freeze({
+  readableHighWaterMarkBytes: 65_536,
+  writableHighWaterMarkBytes: 65_536,
+  allowHalfOpen: true,
+})
+
+/**
+ * Opens `connection`, which must not be open yet; the duplex owns it.
+ *
+ * @throws UsageError ERR_ALREADY_OPEN
+ */
+export function toDuplex(connection: Connection, options: ToDuplexOptions = {}): ConnectionDuplex {
+  return new ConnectionDuplex(connection, options)
+}
+
+export class ConnectionDuplex extends Duplex {
+  readonly connection: Connection
+  /** As on `net.Socket`: there is nothing to wait for. */
+  readonly connecting = false
+  readonly pending = false
+  readonly #clock: Clock
+  #afterDrain: ((error?: Error | null) => void) | undefined
+  #afterClose: (() => void) | undefined
+  #closed = false
+  #endReceived = false
+  #ended = false
+  #idleMs = 0
+  #lastActivity = 0
+  #idleTimer: Timer | undefined
+
+  constructor(connection: Connection, options: ToDuplexOptions = {}) {
+    const {
+      clock = systemClock,
+      readableHighWaterMarkBytes = toDuplexDefaults.readableHighWaterMarkBytes,
+      writableHighWaterMarkBytes = toDuplexDefaults.writableHighWaterMarkBytes,
+      allowHalfOpen = toDuplexDefaults.allowHalfOpen,
+    } = options
+    const [readable, writable] = [readableHighWaterMarkBytes, writableHighWaterMarkBytes]
+    super({
+      allowHalfOpen,
+      readableHighWaterMark: checkInteger('readableHighWaterMarkBytes', readable, 0, MAX_MARK),
+      writableHighWaterMark: checkInteger('writableHighWaterMarkBytes', writable, 0, MAX_MARK),
+    })
+    this.#clock = clock
+    this.connection = connection
+    connection.open({
+      onData: (chunk) => this.#onData(chunk),
+      onDrain: () => this.#settleWrite(null),
+      onEnd: () => {
+        this.#endReceived = true
+        this.push(null)
+      },
+      onClose: (reason) => this.#onClose(reason),
+    })
+  }
+
+  override _read(): void {
+    this.connection.resume()
+  }
+
+  override _write(
+    chunk: Uint8Array,
+    _encoding: BufferEncoding,
+    callback: (error?: Error | null) => void,
+  ): void {
+    this.connection.write(chunk)
+    this.#waitForDrain(callback)
+  }
+
+  override _writev(
+    chunks: { chunk: Uint8Array }[],
+    callback: (error?: Error | null) => void,
+  ): void {
+    this.connection.writeAll(chunks.map(({ chunk }) => chunk))
+    this.#waitForDrain(callback)
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#ended = true
+    this.connection.end()
+    callback()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.setTimeout(0)
+    if (this.#closed) return callback(error)
+    this.#afterClose = () => callback(error)
+    // Both directions have ended: the connection closes by itself once the last bytes have left.
+    if (error === null && this.#ended && this.#endReceived) return
+    this.connection.destroy(error ?? undefined)
+  }
+
+  // What drivers ask of a socket.
+
+  get remoteAddress(): string | undefined {
+    return hostOf(this.connection.facts.remote)
+  }
+
+  get remotePort(): number | undefined {
+    return portOf(this.connection.facts.remote)
+  }
+
+  get localAddress(): string | undefined {
+    return hostOf(this.connection.facts.local)
+  }
+
+  get localPort(): number | undefined {
+    return portOf(this.connection.facts.local)
+  }
+
+  get encrypted(): boolean {
+    return this.connection.facts.tls !== undefined
+  }
+
+  get authorized(): boolean {
+    return this.connection.facts.tls?.authorized ?? false
+  }
+
+  get alpnProtocol(): string | false {
+    return this.connection.facts.tls?.alpn ?? false
+  }
+
+  get timeout(): number {
+    return this.#idleMs
+  }
+
+  get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.readable) return this.writable ? 'open' : 'readOnly'
+    return this.writable ? 'writeOnly' : 'closed'
+  }
+
+  /** There is a connection already; some drivers call this on whatever stream they are given. */
+  connect(): this {
+    defer(() => this.emit('connect'))
+    return this
+  }
+
+  setNoDelay(): this {
+    return this
+  }
+
+  setKeepAlive(): this {
+    return this
+  }
+
+  /** Emits `timeout` when nothing was read or written for so long; nothing is closed. 0: never. */
+  setTimeout(idleMs: number, callback?: () => void): this {
+    this.#idleMs = idleMs
+    this.#idleTimer?.cancel()
+    this.#idleTimer = undefined
+    if (callback !== undefined) {
+      if (idleMs > 0) this.once('timeout', callback)
+      else this.off('timeout', callback)
+    }
+    this.#active()
+    return this
+  }
+
+  ref(): this {
+    this.connection.ref()
+    return this
+  }
+
+  unref(): this {
+    this.connection.unref()
+    return this
+  }
+
+  /** Ends, then destroys when everything has been written. */
+  destroySoon(): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', () => this.destroy())
+  }
+
+  #onData(chunk: Uint8Array): void {
+    this.#active()
+    if (!this.push(Buffer.from(chunk))) this.connection.pause()
+  }
+
+  #waitForDrain(callback: (error?: Error | null) => void): void {
+    this.#active()
+    if (this.connection.writableLength === 0) return callback()
+    this.#afterDrain = callback
+  }
+
+  #settleWrite(error: Error | null): void {
+    const callback = this.#afterDrain
+    this.#afterDrain = undefined
+    callback?.(error)
+  }
+
+  #onClose(reason: Error | undefined): void {
+    this.#closed = true
+    const closed = this.#afterClose
+    if (closed !== undefined) return closed()
+    // A clean close leaves what was not read yet in place; the stream ends when it has been.
+    if (reason === undefined) return
+    this.#settleWrite(reason)
+    this.destroy(reason)
+  }
+
+  #active(): void {
+    if (this.#idleMs === 0) return
+    this.#lastActivity = this.#clock.now()
+    this.#idleTimer ??= this.#armIdleTimer()
+  }
+
+  #armIdleTimer(): Timer {
+    const timer = this.#clock.setTimer(this.#lastActivity + this.#idleMs, () => {
+      this.#idleTimer = undefined
+      // Moved later by activity, which costs nothing until here.
+      if (this.#clock.now() < this.#lastActivity + this.#idleMs) {
+        this.#idleTimer = this.#armIdleTimer()
+      } else {
+        this.emit('timeout')
+      }
+    })
+    timer.unref()
+    return timer
+  }
+}
+
+function hostOf(address: Address): string | undefined {
+  return address.kind === 'ip' ? address.host : undefined
+}
+
+function portOf(address: Address): number | undefined {
+  return address.kind === 'ip' ? address.port : undefined
+}
+
+const MAX_MARK = 0x4000_0000
