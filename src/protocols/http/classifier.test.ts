@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Call } from '../../core/context.ts'
+import { OverloadError, ProtocolError, TimeoutError, TransportError } from '../../core/errors.ts'
+import { createHttpClassifier, errorResponse, httpClassifier } from './classifier.ts'
+import { HttpRequest, HttpResponse } from './messages.ts'
+
+const context = new Call()
+const request = new HttpRequest()
+
+test('httpClassifier knows idempotent methods and the Idempotency-Key', () => {
+  for (const method of ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']) {
+    assert.equal(httpClassifier.isIdempotent(new HttpRequest({ method })), true, method)
+  }
+  assert.equal(httpClassifier.isIdempotent(new HttpRequest({ method: 'POST' })), false)
+  const keyed = new HttpRequest({ method: 'POST', fields: { 'idempotency-key': 'a' } })
+  assert.equal(httpClassifier.isIdempotent(keyed), true)
+})
+
+test('httpClassifier judges statuses', () => {
+  // status, failed, endpointFailure, retry
+  const table = [
+    [200, false, false, false],
+    [404, false, false, false],
+    [429, true, false, true],
+    [500, true, true, false],
+    [501, true, true, false],
+    [502, true, true, true],
+    [503, true, true, true],
+    [504, true, true, true],
+  ] as const
+  for (const [status, failed, endpointFailure, retry] of table) {
+    const verdict = httpClassifier.classifyResponse(request, new HttpResponse({ status }), context)
+    assert.deepEqual(
+      [verdict.failed, verdict.endpointFailure, verdict.retry],
+      [failed, endpointFailure, retry],
+      String(status),
+    )
+  }
+})
+
+test('httpClassifier reads Retry-After in seconds and as a date', () => {
+  const now = Date.UTC(2026, 10, 24)
+  const classifier = createHttpClassifier({ wallNow: () => now })
+  const after = (value: string) =>
+    classifier.classifyResponse(
+      request,
+      new HttpResponse({ status: 503, fields: { 'retry-after': value } }),
+      context,
+    ).pushbackMs
+  assert.equal(after('2'), 2_000)
+  assert.equal(after(new Date(now + 3_000).toUTCString()), 3_000)
+  assert.equal(after(new Date(now - 3_000).toUTCString()), 0)
+  assert.equal(after('soon'), undefined)
+})
+
+test('errorResponse answers by class and hides the inside', async () => {
+  const table = [
+    [new Error('secret'), 500],
+    [new OverloadError('ERR_SHED', 'secret'), 503],
+    [new OverloadError('ERR_LIMITED', 'secret'), 429],
+    [new TransportError('ERR_CONNECT_REFUSED', 'secret'), 502],
+    [new TimeoutError('ERR_DEADLINE', 'secret'), 504],
+    [new ProtocolError('ERR_LIMIT', 'secret'), 413],
+    [new ProtocolError('ERR_MALFORMED', 'secret', { status: 422 }), 422],
+  ] as const
+  for (const [error, status] of table) {
+    const response = errorResponse(error)
+    assert.equal(response.status, status, error.name)
+    assert.doesNotMatch(await response.body.text(), /secret/)
+  }
+})

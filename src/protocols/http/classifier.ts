@@ -1,0 +1,132 @@
+/**
+ * What HTTP says about outcomes (RFC 9110): the only thing of HTTP that policies see.
+ *
+ * | outcome                | failed | blames the endpoint | another attempt |
+ * |------------------------|--------|---------------------|-----------------|
+ * | below 500, not 429     | no     | no                  | no  |
+ * | 429                    | yes    | no                  | yes, when it says |
+ * | 502, 503, 504          | yes    | yes                 | yes |
+ * | other 5xx              | yes    | yes                 | no: the request may be the reason |
+ * | an error               | as its class says (core/verdicts.ts) | | |
+ */
+import { HeddleError } from '../../core/errors.ts'
+import type { Classifier, Verdict } from '../../core/policy.ts'
+import {
+  ENDPOINT_FAILED,
+  ENDPOINT_FAILED_RETRY,
+  FAILED_RETRY,
+  SUCCEEDED,
+  verdictOfError,
+} from '../../core/verdicts.ts'
+import { parseHttpDate } from './date.ts'
+import { type HttpRequest, HttpResponse } from './messages.ts'
+import { isIdempotentMethod } from './methods.ts'
+import { reasonOf } from './status.ts'
+
+export interface HttpClassifierOptions {
+  /**
+   * Milliseconds since the epoch, for a `Retry-After` that is a date. Without it such a date is
+   * taken as no advice.
+   */
+  wallNow?: () => number
+}
+
+export function createHttpClassifier(
+  options: HttpClassifierOptions = {},
+): Classifier<HttpRequest, HttpResponse> {
+  const { wallNow } = options
+  return Object.freeze({
+    protocol: 'http',
+    // An Idempotency-Key is the client's word that the server recognises a repetition.
+    isIdempotent: (request: HttpRequest) =>
+      isIdempotentMethod(request.method) || request.fields.has('idempotency-key'),
+    isReplayable: (request: HttpRequest) => request.body.replayable,
+    classifyResponse(_request: HttpRequest, response: HttpResponse): Verdict {
+      const { status } = response
+      if (status < 500 && status !== 429) return SUCCEEDED
+      const verdict = STATUS_VERDICTS[status] ?? ENDPOINT_FAILED
+      const pushbackMs = verdict.retry ? retryAfterMs(response, wallNow) : undefined
+      return pushbackMs === undefined ? verdict : { ...verdict, pushbackMs }
+    },
+    classifyError: (_request: HttpRequest, error: unknown) => verdictOfError(error),
+    errorResponse,
+    discardResponse: (response: HttpResponse) => response.body.discard(),
+    operation: (request: HttpRequest) => request.method,
+  })
+}
+
+/** Without a wall clock: dates in `Retry-After` are no advice. */
+export const httpClassifier: Classifier<HttpRequest, HttpResponse> = createHttpClassifier()
+
+/**
+ * Answers an error that a service threw: a status and its phrase, nothing of the inside. The code is
+ * the one part of an error that is safe to show and useful to a caller.
+ */
+export function errorResponse(error: unknown): HttpResponse {
+  const status = statusOf(error)
+  const code = error instanceof HeddleError ? error.code : undefined
+  const text = `${status} ${reasonOf(status)}${code === undefined ? '' : ` (${code})`}\n`
+  const response = HttpResponse.text(text, { status })
+  if (status === 503) response.fields.set('retry-after', '1')
+  return response
+}
+
+function statusOf(error: unknown): number {
+  if (!(error instanceof HeddleError)) return 500
+  if (typeof error.status === 'number' && error.status >= 400 && error.status <= 599) {
+    return error.status
+  }
+  switch (error.code) {
+    case 'ERR_LIMIT':
+    case 'ERR_FRAME_TOO_LARGE':
+    case 'ERR_EXPANSION':
+      return 413
+    case 'ERR_MALFORMED':
+    case 'ERR_TRUNCATED':
+    case 'ERR_ENCODING':
+    case 'ERR_CHECKSUM':
+      return 400
+    case 'ERR_REQUEST_TIMEOUT':
+      return 408
+    case 'ERR_LIMITED':
+      return 429
+    case 'ERR_DEADLINE':
+    case 'ERR_ATTEMPT_TIMEOUT':
+    case 'ERR_CONNECT_TIMEOUT':
+    case 'ERR_IDLE':
+      return 504
+    default:
+      return STATUS_OF_BLAME[error.blame]
+  }
+}
+
+function retryAfterMs(
+  response: HttpResponse,
+  wallNow: (() => number) | undefined,
+): number | undefined {
+  const value = response.fields.get('retry-after')
+  if (value === undefined) return undefined
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1_000
+  if (wallNow === undefined) return undefined
+  const now = wallNow()
+  const at = parseHttpDate(value, now)
+  return at === undefined ? undefined : Math.max(0, at - now)
+}
+
+const STATUS_VERDICTS: Readonly<Record<number, Verdict>> = Object.freeze({
+  429: FAILED_RETRY,
+  502: ENDPOINT_FAILED_RETRY,
+  503: ENDPOINT_FAILED_RETRY,
+  504: ENDPOINT_FAILED_RETRY,
+})
+
+/** By whose fault, where no code says more: an upstream that broke is a bad gateway. */
+const STATUS_OF_BLAME = Object.freeze({
+  caller: 500,
+  library: 500,
+  peer: 502,
+  network: 502,
+  unknown: 504,
+  load: 503,
+  lifecycle: 503,
+})

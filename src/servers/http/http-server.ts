@@ -1,0 +1,158 @@
+/**
+ * An HTTP server: a service, the limits around it, and any transport under it.
+ *
+ *     await using server = httpServer((request) => HttpResponse.text(`hello ${request.path}`))
+ *     await server.listen(tcp(), 'tcp://127.0.0.1:3000')
+ *
+ * One server may listen on many transports and addresses. The order of what stands around the
+ * service is in runtime/stack/server-stack.ts.
+ */
+import { type Address, parseAddress } from '../../core/address.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { Connection } from '../../core/connection.ts'
+import { checkRange } from '../../core/errors.ts'
+import type { Host } from '../../core/host.ts'
+import type { Server } from '../../core/service.ts'
+import type { Listener, ListenOptions, Transport } from '../../core/transport.ts'
+import { nodeHost } from '../../platform/node-host.ts'
+import { systemClock } from '../../platform/system-clock.ts'
+import { httpClassifier } from '../../protocols/http/classifier.ts'
+import { formatHttpDate } from '../../protocols/http/date.ts'
+import type { HttpResponse, HttpService } from '../../protocols/http/messages.ts'
+import type { Http1ServerOptions } from '../../protocols/http1/options.ts'
+import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
+import {
+  type ConnectionControl,
+  ServerCore,
+  type ServerCoreOptions,
+  type ServerStats,
+} from '../../runtime/server.ts'
+import { Http1ServerConnection, type HttpServerObserver } from './http1-server-connection.ts'
+
+export interface HttpServerOptions
+  extends Omit<Http1ServerOptions, 'host' | 'scheme' | 'date'>,
+    Omit<ServerCoreOptions, 'clock' | 'createConnection'> {
+  /**
+   * Deadline of each call from the arrival of its head, in milliseconds, seen by the service as
+   * `context.deadline`. The HTTP layer cannot know how long an answer may take, so there is none
+   * by default; a gateway or a service sets its own.
+   *
+   * @default Infinity
+   */
+  requestTimeoutMs?: number
+  /** Told about each exchange. */
+  observer?: HttpServerObserver
+  /**
+   * Answers for errors the service throws. By default the status of the error's class, with no
+   * detail of the inside.
+   */
+  errorResponse?: (error: unknown) => HttpResponse
+  /** @default the system clock */
+  clock?: Clock
+  /** @default Node's */
+  host?: Host
+}
+
+export const httpServerDefaults: Readonly<{ requestTimeoutMs: number }> = Object.freeze({
+  requestTimeoutMs: Number.POSITIVE_INFINITY,
+})
+
+export function httpServer(service: HttpService, options: HttpServerOptions = {}): HttpServer {
+  return new HttpServer(service, options)
+}
+
+export class HttpServer implements Server {
+  readonly #service: HttpService
+  readonly #options: HttpServerOptions
+  readonly #clock: Clock
+  readonly #host: Host
+  readonly #core: ServerCore
+  readonly #requestTimeoutMs: number
+  readonly #date: () => string
+
+  constructor(service: HttpService, options: HttpServerOptions = {}) {
+    const {
+      clock = systemClock,
+      host = nodeHost,
+      requestTimeoutMs = httpServerDefaults.requestTimeoutMs,
+    } = options
+    this.#service = service
+    this.#options = options
+    this.#clock = clock
+    this.#host = host
+    this.#requestTimeoutMs = checkRange(
+      'requestTimeoutMs',
+      requestTimeoutMs,
+      1,
+      Number.POSITIVE_INFINITY,
+    )
+    this.#date = cachedDate(clock)
+    this.#core = new ServerCore({
+      ...options,
+      clock,
+      createConnection: (connection, control) => this.#createConnection(connection, control),
+    })
+  }
+
+  get stats(): ServerStats {
+    return this.#core.stats
+  }
+
+  listen(
+    transport: Transport,
+    address: Address | string,
+    options?: Pick<ListenOptions, 'backlog' | 'descriptor'>,
+  ): Promise<Listener> {
+    const where = typeof address === 'string' ? parseAddress(address) : address
+    return this.#core.listen(transport, where, options)
+  }
+
+  close(options?: { signal?: AbortSignal }): Promise<void> {
+    return this.#core.close(options)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #createConnection(connection: Connection, control: ConnectionControl): Http1ServerConnection {
+    const scheme = connection.facts.tls === undefined ? 'http' : 'https'
+    const session = new Http1ServerSession({
+      ...this.#options,
+      host: this.#host,
+      scheme,
+      date: this.#date,
+    })
+    const served = new Http1ServerConnection(
+      connection,
+      session,
+      {
+        service: this.#service,
+        scheme,
+        clock: this.#clock,
+        requestTimeoutMs: this.#requestTimeoutMs,
+        observer: this.#options.observer,
+        errorResponse: this.#options.errorResponse ?? httpClassifier.errorResponse,
+      },
+      (reason) => control.closed(reason),
+    )
+    control.to('ready')
+    served.start()
+    return served
+  }
+}
+
+/** The `Date` field, formatted once a second: RFC 9110 6.6.1 has no finer grain. */
+function cachedDate(clock: Clock): () => string {
+  let second = -1
+  let text = ''
+  return () => {
+    const now = clock.wallNow()
+    const current = Math.floor(now / 1_000)
+    if (current !== second) {
+      second = current
+      text = formatHttpDate(now)
+    }
+    return text
+  }
+}
