@@ -67,6 +67,8 @@ export class Driver<Command, Event> implements ConnectionHandler {
   #peerEnded = false
   #timer: Timer | undefined
   #timerAt = 0
+  /** Time of the input batch: one look at the clock serves every command given in it. */
+  #now = 0
 
   constructor(
     connection: Connection,
@@ -104,9 +106,13 @@ export class Driver<Command, Event> implements ConnectionHandler {
     this.#pump()
   }
 
-  /** Gives the session a command; it leaves with everything else of this tick. */
+  /**
+   * Gives the session a command; it leaves with everything else of this tick, or at once when that
+   * is a lot already: so `blocked` is true in time for whoever writes in a loop.
+   */
   submit(command: Command): void {
-    this.session.submit(command, this.#clock.now())
+    this.session.submit(command, this.#pumping ? this.#now : this.#clock.now())
+    if (this.session.pollTransmit(0).pending >= FLUSH_BYTES) this.#flush()
     this.#schedule()
   }
 
@@ -187,6 +193,7 @@ export class Driver<Command, Event> implements ConnectionHandler {
   #handOutEvents(): void {
     const { session } = this
     const owner = this.#owner
+    this.#now = this.#clock.now()
     this.#pumping = true
     try {
       for (let event = session.pollEvent(); event !== undefined; event = session.pollEvent()) {
@@ -262,3 +269,6 @@ export class Driver<Command, Event> implements ConnectionHandler {
     this.#timer = undefined
   }
 }
+
+/** As much as a socket usually takes at once: above it, waiting for the end of the tick gains nothing. */
+const FLUSH_BYTES = 65_536
