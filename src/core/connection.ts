@@ -25,7 +25,8 @@ export interface Connection {
    * Starts reading. Nothing is read or delivered before. Bytes given to `detach` are delivered
    * first, and may be delivered before `open` returns.
    *
-   * @throws UsageError ERR_ALREADY_OPEN when a handler is attached
+   * @throws UsageError ERR_ALREADY_OPEN when a handler is attached, ERR_STATE when a handler has
+   *   heard the close already
    */
   open(handler: ConnectionHandler): void
   /**
@@ -46,13 +47,18 @@ export interface Connection {
   /**
    * Only inside `onData`: keeps the memory of that chunk valid after the call. The transport reads
    * into other memory until `release`, so leases are bounded by whoever takes them.
+   *
+   * @throws UsageError ERR_STATE outside `onData`
    */
   leaseChunk(): ChunkLease
   /**
    * Takes the handler away and puts `unread` back in front of the stream, so that another handler
    * can `open` the connection: upgrade, STARTTLS, CONNECT, PROXY header, protocol sniffing.
    * Reading stops; an end-of-stream or close that comes meanwhile is delivered to the next handler.
-   * `unread` is copied unless it is empty: it is usually a view of a borrowed chunk.
+   * `unread` is copied unless it is empty: it is usually a view of a borrowed chunk. A pause ends
+   * with the handler that asked for it; writing goes on, and `end` and `destroy` stay legal.
+   *
+   * @throws UsageError ERR_NOT_OPEN when no handler is attached
    */
   detach(unread?: Uint8Array): void
   /** Whether this connection keeps the process alive. */

@@ -43,10 +43,11 @@ export class CollectingHarness implements Harness {
     this.#skipped.push(name)
   }
 
-  /** Runs what was registered, one after the other, to the end. */
-  async run(): Promise<readonly KitResult[]> {
+  /** Runs what was registered, one after the other, to the end. @param only by name */
+  async run(only?: RegExp): Promise<readonly KitResult[]> {
     const results: KitResult[] = this.#skipped.map((name) => ({ name, outcome: 'skipped' }))
     for (const { name, body } of this.#tests) {
+      if (only !== undefined && !only.test(name)) continue
       try {
         await body()
         results.push({ name, outcome: 'passed' })
@@ -58,8 +59,8 @@ export class CollectingHarness implements Harness {
   }
 
   /** Names of the tests that fail. */
-  async failures(): Promise<readonly string[]> {
-    const results = await this.run()
+  async failures(only?: RegExp): Promise<readonly string[]> {
+    const results = await this.run(only)
     return results.filter((result) => result.outcome === 'failed').map((result) => result.name)
   }
 }

@@ -214,8 +214,8 @@ export class MemoryConnection implements Connection {
   #refill(): void {
     if (this.#queuedBytes === 0) return
     for (let first = this.#queue[this.#queueHead]; first !== undefined; ) {
-      if (first.snapshot !== undefined) checkUnchanged(first.rest, first.snapshot)
       const taken = this.#peer.#receive(first.rest)
+      if (first.snapshot !== undefined) checkUnchanged(first.rest, first.snapshot, taken)
       this.#queuedBytes -= taken
       if (taken < first.rest.length) {
         first.rest = first.rest.subarray(taken)
@@ -451,8 +451,8 @@ function makeFacts(
   })
 }
 
-function checkUnchanged(region: Uint8Array, snapshot: Uint8Array): void {
-  for (let at = 0; at < region.length; at++) {
+function checkUnchanged(region: Uint8Array, snapshot: Uint8Array, length: number): void {
+  for (let at = 0; at < length; at++) {
     if (region[at] === snapshot[at]) continue
     const message = `byte ${at} of a region given to write was changed while writableLength was not 0`
     throw new UsageError('ERR_STATE', message)

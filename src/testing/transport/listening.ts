@@ -1,0 +1,153 @@
+/**
+ * Transport properties: listeners that count, pause, drain and give their address back.
+ */
+import { TransportError } from '../../core/errors.ts'
+import type { ConnectionLog } from './connection-log.ts'
+import type { TransportProperty } from './transport-world.ts'
+
+export const listeningProperties: readonly TransportProperty[] = [
+  {
+    name: 'counts accepted connections in and out',
+    async run(world) {
+      const pair = await world.pair()
+      const { listener } = pair
+      world.equal(listener.connectionCount, 1, 'connections')
+      const more = world.log(await world.resolved(world.connect(listener.address))).open()
+      await world.until(() => listener.connectionCount === 2, 'the second counts')
+      more.connection.destroy()
+      await world.until(() => listener.connectionCount === 1 || more.closed, 'the second is gone')
+      await world.closeBoth(pair)
+    },
+  },
+  {
+    name: 'refuses an address in use: TransportError ERR_ADDRESS_IN_USE',
+    async run(world) {
+      const listener = await world.listen()
+      const error = await world.rejected(world.listen({}, listener.address), 'listening twice')
+      world.ok(error instanceof TransportError, `rejected with ${String(error)}`)
+      world.equal((error as TransportError).code, 'ERR_ADDRESS_IN_USE', 'code')
+    },
+  },
+  {
+    name: 'accepts nothing while paused, and those who waited afterwards',
+    async run(world) {
+      const accepted: ConnectionLog[] = []
+      const listener = await world.listen({
+        onConnection: (connection) => void accepted.push(world.log(connection).open()),
+      })
+      listener.pause()
+      const connecting = world.connect(listener.address)
+      await world.quiet()
+      world.equal(accepted.length, 0, 'accepted while paused')
+      listener.resume()
+      world.log(await world.resolved(connecting)).open()
+      await world.until(() => accepted.length === 1, 'accepted after resume')
+    },
+  },
+  {
+    name: 'goes on with accepted connections while paused',
+    async run(world) {
+      const { client, server, listener } = await world.pair()
+      listener.pause()
+      client.write('x')
+      await world.until(() => server.received === 1, 'it arrives')
+      listener.resume()
+    },
+  },
+  {
+    name: 'closes at once without connections',
+    async run(world) {
+      const listener = await world.listen()
+      await world.resolved(listener.close())
+      await world.resolved(listener.close())
+    },
+  },
+  {
+    name: 'accepts nothing after close',
+    async run(world) {
+      const listener = await world.listen({ onConnection: () => world.ok(false, 'accepted') })
+      await world.resolved(listener.close())
+      const error = await world.rejected(world.connect(listener.address), 'connect')
+      world.ok(error instanceof TransportError, `rejected with ${String(error)}`)
+    },
+  },
+  {
+    name: 'waits for accepted connections before it is closed',
+    async run(world) {
+      const pair = await world.pair()
+      let closed = false
+      const closing = pair.listener.close().then(() => {
+        closed = true
+      })
+      await world.quiet()
+      world.ok(!closed, 'closed over an open connection')
+      pair.client.write('x')
+      await world.until(() => pair.server.received === 1, 'the connection goes on')
+      await world.closeBoth(pair)
+      await world.resolved(closing)
+    },
+  },
+  {
+    name: 'destroys what is left when the signal of close aborts',
+    async run(world) {
+      const { client, server, listener } = await world.pair()
+      const controller = new AbortController()
+      const closing = listener.close({ signal: controller.signal })
+      await world.quiet()
+      world.ok(!server.closed, 'closed before the abort')
+      controller.abort()
+      await world.resolved(closing)
+      await world.until(() => server.closed, 'the accepted connection is destroyed')
+      await world.until(() => client.closed || client.ended, 'the other side hears of it')
+      world.equal(listener.connectionCount, 0, 'connections')
+    },
+  },
+  {
+    name: 'destroys everything when closed with an aborted signal, also after a plain close',
+    async run(world) {
+      const { server, listener } = await world.pair()
+      const graceful = listener.close()
+      const forced = listener.close({ signal: AbortSignal.abort() })
+      await world.resolved(Promise.all([graceful, forced]))
+      await world.until(() => server.closed, 'the accepted connection is destroyed')
+    },
+  },
+  {
+    name: 'gives its address back',
+    async run(world) {
+      const listener = await world.listen()
+      await world.resolved(listener.close())
+      const again = await world.listen({}, listener.address)
+      const client = world.log(await world.resolved(world.connect(again.address))).open()
+      await world.until(() => again.connectionCount === 1, 'accepted')
+      client.connection.destroy()
+    },
+  },
+  {
+    name: 'closes when disposed of',
+    async run(world) {
+      const listener = await world.listen()
+      await world.resolved(listener[Symbol.asyncDispose]() as Promise<void>)
+      await world.rejected(world.connect(listener.address), 'connect')
+    },
+  },
+  {
+    name: 'serves 50 connections at once',
+    async run(world) {
+      const listener = await world.listen({
+        onConnection(connection) {
+          const echo = world.log(connection, { onData: (chunk) => void echo.send(chunk.slice()) })
+          echo.open()
+        },
+      })
+      const connecting = Array.from({ length: 50 }, () => world.connect(listener.address))
+      const logs = (await world.resolved(Promise.all(connecting))).map((connection, index) => {
+        const log = world.log(connection).open()
+        log.write(`number ${index}`)
+        return log
+      })
+      const answered = (): boolean => logs.every((log, at) => log.text === `number ${at}`)
+      await world.until(answered, 'each gets its own echo')
+    },
+  },
+]
