@@ -34,6 +34,8 @@ export class HttpRequest {
   connection: Connection | undefined
   /** Server side: sends an interim (1xx) response, such as 103 Early Hints. */
   inform: ((status: number, fields?: FieldsInit) => void) | undefined
+  /** What a service wants to find again when its server reports the exchange; nobody else looks. */
+  note: unknown
 
   constructor(init: HttpRequestInit = {}) {
     this.method = init.method ?? 'GET'
@@ -45,6 +47,7 @@ export class HttpRequest {
     this.version = init.version ?? '1.1'
     this.connection = undefined
     this.inform = undefined
+    this.note = undefined
   }
 
   /** The target without its query. */

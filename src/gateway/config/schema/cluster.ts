@@ -82,16 +82,16 @@ const circuitBreakers = z
       })
       .prefault({}),
     consecutive_failures: count(1, 10_000)
-      .default(10)
+      .default(5)
       .describe('Failures in a row that open the breaker of an endpoint'),
-    failure_percent: percent()
+    failure_percent: count(1, 100)
       .default(50)
       .describe('Failures among recent calls that open it, once there are min_calls'),
     min_calls: count(1, 1_000_000).default(20),
     window: duration(100).default('10s').describe('What recent means'),
-    open_time: duration(1).default('5s').describe('Until a probe call may pass'),
+    open_time: duration(1).default('1s').describe('Until a probe call may pass'),
     max_open_time: duration(1)
-      .default('60s')
+      .default('30s')
       .describe('open_time doubles with each failed probe up to this'),
   })
   .describe('Stop calling an endpoint that fails, and limit what waits for it')
@@ -131,7 +131,7 @@ const retryPolicy = z
     retry_budget: z
       .strictObject({
         budget_percent: percent().default(20).describe('Retries as a share of requests'),
-        min_retries_per_second: count(0, 10_000).default(10),
+        min_retries_per_second: count(0, 10_000).default(1),
       })
       .prefault({})
       .describe('So that retries never multiply an outage'),
@@ -145,7 +145,9 @@ export const cluster = z
     lb_policy: z
       .enum(['least_request', 'round_robin', 'random'])
       .default('least_request')
-      .describe('least_request: of two at random, the one with fewer requests in flight'),
+      .describe(
+        'least_request: of two at random, the one with less latency and fewer requests in flight',
+      ),
     tls: upstreamTls.optional(),
     proxy_protocol: z
       .enum(['none', 'v1', 'v2'])
@@ -153,9 +155,15 @@ export const cluster = z
       .describe(
         'Tell the endpoint who the client is before the first byte; pools are not used then',
       ),
-    connect_timeout: duration(1).default('1s'),
-    idle_timeout: duration(1).default('60s').describe('Close pooled connections unused this long'),
-    max_requests_per_connection: count(1, 1_000_000_000).optional(),
+    connect_timeout: duration(1).default('3s'),
+    idle_timeout: duration(1)
+      .default('4s')
+      .describe(
+        'Close pooled connections unused this long; below the 5s after which Node servers close',
+      ),
+    max_connection_age: duration(1)
+      .default('10m')
+      .describe('Then a connection is replaced when it is free, so that new addresses are used'),
     max_response_header_bytes: size(256, 1_048_576).default('32KiB'),
     dns_refresh: duration(1_000)
       .default('30s')

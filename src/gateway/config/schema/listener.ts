@@ -87,12 +87,12 @@ const forwarding = z
     forwarded: z.boolean().default(false).describe('Send Forwarded (RFC 7239) upstream'),
     via: z
       .string()
-      .regex(/^[A-Za-z0-9._-]{1,64}$/)
-      .default('heddle')
-      .describe('Our name in Via; a request that has passed max_hops gateways of this name loops'),
-    max_hops: count(1, 32)
-      .default(1)
-      .describe('Times a request may pass gateways of this name; then 508 Loop Detected'),
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'a name in Via has letters, digits, dots, hyphens')
+      .optional()
+      .describe(
+        'Our name in Via; a request that carries it already loops and is answered 508. ' +
+          'Default heddle-<random>, so that gateways may stand behind one another',
+      ),
     request_id: headerName().default('x-request-id').describe('Made where the client sent none'),
     trust_request_id: z
       .boolean()

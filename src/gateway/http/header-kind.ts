@@ -1,0 +1,65 @@
+/**
+ * What a field is to a gateway, decided by its name without making a string.
+ */
+
+/** Nothing to us: passes through. */
+export const PLAIN = 0
+/** Concerns one connection only (RFC 9110 7.6.1), or is written anew for each. */
+export const HOP = 1
+export const CONNECTION = 2
+export const UPGRADE = 3
+export const TE = 4
+export const HOST = 5
+export const VIA = 6
+export const X_FORWARDED_FOR = 7
+export const X_FORWARDED_PROTO = 8
+export const X_FORWARDED_HOST = 9
+export const FORWARDED = 10
+
+export type HeaderKind = number
+
+export function headerKind(name: string): HeaderKind {
+  switch (name.length) {
+    case 2:
+      return is(name, 'te') ? TE : PLAIN
+    case 3:
+      return is(name, 'via') ? VIA : PLAIN
+    case 4:
+      return is(name, 'host') ? HOST : PLAIN
+    case 6:
+      // 100-continue is agreed with each side by itself: we answer it when the body is wanted.
+      return is(name, 'expect') ? HOP : PLAIN
+    case 7:
+      return is(name, 'upgrade') ? UPGRADE : PLAIN
+    case 9:
+      return is(name, 'forwarded') ? FORWARDED : PLAIN
+    case 10:
+      if (is(name, 'connection')) return CONNECTION
+      return is(name, 'keep-alive') ? HOP : PLAIN
+    case 15:
+      return is(name, 'x-forwarded-for') ? X_FORWARDED_FOR : PLAIN
+    case 16:
+      if (is(name, 'x-forwarded-host')) return X_FORWARDED_HOST
+      // Never registered, still sent by old clients; a few servers take it for Connection.
+      return is(name, 'proxy-connection') ? HOP : PLAIN
+    case 17:
+      if (is(name, 'x-forwarded-proto')) return X_FORWARDED_PROTO
+      return is(name, 'transfer-encoding') ? HOP : PLAIN
+    case 18:
+      return is(name, 'proxy-authenticate') ? HOP : PLAIN
+    case 19:
+      return is(name, 'proxy-authorization') ? HOP : PLAIN
+    default:
+      return PLAIN
+  }
+}
+
+/** Compares with a lower-case name of the same length. Different first letters end it at once. */
+export function is(name: string, lower: string): boolean {
+  for (let index = 0; index < lower.length; index++) {
+    const unit = name.charCodeAt(index)
+    const folded = unit >= 0x41 && unit <= 0x5a ? unit | 0x20 : unit
+    if (folded !== lower.charCodeAt(index)) return false
+  }
+  return true
+}

@@ -1,0 +1,148 @@
+/**
+ * A request body on its way through, with somebody looking at it: a limit, or a copy for a mirror.
+ *
+ * Chunks are passed on as they come, never collected; only a mirror keeps a copy, up to its bound.
+ */
+import { iterate } from '../../core/channel.ts'
+import { ProtocolError } from '../../core/errors.ts'
+import type { Flow, Sink, Source } from '../../core/flow.ts'
+import { Body } from '../../protocols/http/body.ts'
+
+/** Looks at the bytes that pass. */
+export interface BodyWatcher {
+  /** `chunk` is borrowed. Throws to cut the body. */
+  onChunk(chunk: Uint8Array): void
+  /** The body came to its end. */
+  onEnd?(): void
+  /** It did not. */
+  onFail?(): void
+}
+
+/** The same body, watched. Trailers pass. */
+export function watchBody(body: Body, watcher: BodyWatcher): Body {
+  const source = new WatchedSource(body, watcher)
+  const watched = Body.from(source, body.length)
+  source.outer = watched
+  return watched
+}
+
+/** Cuts a body whose length nobody announced. */
+export class BodyLimit implements BodyWatcher {
+  readonly #maxBytes: number
+  readonly #onExceeded: () => void
+  #bytes = 0
+
+  constructor(maxBytes: number, onExceeded: () => void) {
+    this.#maxBytes = maxBytes
+    this.#onExceeded = onExceeded
+  }
+
+  onChunk(chunk: Uint8Array): void {
+    this.#bytes += chunk.length
+    if (this.#bytes <= this.#maxBytes) return
+    this.#onExceeded()
+    const message = `request body of over ${this.#bytes} bytes is over ${this.#maxBytes}`
+    throw new ProtocolError('ERR_LIMIT', message, { status: 413, sent: 'some' })
+  }
+}
+
+/** Keeps a copy of a body that is not too long. */
+export class BodyCopy implements BodyWatcher {
+  readonly #maxBytes: number
+  readonly #onCopied: (bytes: Uint8Array) => void
+  #chunks: Uint8Array[] | undefined = []
+  #bytes = 0
+
+  constructor(maxBytes: number, onCopied: (bytes: Uint8Array) => void) {
+    this.#maxBytes = maxBytes
+    this.#onCopied = onCopied
+  }
+
+  onChunk(chunk: Uint8Array): void {
+    if (this.#chunks === undefined) return
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#maxBytes) this.#chunks = undefined
+    else this.#chunks.push(chunk.slice())
+  }
+
+  onEnd(): void {
+    const chunks = this.#chunks
+    this.#chunks = undefined
+    if (chunks === undefined) return
+    const whole = new Uint8Array(this.#bytes)
+    let at = 0
+    for (const chunk of chunks) {
+      whole.set(chunk, at)
+      at += chunk.length
+    }
+    this.#onCopied(whole)
+  }
+
+  onFail(): void {
+    this.#chunks = undefined
+  }
+}
+
+class WatchedSource implements Source<Uint8Array>, Sink<Uint8Array>, Flow {
+  outer: Body | undefined
+  readonly #body: Body
+  readonly #watcher: BodyWatcher
+  #sink: Sink<Uint8Array> | undefined
+  #flow: Flow | undefined
+
+  constructor(body: Body, watcher: BodyWatcher) {
+    this.outer = undefined
+    this.#body = body
+    this.#watcher = watcher
+  }
+
+  open(sink: Sink<Uint8Array>): Flow {
+    this.#sink = sink
+    this.#flow = this.#body.open(this)
+    return this
+  }
+
+  resume(): void {
+    this.#flow?.resume()
+  }
+
+  cancel(reason?: Error): void {
+    this.#sink = undefined
+    this.#watcher.onFail?.()
+    this.#flow?.cancel(reason)
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const sink = this.#sink
+    if (sink === undefined) return false
+    try {
+      this.#watcher.onChunk(chunk)
+    } catch (error) {
+      this.#sink = undefined
+      this.#watcher.onFail?.()
+      this.#flow?.cancel(error as Error)
+      sink.fail(error as Error)
+      return false
+    }
+    return sink.write(chunk)
+  }
+
+  end(): void {
+    const sink = this.#sink
+    this.#sink = undefined
+    if (this.outer !== undefined) this.outer.trailers = this.#body.trailers
+    this.#watcher.onEnd?.()
+    sink?.end()
+  }
+
+  fail(reason: Error): void {
+    const sink = this.#sink
+    this.#sink = undefined
+    this.#watcher.onFail?.()
+    sink?.fail(reason)
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    return iterate(this, (chunk) => chunk.slice())
+  }
+}

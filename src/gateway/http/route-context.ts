@@ -1,0 +1,55 @@
+/**
+ * The context of a request on its way upstream: the client's cancellation, and the route's deadline.
+ *
+ * A view, not a child: a child `Call` would add a callback to the client's call for each request,
+ * and the client stack below makes one of its own anyway.
+ */
+import { type CallContext, type TraceContext } from '../../core/context.ts'
+
+export class RouteContext implements CallContext {
+  readonly deadline: number | undefined
+  readonly #client: CallContext
+
+  constructor(client: CallContext, deadline: number | undefined) {
+    this.#client = client
+    const { deadline: earlier } = client
+    this.deadline =
+      earlier !== undefined && (deadline === undefined || earlier < deadline) ? earlier : deadline
+  }
+
+  get signal(): AbortSignal {
+    return this.#client.signal
+  }
+
+  get cancelled(): boolean {
+    return this.#client.cancelled
+  }
+
+  get cancelReason(): Error | undefined {
+    return this.#client.cancelReason
+  }
+
+  get attempt(): number {
+    return this.#client.attempt
+  }
+
+  get idempotent(): boolean | undefined {
+    return this.#client.idempotent
+  }
+
+  get priority(): number {
+    return this.#client.priority
+  }
+
+  get trace(): TraceContext | undefined {
+    return this.#client.trace
+  }
+
+  get metadata(): ReadonlyMap<string, string> {
+    return this.#client.metadata
+  }
+
+  onCancel(callback: (reason: Error) => void): () => void {
+    return this.#client.onCancel(callback)
+  }
+}
