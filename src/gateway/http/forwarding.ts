@@ -82,11 +82,17 @@ export class Forwarder {
     return given === 'http' || given === 'https' ? given : request.scheme
   }
 
+  /** For an answer that no upstream gives. */
+  requestIdOf(request: HttpRequest): string {
+    const { trustRequestId, requestIdHeader } = this.options
+    const given = trustRequestId ? request.fields.get(requestIdHeader) : undefined
+    return (given === undefined ? undefined : shortOnly(given)) ?? this.#newRequestId()
+  }
+
   /**
-   * Long because it is one pass: everything that is found on the way is needed at its end.
-   *
    * @param passUpgrade whether a request to upgrade is passed on
    */
+  // size: one pass; everything that is found on the way is needed at its end.
   forwardRequest(
     request: HttpRequest,
     edits: HeaderEdits | undefined,

@@ -4,7 +4,7 @@
  * A view, not a child: a child `Call` would add a callback to the client's call for each request,
  * and the client stack below makes one of its own anyway.
  */
-import { type CallContext, type TraceContext } from '../../core/context.ts'
+import type { CallContext, TraceContext } from '../../core/context.ts'
 
 export class RouteContext implements CallContext {
   readonly deadline: number | undefined

@@ -3,11 +3,7 @@
  *
  * Compiled from the match and the rewrite of a route to one function of the (normalised) target.
  */
-import type {
-  RedirectConfig,
-  RewriteConfig,
-  RouteMatchConfig,
-} from '../config/schema/route.ts'
+import type { RedirectConfig, RewriteConfig, RouteMatchConfig } from '../config/schema/route.ts'
 
 /** From target to target, both with query. */
 export type Rewrite = (target: string) => string

@@ -1,7 +1,7 @@
 /**
  * The content of an HTTP message: nothing, bytes that are there, or a stream that is read once.
  *
- * Bytes that are there can be sent again by a retry; a stream cannot (`replayable`).
+ * Bytes that are there can be sent again by a retry; a stream that was opened cannot (`replayable`).
  */
 import { iterate } from '../../core/channel.ts'
 import { ProtocolError, UsageError } from '../../core/errors.ts'
@@ -51,9 +51,9 @@ export class Body implements Source<Uint8Array> {
     return this.content === undefined && this.#source === undefined
   }
 
-  /** False once a stream was opened. */
+  /** False once a stream was opened: one that was not can still be sent to somebody else. */
   get replayable(): boolean {
-    return this.#source === undefined
+    return this.#source === undefined || !this.#used
   }
 
   get used(): boolean {

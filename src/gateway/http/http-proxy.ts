@@ -1,0 +1,265 @@
+/**
+ * The HTTP side of a gateway as a service: request in, route, upstream, response out.
+ *
+ *     normalise the path → find the route → redirect | fixed response | upstream
+ *         upstream: limits → fields → rewrite → (mirror) → the cluster's client stack → fields
+ *
+ * Bodies are handed through as the sources they are, in both directions: backpressure and
+ * cancellation pass from one connection to the other, and nothing is collected here. Per request
+ * there is one object, which is note, settlement and record at once, and one new list of fields
+ * each way.
+ */
+import type { Clock, Random } from '../../core/clock.ts'
+import { Call, type CallContext } from '../../core/context.ts'
+import { toError } from '../../core/errors.ts'
+import type { MaybePromise } from '../../core/service.ts'
+import { Body } from '../../protocols/http/body.ts'
+import { HttpFields } from '../../protocols/http/fields.ts'
+import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import { type Settlement, settle } from '../../runtime/settle.ts'
+import { splice } from '../../runtime/splice.ts'
+import { normalizeTarget, type PathOptions } from '../routing/path.ts'
+import { pathEnd } from '../routing/rewrite.ts'
+import type { Router } from '../routing/router.ts'
+import type { Forwarder } from './forwarding.ts'
+import {
+  answerToError,
+  answerToRefusal,
+  type GatewayAnswer,
+  type GatewayRefusal,
+  gatewayResponse,
+} from './gateway-answer.ts'
+import type { HttpRoute, Mirror, ProxyAction, Upstream } from './http-route.ts'
+import { BodyCopy, BodyLimit, watchBody } from './request-body.ts'
+import { RouteContext } from './route-context.ts'
+
+/** What a reload replaces, all at once: a request in flight keeps the plan it began with. */
+export interface HttpPlan {
+  readonly router: Router<HttpRoute>
+  readonly forwarder: Forwarder
+  readonly paths: PathOptions
+  /** For routes that say nothing. */
+  readonly maxRequestBytes: number
+  readonly maxInFlight: number
+}
+
+export interface HttpProxyOptions {
+  readonly clock: Clock
+  readonly random: Random
+  /** Requests in flight on the listener, counted by its server. */
+  readonly inFlight: () => number
+  /** An answer of the gateway's own, with the reason where there is one. */
+  readonly onFailure: (request: ProxiedRequest, error: Error | undefined) => void
+}
+
+export class HttpProxy {
+  plan: HttpPlan
+  readonly options: HttpProxyOptions
+  readonly service: HttpService = (request, context) => this.#serve(request, context)
+
+  constructor(plan: HttpPlan, options: HttpProxyOptions) {
+    this.plan = plan
+    this.options = options
+  }
+
+  #serve(request: HttpRequest, context: CallContext): MaybePromise<HttpResponse> {
+    const { plan } = this
+    const { forwarder, maxInFlight } = plan
+    const proxied = new ProxiedRequest(request, this.options, plan)
+    request.note = proxied
+    if (this.options.inFlight() > maxInFlight) return proxied.refuse('overloaded')
+    const target = targetOf(request, plan.paths)
+    if (target === undefined) return proxied.refuse('bad_path')
+    const route = plan.router.match({
+      authority: request.authority,
+      path: target.charCodeAt(0) === SLASH ? target.slice(0, pathEnd(target)) : '',
+      method: request.method,
+      fields: request.fields,
+      source: forwarder.clientAddress(request),
+    })
+    if (route === undefined) return proxied.refuse('no_route')
+    proxied.route = route
+    switch (route.action.type) {
+      case 'proxy':
+        return proxied.proxy(route.action, target, context)
+      case 'redirect': {
+        const { status, location } = route.action
+        const scheme = forwarder.clientScheme(request)
+        const to = location({ scheme, authority: request.authority, target })
+        return proxied.answer(status, HttpFields.fromTrusted(['location', to]), undefined)
+      }
+      case 'fixed':
+        return proxied.answer(route.action.status, route.action.fields, route.action.body)
+    }
+  }
+}
+
+/**
+ * One request on its way. Hangs on the client's request as its note, where the listener's observer
+ * finds what to log, and on the upstream's, where the cluster leaves the endpoint's address.
+ */
+export class ProxiedRequest implements Settlement<HttpResponse> {
+  readonly request: HttpRequest
+  route: HttpRoute | undefined
+  cluster: string | undefined
+  /** Address of the endpoint that was asked last. */
+  upstreamAddress: string | undefined
+  /** Attempts made upstream. */
+  attempts = 0
+  /** Code of an answer that the gateway gave itself. */
+  errorCode: string | undefined
+  requestId = ''
+  readonly #options: HttpProxyOptions
+  readonly #plan: HttpPlan
+  #bodyTooLarge = false
+
+  constructor(request: HttpRequest, options: HttpProxyOptions, plan: HttpPlan) {
+    this.request = request
+    this.route = undefined
+    this.cluster = undefined
+    this.upstreamAddress = undefined
+    this.errorCode = undefined
+    this.#options = options
+    this.#plan = plan
+  }
+
+  proxy(action: ProxyAction, target: string, context: CallContext): MaybePromise<HttpResponse> {
+    const { request } = this
+    const { clock, random } = this.#options
+    const limit = action.maxRequestBytes ?? this.#plan.maxRequestBytes
+    const { body } = request
+    if (body.length !== undefined && body.length > limit) return this.refuse('body_too_large')
+    const { forwarder } = this.#plan
+    const edits = this.route?.requestEdits
+    const head = forwarder.forwardRequest(request, edits, action.upgrades)
+    this.requestId = head.requestId
+    if (head.fields === undefined) return this.refuse('loop')
+    const upstream = action.split.choose(random)
+    this.cluster = upstream.name
+    const forwarded = new HttpRequest({
+      method: request.method,
+      target: action.rewrite === undefined ? target : action.rewrite(target),
+      scheme: request.scheme,
+      authority: action.host ?? request.authority,
+      fields: head.fields,
+      body: this.#watch(body, limit),
+    })
+    forwarded.inform = request.inform
+    forwarded.note = this
+    const sent = action.mirror === undefined ? forwarded : this.#mirror(action.mirror, forwarded)
+    const deadline =
+      action.timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.now() + action.timeoutMs
+    return settle(upstream.call, sent, new RouteContext(context, deadline), this)
+  }
+
+  /** Of the settlement: the upstream answered. */
+  onReply(response: HttpResponse): HttpResponse {
+    const { forwarder } = this.#plan
+    const { status, reason, body, version, connection } = response
+    const edits = this.route?.responseEdits
+    const upgraded = connection !== undefined
+    const fields = forwarder.forwardResponse(response.fields, edits, this.requestId, upgraded)
+    if (connection === undefined) {
+      return new HttpResponse({ status, fields, body, version, ...(reason && { reason }) })
+    }
+    return new HttpResponse({
+      status,
+      fields,
+      upgrade: (downstream) => void splice(downstream, connection),
+    })
+  }
+
+  /** Of the settlement: there is no answer. */
+  onError(error: unknown): HttpResponse {
+    if (this.#bodyTooLarge) return this.#fail(answerToRefusal('body_too_large'), toError(error))
+    return this.#fail(answerToError(error), toError(error))
+  }
+
+  refuse(refusal: GatewayRefusal): HttpResponse {
+    return this.#fail(answerToRefusal(refusal), undefined)
+  }
+
+  /** An answer that the route holds. */
+  answer(status: number, fields: HttpFields, body: string | undefined): HttpResponse {
+    const { forwarder } = this.#plan
+    this.requestId = forwarder.requestIdOf(this.request)
+    const edits = this.route?.responseEdits
+    return new HttpResponse({
+      status,
+      fields: forwarder.forwardResponse(fields, edits, this.requestId, false),
+      body,
+    })
+  }
+
+  #fail(answer: GatewayAnswer, error: Error | undefined): HttpResponse {
+    const { forwarder } = this.#plan
+    if (this.requestId === '') this.requestId = forwarder.requestIdOf(this.request)
+    this.errorCode = answer.code
+    this.#options.onFailure(this, error)
+    const { requestIdHeader } = forwarder.options
+    return gatewayResponse(answer, this.request, requestIdHeader, this.requestId)
+  }
+
+  /** A body whose length is known was checked; one that only ends is counted. */
+  #watch(body: Body, limit: number): Body {
+    if (limit === Number.POSITIVE_INFINITY || body.isEmpty || body.length !== undefined) return body
+    const onExceeded = (): void => {
+      this.#bodyTooLarge = true
+    }
+    return watchBody(body, new BodyLimit(limit, onExceeded))
+  }
+
+  /** Sends a copy as well, now or once the body is there. @returns what to send to the upstream */
+  #mirror(mirror: Mirror, forwarded: HttpRequest): HttpRequest {
+    const { random } = this.#options
+    const { body } = forwarded
+    if (mirror.share < 1 && random() >= mirror.share) return forwarded
+    if (body.isEmpty) {
+      this.#sendCopy(mirror.upstream, forwarded, undefined)
+      return forwarded
+    }
+    if (body.length !== undefined && body.length > mirror.maxBytes) return forwarded
+    const onCopied = (bytes: Uint8Array): void => {
+      this.#sendCopy(mirror.upstream, forwarded, bytes)
+    }
+    const { method, target, scheme, authority, fields, inform, note } = forwarded
+    const watched = watchBody(body, new BodyCopy(mirror.maxBytes, onCopied))
+    const copied = new HttpRequest({ method, target, scheme, authority, fields, body: watched })
+    copied.inform = inform
+    copied.note = note
+    return copied
+  }
+
+  /** Fire and forget: neither answer nor error of a mirror reaches anybody but its own metrics. */
+  #sendCopy(upstream: Upstream, request: HttpRequest, bytes: Uint8Array | undefined): void {
+    const { method, target, scheme, authority } = request
+    const fields = new HttpFields(request.fields)
+    for (const name of NOT_MIRRORED) fields.delete(name)
+    const body = bytes === undefined ? Body.empty : Body.from(bytes)
+    const copy = new HttpRequest({ method, target, scheme, authority, fields, body })
+    const deadline = this.#options.clock.now() + MIRROR_TIMEOUT_MS
+    settle(upstream.call, copy, new Call({ deadline }), DROP)
+  }
+}
+
+/** Drops whatever comes. */
+const DROP: Settlement<HttpResponse> = {
+  onReply(response) {
+    response.connection?.destroy()
+    response.body.discard()
+    return response
+  },
+  onError: () => new HttpResponse({ status: 502 }),
+}
+
+/** A copy must not upgrade, and has its own framing. */
+const NOT_MIRRORED = ['connection', 'upgrade', 'content-length', 'te']
+/** Nobody waits for a mirror, but nothing may wait for ever. */
+const MIRROR_TIMEOUT_MS = 10_000
+const SLASH = 0x2f
+
+/** The target to route and send; `*` and CONNECT have no path to normalise. */
+function targetOf(request: HttpRequest, paths: PathOptions): string | undefined {
+  const { target } = request
+  return target.charCodeAt(0) === SLASH ? normalizeTarget(target, paths) : target
+}
