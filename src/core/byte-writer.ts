@@ -184,7 +184,7 @@ export class ByteWriter {
 
   utf8(text: string): void {
     // Three bytes a UTF-16 unit is the worst case; long text is measured first instead.
-    const room = text.length > SHORT_TEXT ? this.text.utf8Length(text) : text.length * 3
+    const room = text.length > MEASURED_TEXT ? this.text.utf8Length(text) : text.length * 3
     this.reserve(room)
     this.length += this.text.writeUtf8(text, this.bytes, this.length)
   }
@@ -233,14 +233,19 @@ export class ByteWriter {
     return whole
   }
 
-  /** The connection says that everything it was given has left: the region starts over. */
+  /**
+   * The connection says that everything it was given has left: the region goes back to the others,
+   * so that an idle connection holds none, and busy ones share few that are warm in the cache.
+   */
   recycle(): void {
     if (this.#start !== this.length || this.#pieces.length > 0) return
-    this.#start = 0
-    this.length = 0
+    if (this.bytes.length === SHARED_REGION_BYTES && SPARE.length < MAX_SPARE) {
+      SPARE.push(this.bytes)
+    }
+    this.release()
   }
 
-  /** Lets go of the region while the connection idles. Nothing may be pending. */
+  /** Lets go of the region. Nothing may be pending. */
   release(): void {
     if (this.pending > 0) return
     this.bytes = EMPTY
@@ -264,13 +269,21 @@ export class ByteWriter {
 
   #newRegion(count: number): void {
     this.#closePending()
-    this.bytes = new Uint8Array(Math.max(this.#regionBytes, count))
+    const bytes = Math.max(this.#regionBytes, count)
+    this.bytes = (bytes === SHARED_REGION_BYTES ? SPARE.pop() : undefined) ?? new Uint8Array(bytes)
     this.#start = 0
     this.length = 0
     this.#view = undefined
   }
 }
 
-/** Up to here a loop over `charCodeAt` beats a native call. */
-const SHORT_TEXT = 64
+/** Up to here a loop over `charCodeAt` beats a native call: 30 ns whatever the length (Node 26). */
+const SHORT_TEXT = 12
+/** From here text is measured rather than given the room of its worst case. */
+const MEASURED_TEXT = 64
+/** Regions of the usual size that no writer uses, of this thread. */
+const SPARE: Uint8Array[] = []
+const SHARED_REGION_BYTES = byteWriterDefaults.regionBytes
+/** 1 MiB: as many as connections usually have something stuck at the same time. */
+const MAX_SPARE = 64
 const EMPTY = new Uint8Array(0)

@@ -43,6 +43,12 @@ export interface Session<Command, Event> {
   readonly failure: HeddleError | undefined
   /** False: give no more bytes until a command or `onWake` changes it. */
   readonly wantsRead: boolean
+  /**
+   * True once closed with a message of which the peer could not tell that its end is missing (it
+   * would be ended by the end of the connection): the driver destroys the connection instead of
+   * ending it.
+   */
+  readonly cut?: boolean
   /** Set by the driver; called when events or output may be available without new input. */
   onWake: (() => void) | undefined
 

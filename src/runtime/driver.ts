@@ -248,6 +248,7 @@ export class Driver<Command, Event> implements ConnectionHandler {
     if (this.#ending || this.#blocked) return
     this.#ending = true
     this.#cancelTimer()
+    if (this.session.cut === true) return this.connection.destroy(this.session.failure)
     this.connection.end()
     if (this.#closed) return
     if (!this.#reading) {

@@ -489,10 +489,9 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     return this.#draining && !this.#decoder.head.started && this.#parked === undefined
   }
 
-  /** Whether the rest of the body can be read, or dropped at little cost, to keep the connection. */
+  /** Whether the rest of the body can be dropped at little cost, to keep the connection. */
   #canFinishBody(): boolean {
     if (((this.#flags.at(this.#flags.length - 1) ?? 0) & AWAITS_CONTINUE) !== 0) return false
-    if (this.#demand) return true
     const remaining = this.#decoder.body?.remaining
     return remaining === undefined || remaining <= this.#limits.maxDiscardBytes
   }
@@ -505,8 +504,8 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     if (this.#closing) return this.#close()
     if (exchange !== this.#received) return
     if (this.#phase === BODY) {
-      if ((flags & AWAITS_CONTINUE) !== 0 && !this.#demand) return this.#close()
-      if (!this.#demand) this.#discardBody()
+      if ((flags & AWAITS_CONTINUE) !== 0) return this.#close()
+      this.#discardBody()
     } else if (this.#phase === SWITCHING) {
       this.#phase = HEAD
       this.#startIdle()
