@@ -8,12 +8,14 @@ import {
 import { ip } from '../core/address.ts'
 import { Call } from '../core/context.ts'
 import { ClosedError, HeddleError, TransportError } from '../core/errors.ts'
+import { type Meter, noopMeter } from '../core/metrics.ts'
 import type { Endpoint, ResolverListener } from '../core/policy.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
-import { seededRandom } from '../testing/seeded-random.ts'
+import { SeededRandom, seededRandom } from '../testing/seeded-random.ts'
 import { type ClientCore, type ClientOptions, createClient } from './client.ts'
 import { attemptsOf } from './middleware/retry.ts'
 import { explain, explainText } from './stack/explain.ts'
+import { TimerWheel } from './timer-wheel.ts'
 
 interface Fixture {
   clock: ManualClock
@@ -195,6 +197,208 @@ test('ClientCore.close destroys what is left after closeTimeoutMs', async () => 
   await assert.rejects(call, ClosedError)
   assert.equal(on('10.0.0.1').state, 'error')
 })
+
+test('ClientCore leaves an endpoint alone whose breaker is open, and says so when all are', async () => {
+  const changes: string[] = []
+  const { client } = fixture({
+    endpoints: endpoints('10.0.0.1', '10.0.0.2'),
+    breaker: { consecutiveFailures: 1 },
+    retry: false,
+    connectEndpoint: async ({ address }) =>
+      new ScriptedExchanger({
+        answer: () => ((address as { host: string }).host === '10.0.0.1' ? 'fail' : 'ok'),
+      }),
+    observer: {
+      onBreaker: ({ address }, next) => {
+        changes.push(`${(address as { host: string }).host} ${next}`)
+      },
+    },
+  })
+  const answers: string[] = []
+  for (let count = 0; count < 20; count++) answers.push(await client.call('get'))
+  assert.ok(answers.filter((answer) => answer === 'fail').length <= 1, answers.join(' '))
+  assert.deepEqual(changes, ['10.0.0.1 open'])
+  const down = fixture({
+    breaker: { consecutiveFailures: 1 },
+    retry: false,
+    scripted: { answer: () => 'fail' },
+  })
+  assert.equal(await down.client.call('get'), 'fail')
+  await assert.rejects(async () => down.client.call('get'), {
+    code: 'ERR_NO_ENDPOINT',
+    message: /none of 1 endpoints is available \(10\.0\.0\.1:80: breaker open for \d+ ms\)/,
+  })
+})
+
+test('ClientCore tries again elsewhere after an attempt timed out waiting, whatever the method', async () => {
+  const { client, clock, on } = fixture({ attemptTimeoutMs: 100, pool: { max: 1 } })
+  const blocking = Promise.resolve(client.call('get'))
+  await clock.settle()
+  const waiting = client.call('post')
+  await clock.advanceAsync(90)
+  const blocker = on('10.0.0.1').calls[0]
+  // Both attempts are over at 100; the one that waited had sent nothing.
+  await clock.advanceAsync(12)
+  assert.equal(blocker?.context.cancelled, true)
+  await clock.advanceAsync(60)
+  const calls = on('10.0.0.1').calls
+  assert.equal(calls.length, 1)
+  calls[0]?.reply('a')
+  await clock.settle()
+  on('10.0.0.1').calls[0]?.reply('b')
+  assert.deepEqual([await blocking, await waiting].sort(), ['a', 'b'])
+})
+
+test('ClientCore limits calls on one connection', async () => {
+  const { client, clock, exchangers } = fixture({
+    scripted: { capacity: 10 },
+    maxConcurrentPerConnection: 2,
+    pool: { expectedCapacity: 2 },
+  })
+  const calls = Array.from({ length: 5 }, async () => client.call('get'))
+  await clock.settle()
+  assert.deepEqual(
+    exchangers.map(({ exchanger }) => exchanger.inFlight),
+    [2, 2, 1],
+  )
+  client.destroy()
+  for (const outcome of await Promise.allSettled(calls)) assert.equal(outcome.status, 'rejected')
+})
+
+test('ClientCore keeps the load within the budget when everything fails', async () => {
+  let sent = 0
+  const { client, clock } = fixture({
+    breaker: false,
+    retry: { budget: { minPerSecond: 0 } },
+    scripted: {
+      answer: () => {
+        sent++
+        return 'fail'
+      },
+    },
+  })
+  const calls: (string | Promise<string>)[] = []
+  for (let count = 0; count < 1_000; count++) {
+    calls.push(client.call('get'))
+    await clock.advanceAsync(5)
+  }
+  await clock.advanceAsync(1_000)
+  await Promise.all(calls)
+  assert.ok(sent <= 1_201, `${sent} requests for 1,000 calls`)
+  assert.ok(sent >= 1_150, `${sent} requests for 1,000 calls`)
+})
+
+test('ClientCore counts calls outside the retry and attempts inside', async () => {
+  const counted: string[] = []
+  const meter: Meter = {
+    ...noopMeter,
+    histogram: (name, _options, attributes) => ({
+      record: () => void counted.push(`${name} ${JSON.stringify(attributes)}`),
+    }),
+  }
+  const answers = ['fail', 'ok']
+  const { client, clock } = fixture({
+    meter,
+    scripted: { answer: () => answers.shift() ?? 'ok' },
+    metricNames: { outcomeAttribute: 'status', outcome: (reply) => reply },
+  })
+  const call = client.call('get')
+  await clock.advanceAsync(100)
+  assert.equal(await call, 'ok')
+  assert.deepEqual(
+    counted.filter((line) => line.startsWith('heddle.client')),
+    [
+      'heddle.client.attempt.duration {"network.peer.address":"10.0.0.1:80","heddle.operation":"get","status":"fail"}',
+      'heddle.client.attempt.duration {"network.peer.address":"10.0.0.1:80","heddle.operation":"get","status":"ok"}',
+      'heddle.client.call.duration {"heddle.operation":"get","status":"ok"}',
+    ],
+  )
+  assert.ok(counted.some((line) => line.startsWith('db.client.connection.create_time')))
+})
+
+test('ClientCore ends every call exactly once and keeps nothing, over random faults', async () => {
+  for (let seed = 1; seed <= 40; seed++) await randomFaults(seed)
+})
+
+async function randomFaults(seed: number): Promise<void> {
+  const random = new SeededRandom(seed)
+  const clock = new ManualClock()
+  const wheel = new TimerWheel({ clock })
+  const exchangers: ScriptedExchanger[] = []
+  const listeners: ResolverListener[] = []
+  const hosts = ['10.0.0.1', '10.0.0.2', '10.0.0.3']
+  const client = createClient<string, string>({
+    target: 'svc',
+    resolver: {
+      watch(_target, listener) {
+        listeners.push(listener)
+        return { [Symbol.dispose]: () => void listeners.pop() }
+      },
+    },
+    async connectEndpoint(_endpoint, { signal }) {
+      await new Promise<void>((resolve) => {
+        clock.setTimer(clock.now() + random.integer(0, 40), resolve)
+      })
+      if (random.chance(0.2)) throw new TransportError('ERR_CONNECT', 'refused')
+      signal.throwIfAborted()
+      const exchanger = new ScriptedExchanger({ capacity: random.integer(1, 3) })
+      exchangers.push(exchanger)
+      return exchanger
+    },
+    classifier: scriptedClassifier,
+    clock,
+    wheel,
+    random: random.next,
+    timeoutMs: 800,
+    attemptTimeoutMs: 250,
+    pool: { max: 3, maxWaiting: 5, idleTimeoutMs: 400, maxConnecting: 2 },
+  })
+  let ended = 0
+  const contexts: Call[] = []
+  const calls = 60
+  for (let count = 0; count < calls; count++) {
+    const context = new Call()
+    contexts.push(context)
+    Promise.resolve()
+      .then(() => client.call(random.pick(['get', 'post', 'get once']), context))
+      .then(
+        () => void ended++,
+        () => void ended++,
+      )
+    await clock.advanceAsync(random.integer(0, 30))
+    if (random.chance(0.3) && listeners.length > 0) {
+      const listener = listeners[0] as ResolverListener
+      if (random.chance(0.2)) listener.onError(new Error('dns'))
+      else listener.onEndpoints(endpoints(...random.shuffle(hosts).slice(random.integer(0, 2))))
+    }
+    for (const exchanger of exchangers) {
+      if (random.chance(0.05)) exchanger.disconnect(new TransportError('ERR_RESET', 'reset'))
+      for (const call of [...exchanger.calls]) {
+        if (random.chance(0.4)) call.reply(random.pick(['ok', 'ok', 'fail', 'busy:50', 'busy:x']))
+        else if (random.chance(0.1)) call.fail(new TransportError('ERR_RESET', 'reset'))
+      }
+    }
+    if (random.chance(0.1)) random.pick(contexts).cancel(new Error('cancelled'))
+  }
+  const closing = client.close()
+  await clock.advanceAsync(20_000)
+  await closing
+  assert.equal(ended, calls, `seed ${seed}: every call ended`)
+  assert.equal(client.counts.inFlight, 0, `seed ${seed}`)
+  assert.equal(wheel.size, 0, `seed ${seed}: timeouts left`)
+  assert.equal(clock.pendingTimers, 0, `seed ${seed}: timers left`)
+  assert.equal(listeners.length, 0, `seed ${seed}: still watching`)
+  for (const exchanger of exchangers) {
+    assert.equal(exchanger.calls.length, 0, `seed ${seed}: calls left`)
+    assert.ok(
+      exchanger.state === 'closed' || exchanger.state === 'error',
+      `seed ${seed}: left open`,
+    )
+  }
+  for (const stack of client.endpoints.nodes) {
+    assert.equal(client.balancer.loadOf(stack), 0, `seed ${seed}: load left`)
+  }
+}
 
 test('explain prints the stack with its live state', async () => {
   const { client, clock, on } = fixture({ name: 'api' })

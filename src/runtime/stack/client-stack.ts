@@ -12,7 +12,7 @@ import { type Meter, noopMeter } from '../../core/metrics.ts'
 import type { Classifier, RetryBudget, RetryPolicy } from '../../core/policy.ts'
 import type { Middleware, Service } from '../../core/service.ts'
 import type { CircuitBreaker } from '../breaker.ts'
-import type { Exchanger } from '../exchanger.ts'
+import { type Exchanger, unsent } from '../exchanger.ts'
 import { attemptTimeout } from '../middleware/attempt-timeout.ts'
 import { breaker } from '../middleware/breaker.ts'
 import { deadline } from '../middleware/deadline.ts'
@@ -151,10 +151,11 @@ export function exchange<Req, Res>(pool: ConnectionPool<Exchanger<Req, Res>>): S
     const lease = pool.tryAcquire(context)
     if (lease === undefined) {
       return pool.acquire(context).then((late) => {
-        // Cancelled between being served and getting here.
-        if (context.cancelled) {
+        const { cancelReason } = context
+        if (cancelReason !== undefined) {
+          // Cancelled between being served and getting here.
           late.release()
-          throw context.cancelReason
+          throw unsent(cancelReason)
         }
         return hand(late, request, context)
       })
