@@ -24,7 +24,24 @@ const honoServer = script({
   setup: '@hono/node-server, default options',
   file: 'server-hono.ts',
 })
-export const nodeServers: readonly Contestant[] = [nodeHttpServer, fastifyServer, honoServer]
+const heddleServer = script({
+  name: 'heddle',
+  setup: 'httpServer on tcp(), default options',
+  file: 'server-heddle.ts',
+})
+const heddleFetchServer = script({
+  name: 'heddle fetch',
+  setup: 'fetchHandler, a web Response each',
+  file: 'server-heddle.ts',
+  variant: 'fetch',
+})
+export const nodeServers: readonly Contestant[] = [
+  nodeHttpServer,
+  heddleServer,
+  heddleFetchServer,
+  fastifyServer,
+  honoServer,
+]
 
 interface Shape {
   readonly name: string
