@@ -7,6 +7,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FromPeer, PeerRun, PeerSettings, RunResult, ToPeer } from './peer.ts'
 
@@ -68,14 +69,26 @@ class RunningScript implements RunningContestant {
     this.#child = fork(path, [JSON.stringify(given)], {
       execArgv: NODE_FLAGS,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // Libraries switch on checks and pretty output outside production.
-      env: { ...process.env, NODE_ENV: 'production' },
+      env: {
+        ...process.env,
+        // Libraries switch on checks and pretty output outside production.
+        NODE_ENV: 'production',
+        NODE_COMPILE_CACHE: join(settings.directory, 'compile-cache'),
+      },
     })
     this.#exited = once(this.#child, 'exit')
     this.pids = [this.#child.pid ?? 0]
   }
 
+  /**
+   * The very first start of a file strips its types, which takes memory that stays with the process
+   * and that no user of a built package sees; what counts is a second one, from the compile cache.
+   */
   static async start(options: ScriptOptions, settings: PeerSettings): Promise<RunningScript> {
+    if (!compiled.has(options.file)) {
+      compiled.add(options.file)
+      await (await RunningScript.start(options, settings)).stop()
+    }
     const running = new RunningScript(options, settings)
     const ready = await running.#expect('ready')
     running.#port = ready.port
@@ -125,5 +138,6 @@ class RunningScript implements RunningContestant {
   }
 }
 
+const compiled = new Set<string>()
 /** `--expose-gc` changes nothing but that memory can be read without garbage in it. */
 const NODE_FLAGS = ['--expose-gc', '--disable-warning=ExperimentalWarning']

@@ -2,6 +2,7 @@
  * The contestant's side: what a file in `bench/peers` calls to say that it is ready, and what the
  * bench may ask of it. One message at a time, each answered by exactly one.
  */
+import { flushCompileCache } from 'node:module'
 import { createHistogram } from 'node:perf_hooks'
 
 /** Given to every contestant as its first argument. */
@@ -66,6 +67,8 @@ export function ready(
       (error: unknown) => say({ type: 'failed', message: String(error) }),
     )
   })
+  // The bench ends its contestants by SIGKILL, which would lose what the cache has not written yet.
+  flushCompileCache()
   // A bench that was killed must not leave contestants behind.
   process.on('disconnect', () => process.exit(0))
   say({ type: 'ready', port: ports.port ?? 0, tlsPort: ports.tlsPort ?? 0 })
