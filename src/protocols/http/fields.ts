@@ -91,9 +91,7 @@ export class HttpFields implements Iterable<[string, string]> {
   /** Whether a comma-separated list field holds `token` (lower case), as `Connection: close`. */
   hasToken(name: string, token: string): boolean {
     for (let index = this.#find(name, 0); index >= 0; index = this.#find(name, index + 1)) {
-      for (const part of this.valueAt(index).split(',')) {
-        if (part.trim().toLowerCase() === token) return true
-      }
+      if (listHasToken(this.valueAt(index), token)) return true
     }
     return false
   }
@@ -211,6 +209,35 @@ function equalsIgnoreCase(text: string, start: number, length: number, lower: st
     if (folded !== lower.charCodeAt(index)) return false
   }
   return true
+}
+
+/**
+ * Whether a list such as `keep-alive, Upgrade` holds a token (lower case). Only space and tab
+ * surround elements (RFC 9110 5.6.3): `String.trim` would also take a no-break space away.
+ */
+export function listHasToken(list: string, token: string): boolean {
+  if (list === token) return true
+  let start = 0
+  while (start + token.length <= list.length) {
+    let end = list.indexOf(',', start)
+    if (end < 0) end = list.length
+    const next = end + 1
+    while (start < end && isBlank(list.charCodeAt(start))) start++
+    while (end > start && isBlank(list.charCodeAt(end - 1))) end--
+    if (end - start === token.length && equalsIgnoreCase(list, start, token.length, token))
+      return true
+    start = next
+  }
+  return false
+}
+
+/** Elements of a list, lower case, without the space and tab around them; empty ones are kept. */
+export function listElements(list: string): string[] {
+  return list.split(',').map((element) => element.replace(/^[ \t]+|[ \t]+$/g, '').toLowerCase())
+}
+
+function isBlank(unit: number): boolean {
+  return unit === 0x20 || unit === 0x09
 }
 
 /** token, RFC 9110 5.6.2. */

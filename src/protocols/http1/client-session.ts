@@ -144,6 +144,11 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
     )
   }
 
+  /** Bytes of input kept in memory of our own. */
+  get buffered(): number {
+    return this.#decoder.buffered
+  }
+
   get wantsRead(): boolean {
     if (this.state === 'closed' || this.state === 'detached') return false
     return this.#phase !== BODY || this.#demand || this.#discarding

@@ -8,7 +8,7 @@
 import type { ByteWriter } from '../../core/byte-writer.ts'
 import { UsageError } from '../../core/errors.ts'
 import type { TextCodec } from '../../core/host.ts'
-import type { HttpFields } from '../http/fields.ts'
+import { type HttpFields, listElements } from '../http/fields.ts'
 import { reasonOf } from '../http/status.ts'
 import { HeadCache } from './head-cache.ts'
 import { ascii, COLON, CR, LF, SP, ZERO } from './head-syntax.ts'
@@ -288,8 +288,9 @@ function putCrlf(bytes: Uint8Array, at: number): number {
 
 /** Options that the session decides itself are taken out of a `Connection` value. */
 function withoutOwnOptions(value: string): string {
-  const options = value.split(',').map((option) => option.trim())
-  return options.filter((option) => !OWN_OPTIONS.has(option.toLowerCase())).join(', ')
+  return listElements(value)
+    .filter((option) => !OWN_OPTIONS.has(option))
+    .join(', ')
 }
 
 function managedBit(name: string): number {

@@ -233,7 +233,7 @@ export class HeadDecoder {
     }
     const lineStart = base + this.#lineStart
     // A space and the version follow the target, so one that reaches this far is too long.
-    const max = lineStart + this.#limits.maxStartLineBytes - VERSION_BYTES + 1
+    const max = lineStart + this.#limits.maxStartLineBytes - VERSION_BYTES
     const lineStop = Math.min(stop, max)
     if (state === METHOD) {
       while (at < lineStop && TOKEN[bytes[at] as number] === 1) at++

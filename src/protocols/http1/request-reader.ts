@@ -3,9 +3,9 @@
  * response will depend on.
  */
 import type { ProtocolError } from '../../core/errors.ts'
+import { listHasToken } from '../http/fields.ts'
 import { isSafeMethod } from '../http/methods.ts'
 import type { HeadDecoder } from './head-decoder.ts'
-import { isBlank } from './head-syntax.ts'
 import type { RequestEvent } from './messages.ts'
 import { checkFraming, checkHost, destinationOf, malformed, refuse } from './request-rules.ts'
 import {
@@ -105,32 +105,8 @@ function methodFlags(method: string): number {
 /** RFC 9112 9.3: HTTP/1.1 persists unless told otherwise, HTTP/1.0 only when asked. */
 export function closesAfter(connection: string | undefined, minor: number): boolean {
   if (connection === undefined) return minor === 0
-  if (hasOption(connection, 'close')) return true
-  return minor === 0 && !hasOption(connection, 'keep-alive')
-}
-
-/** Whether a list such as `Connection` holds an option (lower case). Allocates nothing. */
-export function hasOption(list: string, option: string): boolean {
-  if (list === option) return true
-  let start = 0
-  while (start + option.length <= list.length) {
-    let end = list.indexOf(',', start)
-    if (end < 0) end = list.length
-    while (start < end && isBlank(list.charCodeAt(start))) start++
-    let stop = end
-    while (stop > start && isBlank(list.charCodeAt(stop - 1))) stop--
-    if (stop - start === option.length && equalsAt(list, start, option)) return true
-    start = end + 1
-  }
-  return false
-}
-
-function equalsAt(text: string, start: number, lower: string): boolean {
-  for (let index = 0; index < lower.length; index++) {
-    // Bit 5 makes capitals small; options are tokens, so nothing else becomes a letter by it.
-    if ((text.charCodeAt(start + index) | 0x20) !== lower.charCodeAt(index)) return false
-  }
-  return true
+  if (listHasToken(connection, 'close')) return true
+  return minor === 0 && !listHasToken(connection, 'keep-alive')
 }
 
 function upgradeOf(head: HeadDecoder): string | undefined {
@@ -139,7 +115,7 @@ function upgradeOf(head: HeadDecoder): string | undefined {
     return undefined
   }
   // RFC 9110 7.8: without the option an intermediary may have forwarded it by mistake.
-  return hasOption(head.connection, 'upgrade') ? head.upgrade : undefined
+  return listHasToken(head.connection, 'upgrade') ? head.upgrade : undefined
 }
 
 const SLASH = 0x2f

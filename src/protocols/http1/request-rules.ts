@@ -5,6 +5,7 @@
 
 import type { CodeOf } from '../../core/error-codes.ts'
 import { ProtocolError } from '../../core/errors.ts'
+import { listElements } from '../http/fields.ts'
 import type { HeadDecoder } from './head-decoder.ts'
 
 /** Where a request is directed, in the form that services see. */
@@ -21,7 +22,7 @@ export function checkFraming(head: HeadDecoder): boolean | ProtocolError {
   if (head.minor === 0) return malformed('Transfer-Encoding in an HTTP/1.0 message')
   if (head.contentLength >= 0) return malformed('both Content-Length and Transfer-Encoding')
   if (equalsChunked(transferEncoding)) return true
-  const codings = transferEncoding.split(',').map((coding) => coding.trim().toLowerCase())
+  const codings = listElements(transferEncoding)
   if (codings.at(-1) !== 'chunked') return malformed('Transfer-Encoding does not end in chunked')
   if (codings.indexOf('chunked') !== codings.length - 1) {
     return malformed('chunked more than once in Transfer-Encoding')

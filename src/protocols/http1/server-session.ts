@@ -154,6 +154,11 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     return this.#received - this.#answered
   }
 
+  /** Bytes of input kept in memory of our own. */
+  get buffered(): number {
+    return this.#decoder.buffered
+  }
+
   get wantsRead(): boolean {
     if (this.state === 'closed' || this.state === 'detached') return false
     if (this.#phase === BODY) return this.#demand || this.#discarding
