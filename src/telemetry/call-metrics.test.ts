@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { memory as memoryAddress } from '../core/address.ts'
+import { TransportError } from '../core/errors.ts'
 import { noopMeter } from '../core/metrics.ts'
-import { ConnectionMetrics, HttpClientMetrics, HttpServerMetrics } from './call-metrics.ts'
+import { systemClock } from '../platform/system-clock.ts'
+import { HttpResponse } from '../protocols/http/messages.ts'
+import { httpServer } from '../servers/http/http-server.ts'
+import { memory } from '../transports/memory/memory-transport.ts'
+import { HttpServerMetrics } from './call-metrics.ts'
 import { parseExposition } from './exposition-parser.ts'
 import { renderPrometheus } from './prometheus.ts'
 import { Registry } from './registry.ts'
@@ -20,10 +26,9 @@ test('HttpServerMetrics records by method and status, with error.type from 500 o
     ['BREW', 418],
     ['get', 200],
   ] as const) {
-    metrics.started()
-    metrics.ended(method, status, 0.001)
+    end(metrics, method, status)
   }
-  metrics.started()
+  metrics.onRequest()
   const samples = read(registry)
   const count = (labels: string): number | undefined =>
     samples.get(`http_server_request_duration_seconds_count{${labels}}`)
@@ -41,49 +46,56 @@ test('HttpServerMetrics records by method and status, with error.type from 500 o
 test('HttpServerMetrics keeps statuses that are none together', () => {
   const registry = new Registry()
   const metrics = new HttpServerMetrics(registry, {})
-  for (const status of [0, 99, 600, 999, Number.NaN]) metrics.ended('GET', status, 0.001)
-  metrics.ended('GET', 100, 0.001)
-  metrics.ended('GET', 599, 0.001)
+  for (const status of [1, 99, 600, 999, Number.NaN]) end(metrics, 'GET', status)
+  end(metrics, 'GET', 100)
+  end(metrics, 'GET', 599)
   const name = 'http_server_request_duration_seconds_count'
   const samples = read(registry)
   assert.equal(samples.get(`${name}{error_type="_OTHER",http_request_method="GET"}`), 5)
   assert.equal(samples.get(`${name}{http_request_method="GET",http_response_status_code="100"}`), 1)
 })
 
-test('HttpClientMetrics counts failures by their code and errors from 400 on', () => {
+test('HttpServerMetrics counts exchanges without an answer by their code', () => {
   const registry = new Registry()
-  const metrics = new HttpClientMetrics(registry, { 'heddle.cluster': 'api' })
-  metrics.started()
-  metrics.failed('GET', 'ERR_RESET', 0.2)
-  metrics.started()
-  metrics.ended('GET', 404, 0.01)
-  metrics.retries.add()
+  const metrics = new HttpServerMetrics(registry)
+  end(metrics, 'GET', 0, new TransportError('ERR_RESET', 'reset'))
+  end(metrics, 'GET', 0, new Error('foreign'))
+  end(metrics, 'GET', 0)
+  end(metrics, 'GET', 200, new TransportError('ERR_RESET', 'reset'))
   const samples = read(registry)
-  const name = 'http_client_request_duration_seconds_count'
-  const tail = 'heddle_cluster="api",http_request_method="GET"'
-  assert.equal(samples.get(`${name}{error_type="ERR_RESET",${tail}}`), 1)
-  assert.equal(samples.get(`${name}{error_type="404",${tail},http_response_status_code="404"}`), 1)
-  assert.equal(samples.get('heddle_client_retries_total{heddle_cluster="api"}'), 1)
-  assert.equal(samples.get('http_client_active_requests{heddle_cluster="api"}'), 0)
+  const count = (labels: string): number | undefined =>
+    samples.get(`http_server_request_duration_seconds_count{${labels}}`)
+  assert.equal(count('error_type="ERR_RESET",http_request_method="GET"'), 1)
+  assert.equal(count('error_type="_OTHER",http_request_method="GET"'), 2)
+  assert.equal(count('http_request_method="GET",http_response_status_code="200"'), 1)
 })
 
-test('ConnectionMetrics follows a connection from open to closed', () => {
+test('HttpServerMetrics is an observer of a real server', async () => {
   const registry = new Registry()
-  const metrics = new ConnectionMetrics(registry, { 'network.transport': 'tcp' })
-  metrics.open.add(1)
-  metrics.opened.add()
-  metrics.bytesRead.add(10)
-  metrics.closed(3)
+  const observer = new HttpServerMetrics(registry, { 'url.scheme': 'http' })
+  const link = memory({ clock: systemClock })
+  const server = httpServer(() => HttpResponse.text('hello'), { observer })
+  await server.listen(link, 'mem:metrics')
+  const connection = await link.connect(memoryAddress('metrics'))
+  await new Promise<void>((answered) => {
+    connection.open({ onData: () => answered(), onDrain() {}, onEnd() {}, onClose() {} })
+    connection.write(new TextEncoder().encode('GET / HTTP/1.1\r\nHost: a\r\n\r\n'))
+  })
+  connection.destroy()
+  await server.close()
   const samples = read(registry)
-  assert.equal(samples.get('heddle_connection_open{network_transport="tcp"}'), 0)
-  assert.equal(samples.get('heddle_connection_opened_total{network_transport="tcp"}'), 1)
-  assert.equal(samples.get('heddle_connection_read_bytes_total{network_transport="tcp"}'), 10)
-  assert.equal(samples.get('heddle_connection_duration_seconds_sum{network_transport="tcp"}'), 3)
+  const labels = 'http_request_method="GET",http_response_status_code="200",url_scheme="http"'
+  assert.equal(samples.get(`http_server_request_duration_seconds_count{${labels}}`), 1)
+  assert.equal(samples.get('http_server_active_requests{url_scheme="http"}'), 0)
 })
 
 test('HttpServerMetrics works on a meter that counts nothing', () => {
   const metrics = new HttpServerMetrics(noopMeter, {})
-  metrics.started()
-  metrics.ended('GET', 200, 0.1)
-  metrics.failed('GET', 'ERR_RESET', 0.1)
+  end(metrics, 'GET', 200)
+  end(metrics, 'GET', 0, new Error('x'))
 })
+
+function end(metrics: HttpServerMetrics, method: string, status: number, error?: Error): void {
+  metrics.onRequest()
+  metrics.onExchange({ request: { method }, status, durationMs: 1, error })
+}

@@ -1,16 +1,13 @@
 /**
- * HTTP metrics by OpenTelemetry's semantic conventions, bound once per route or cluster.
- *
- *     const metrics = new HttpServerMetrics(meter, { 'http.route': '/users/*', 'url.scheme': 'https' })
- *     metrics.started('GET')
- *     metrics.ended('GET', 200, 0.0021)
+ * HTTP metrics by OpenTelemetry's semantic conventions, bound once per server, route or cluster.
+ * Clients are measured by the metrics layers of their stack (runtime/middleware/metrics.ts).
  *
  * Low in cardinality by construction: methods beyond the known ones are `_OTHER`, a status that is
  * none is left out, and the series of a (method, status) pair is made when it is first seen, then
  * found by two array reads.
  */
 import type { TraceContext } from '../core/context.ts'
-import type { Attributes, Counter, Gauge, Histogram, Meter } from '../core/metrics.ts'
+import type { Attributes, Gauge, Histogram, Meter } from '../core/metrics.ts'
 import { DURATION_BUCKETS, OTHER } from './registry.ts'
 
 /** One kind of duration, by method and status, for a fixed set of further attributes. */
@@ -78,13 +75,17 @@ export class HttpDurations {
   }
 }
 
-/** What a server counts for one route (or for itself). */
+/**
+ * What an HTTP server counts, as the observer it takes:
+ *
+ *     httpServer(service, { observer: new HttpServerMetrics(meter, { 'url.scheme': 'http' }) })
+ */
 export class HttpServerMetrics {
   readonly #durations: HttpDurations
   readonly #active: Gauge
 
-  /** @param attributes `http.route`, `url.scheme`, `network.protocol.version`, own ones */
-  constructor(meter: Meter, attributes: Attributes) {
+  /** @param attributes `url.scheme`, `server.address`, `network.protocol.version`, own ones */
+  constructor(meter: Meter, attributes: Attributes = {}) {
     this.#durations = new HttpDurations(
       meter,
       'http.server.request.duration',
@@ -92,116 +93,32 @@ export class HttpServerMetrics {
       attributes,
       500,
     )
-    this.#active = meter.gauge('http.server.active_requests', ACTIVE_SERVER, attributes)
+    const description = 'HTTP server requests in progress.'
+    const options = { unit: '{request}', description }
+    this.#active = meter.gauge('http.server.active_requests', options, attributes)
   }
 
-  started(): void {
+  onRequest(): void {
     this.#active.add(1)
   }
 
-  ended(method: string, status: number, seconds: number, trace?: TraceContext): void {
+  onExchange(exchange: FinishedExchange): void {
     this.#active.add(-1)
-    this.#durations.record(method, status, seconds, trace)
-  }
-
-  failed(method: string, errorType: string, seconds: number, trace?: TraceContext): void {
-    this.#active.add(-1)
-    this.#durations.recordFailure(method, errorType, seconds, trace)
+    const { request, status, durationMs, error } = exchange
+    const seconds = durationMs / 1_000
+    if (status !== 0) return this.#durations.record(request.method, status, seconds)
+    const code = (error as { code?: unknown } | undefined)?.code
+    this.#durations.recordFailure(request.method, typeof code === 'string' ? code : OTHER, seconds)
   }
 }
 
-/** What a client counts for one destination: calls with their retries, and single attempts. */
-export class HttpClientMetrics {
-  readonly #calls: HttpDurations
-  readonly #active: Gauge
-  readonly attempts: Counter
-  readonly retries: Counter
-  /** Retries that were wanted but that the budget refused. */
-  readonly retriesDenied: Counter
-  readonly breakerOpened: Counter
-  /** Calls refused before anything was sent: breaker open, pool full, no endpoint. */
-  readonly rejected: Counter
-
-  /** @param attributes `server.address`, `server.port`, own ones such as the cluster's name */
-  constructor(meter: Meter, attributes: Attributes) {
-    this.#calls = new HttpDurations(
-      meter,
-      'http.client.request.duration',
-      'Duration of HTTP client requests, retries included.',
-      attributes,
-      400,
-    )
-    const counter = (name: string, unit: string, description: string): Counter =>
-      meter.counter(name, { unit, description }, attributes)
-    this.#active = meter.gauge('http.client.active_requests', ACTIVE_CLIENT, attributes)
-    this.attempts = counter('heddle.client.attempts', '{attempt}', 'Attempts sent, first ones too.')
-    this.retries = counter('heddle.client.retries', '{attempt}', 'Attempts after the first.')
-    this.retriesDenied = counter(
-      'heddle.client.retries.denied',
-      '{attempt}',
-      'Retries that the retry budget refused.',
-    )
-    this.breakerOpened = counter('heddle.client.breaker.opened', '{event}', 'Breakers that opened.')
-    this.rejected = counter(
-      'heddle.client.rejected',
-      '{request}',
-      'Calls refused before anything was sent.',
-    )
-  }
-
-  started(): void {
-    this.#active.add(1)
-  }
-
-  ended(method: string, status: number, seconds: number, trace?: TraceContext): void {
-    this.#active.add(-1)
-    this.#calls.record(method, status, seconds, trace)
-  }
-
-  failed(method: string, errorType: string, seconds: number, trace?: TraceContext): void {
-    this.#active.add(-1)
-    this.#calls.recordFailure(method, errorType, seconds, trace)
-  }
-}
-
-/** What a listener or a pool counts for its connections. */
-export class ConnectionMetrics {
-  readonly open: Gauge
-  readonly opened: Counter
-  /** Accept errors, failed handshakes, refused connections. */
-  readonly errors: Counter
-  readonly bytesRead: Counter
-  readonly bytesWritten: Counter
-  readonly duration: Histogram
-
-  /** @param attributes `network.transport`, `network.protocol.name`, `heddle.listener`, … */
-  constructor(meter: Meter, attributes: Attributes) {
-    const counter = (name: string, unit: string, description: string): Counter =>
-      meter.counter(name, { unit, description }, attributes)
-    this.open = meter.gauge(
-      'heddle.connection.open',
-      { unit: '{connection}', description: 'Connections that are open.' },
-      attributes,
-    )
-    this.opened = counter('heddle.connection.opened', '{connection}', 'Connections ever opened.')
-    this.errors = counter('heddle.connection.errors', '{error}', 'Connections that failed.')
-    this.bytesRead = counter('heddle.connection.read', 'By', 'Bytes read.')
-    this.bytesWritten = counter('heddle.connection.written', 'By', 'Bytes written.')
-    this.duration = meter.histogram(
-      'heddle.connection.duration',
-      {
-        unit: 's',
-        description: 'How long connections were open.',
-        buckets: CONNECTION_DURATION_BUCKETS,
-      },
-      attributes,
-    )
-  }
-
-  closed(seconds: number): void {
-    this.open.add(-1)
-    this.duration.record(seconds)
-  }
+/** What of a finished exchange is counted. */
+export interface FinishedExchange {
+  readonly request: { readonly method: string }
+  /** 0: no answer was sent. */
+  readonly status: number
+  readonly durationMs: number
+  readonly error: Error | undefined
 }
 
 /** Position in {@link HTTP_METHODS}, or its length for any other method. */
@@ -256,17 +173,5 @@ export const HTTP_DURATION_BUCKETS: readonly number[] = Object.freeze([
   0.002_5,
   ...DURATION_BUCKETS,
 ])
-/** From the conventions for `http.client.connection.duration`. */
-const CONNECTION_DURATION_BUCKETS: readonly number[] = Object.freeze([
-  0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300,
-])
-const ACTIVE_SERVER = Object.freeze({
-  unit: '{request}',
-  description: 'HTTP server requests in progress.',
-})
-const ACTIVE_CLIENT = Object.freeze({
-  unit: '{request}',
-  description: 'HTTP client requests in progress.',
-})
 const NO_STATUS = 500
 const MAX_FAILURE_KINDS = 256
