@@ -43,6 +43,8 @@ export const driverDefaults: Readonly<{ lingerMs: number; maxTransmitBytes: numb
 export interface DriverOwner<Event> {
   /** One event; what it points to is borrowed until the call returns. */
   onEvent(event: Event): void
+  /** Everything that one input batch gave has been handed out; what was submitted has not left. */
+  onBatchEnd?(): void
   /** Output that was stuck has left: go on writing. */
   onWritable(): void
   /** Exactly once and last. The session has already ended every call in flight. */
@@ -196,8 +198,14 @@ export class Driver<Command, Event> implements ConnectionHandler {
     this.#now = this.#clock.now()
     this.#pumping = true
     try {
-      for (let event = session.pollEvent(); event !== undefined; event = session.pollEvent()) {
+      let event = session.pollEvent()
+      while (event !== undefined) {
         owner.onEvent(event)
+        event = session.pollEvent()
+        if (event === undefined && owner.onBatchEnd !== undefined) {
+          owner.onBatchEnd()
+          event = session.pollEvent()
+        }
       }
     } catch (thrown) {
       // An owner answers errors of its services itself; what comes here is a bug of the owner.

@@ -6,31 +6,33 @@
  *     const response = await client.get('/hello')
  *     console.log(response.status, await response.body.text())
  *
- * `explain(client.core)` prints the stack with its parameters and live state. For many origins see
- * http-agent.ts.
+ * `explainText(client)` prints the stack with its parameters and live state (explain-client.ts). For
+ * many origins see http-agent.ts.
  */
 import { type Address, formatAddress, parseAddress } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Call, type CallContext, type CallInit } from '../../core/context.ts'
-import { TransportError, UsageError } from '../../core/errors.ts'
+import { TimeoutError, TransportError, UsageError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Endpoint } from '../../core/policy.ts'
 import type { Client, ClientCall, ClientStatus, MaybePromise } from '../../core/service.ts'
 import type { Transport } from '../../core/transport.ts'
 import { nodeHost } from '../../platform/node-host.ts'
 import { systemClock } from '../../platform/system-clock.ts'
-import { httpClassifier } from '../../protocols/http/classifier.ts'
+import { createHttpClassifier } from '../../protocols/http/classifier.ts'
 import {
   HttpRequest,
   type HttpRequestInit,
   type HttpResponse,
+  type ResponseExchange,
 } from '../../protocols/http/messages.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
 import { type ClientCore, type ClientOptions, createClient } from '../../runtime/client.ts'
 import type { ConnectContext } from '../../runtime/exchanger.ts'
+import { type Settlement, settle } from '../../runtime/settle.ts'
+import type { MetricNames } from '../../runtime/stack/client-stack.ts'
 import { tcp } from '../../transports/tcp/tcp.ts'
-import { tls } from '../../transports/tls/tls.ts'
 import { unix } from '../../transports/unix/unix.ts'
 import { Http1ClientConnection } from './http1-client-connection.ts'
 
@@ -61,7 +63,7 @@ export function httpClient(origin: string | URL, options: HttpClientOptions = {}
 }
 
 export class HttpClient implements Client<HttpRequest, HttpResponse> {
-  /** The stack below: `explain(client.core)`. */
+  /** The stack below, which `explain` prints. */
   readonly core: ClientCore<HttpRequest, HttpResponse>
   readonly scheme: 'http' | 'https'
   readonly authority: string
@@ -77,7 +79,8 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     const endpoints = core.resolver === undefined ? [{ address }] : undefined
     this.core = createClient<HttpRequest, HttpResponse>({
       name: `${scheme}://${authority}`,
-      classifier: httpClassifier,
+      classifier: createHttpClassifier({ wallNow: () => clock.wallNow() }),
+      metricNames: HTTP_METRIC_NAMES,
       ...(endpoints !== undefined && { endpoints }),
       ...core,
       clock,
@@ -91,13 +94,33 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     return this.core.status
   }
 
-  /** Sends a request; its authority and scheme are this client's unless it brings its own. */
-  readonly call: ClientCall<HttpRequest, HttpResponse> = (request, context) =>
-    this.core.call(this.#complete(request), context)
+  /**
+   * Sends a request; its authority and scheme are this client's unless it brings its own. Cancelling
+   * `context`, or its own deadline, ends a body that is still on its way as well.
+   */
+  readonly call: ClientCall<HttpRequest, HttpResponse> = (request, context) => {
+    const complete = request.authority === '' ? this.#complete(request) : request
+    if (context === undefined) return this.core.call(complete)
+    return settle(this.core.call, complete, context, new FollowedCall(this.#clock, context))
+  }
 
-  /** A request by its parts; `init.deadline` and `timeoutMs` limit the whole call. */
+  /** A request by its parts; `init.signal` and `timeoutMs` limit the whole call, body included. */
   request(init: HttpRequestInit & HttpCallInit): MaybePromise<HttpResponse> {
-    return this.call(new HttpRequest(init), this.#context(init))
+    const { scheme = this.scheme, authority = this.authority } = init
+    const request = new HttpRequest({ ...init, scheme, authority })
+    const { timeoutMs, signal, idempotent, priority } = init
+    if (
+      timeoutMs === undefined &&
+      signal === undefined &&
+      idempotent === undefined &&
+      priority === undefined
+    ) {
+      return this.core.call(request)
+    }
+    const deadline = timeoutMs === undefined ? undefined : this.#clock.now() + timeoutMs
+    const context = new Call({ deadline, signal, idempotent, priority })
+    const followed = new FollowedCall(this.#clock, context, () => context.finish())
+    return settle(this.core.call, request, context, followed)
   }
 
   async get(target: string, init: HttpRequestInit & HttpCallInit = {}): Promise<HttpResponse> {
@@ -121,26 +144,62 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
   }
 
   #complete(request: HttpRequest): HttpRequest {
-    if (request.authority !== '') return request
     const { method, target, fields, body, inform } = request
     const { scheme, authority } = this
     const complete = new HttpRequest({ method, target, scheme, authority, fields, body })
     complete.inform = inform
     return complete
   }
-
-  #context(init: HttpCallInit): CallContext | undefined {
-    const { timeoutMs, signal, idempotent, priority } = init
-    if (timeoutMs === undefined && signal === undefined && idempotent === undefined)
-      return undefined
-    const deadline = timeoutMs === undefined ? undefined : this.#clock.now() + timeoutMs
-    return new Call({ deadline, signal, idempotent, priority })
-  }
 }
 
 export interface HttpCallInit extends Pick<CallInit, 'signal' | 'idempotent' | 'priority'> {
   /** Of the whole call, from now, in milliseconds. */
   timeoutMs?: number
+}
+
+/**
+ * The layers of the stack are done with a call when its head is there. This one follows the caller's
+ * context to the end of the body.
+ */
+class FollowedCall implements Settlement<HttpResponse> {
+  readonly #clock: Clock
+  readonly #context: CallContext
+  readonly #onEnd: () => void
+
+  constructor(clock: Clock, context: CallContext, onEnd: () => void = () => {}) {
+    this.#clock = clock
+    this.#context = context
+    this.#onEnd = onEnd
+  }
+
+  onReply(response: HttpResponse): HttpResponse {
+    const { exchange } = response
+    if (exchange === undefined || exchange.over) this.#onEnd()
+    else this.#follow(exchange)
+    return response
+  }
+
+  onError(error: unknown): never {
+    this.#onEnd()
+    throw error
+  }
+
+  #follow(exchange: ResponseExchange): void {
+    const { deadline } = this.#context
+    const remove = this.#context.onCancel((reason) => exchange.abort(reason))
+    const timer =
+      deadline === undefined
+        ? undefined
+        : this.#clock.setTimer(deadline, () => {
+            const message = 'the deadline passed before the body of the response was through'
+            exchange.abort(new TimeoutError('ERR_DEADLINE', message, { sent: 'all' }))
+          })
+    exchange.onOver = () => {
+      remove()
+      timer?.cancel()
+      this.#onEnd()
+    }
+  }
 }
 
 interface ConnectSettings {
@@ -199,7 +258,8 @@ function parseOrigin(origin: string | URL): {
 
 function defaultTransport(scheme: 'http' | 'https', address: Address): Transport {
   if (address.kind === 'unix') return unix()
-  return scheme === 'https' ? tls({ alpn: ['http/1.1'] }) : tcp()
+  if (scheme === 'http') return tcp()
+  throw new UsageError('ERR_OPTION_UNSUPPORTED', 'https needs a TLS transport: give `transport`')
 }
 
 /** `a.example` of `a.example:8080`, `::1` of `[::1]:80`. */
@@ -208,4 +268,12 @@ function hostOf(authority: string): string {
   return bracketed?.[1] ?? authority.replace(/:\d+$/, '')
 }
 
+/** https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-client */
+const HTTP_METRIC_NAMES: MetricNames<HttpRequest, HttpResponse> = Object.freeze({
+  callDuration: 'http.client.request.duration',
+  callsActive: 'http.client.active_requests',
+  operationAttribute: 'http.request.method',
+  outcomeAttribute: 'http.response.status_code',
+  outcome: (response: HttpResponse) => String(response.status),
+})
 const DEFAULT_PORTS = { http: 80, https: 443 } as const

@@ -1,38 +1,65 @@
 /**
  * One HTTP/1.1 connection of a client: calls become commands of the session, events become replies.
  *
- * A call resolves when the head of its response is there; the body follows under demand. The
- * exchange holds its place on the connection until request and response are both through, so a body
- * that nobody reads keeps the connection busy: read it, `discard()` it, or cancel it.
+ * A call resolves when the head of its response is there; a body that did not come with it follows
+ * under demand. The exchange holds its place on the connection until request and response are both
+ * through, so a body that nobody reads keeps the connection busy: read it, `discard()` it, or cancel.
+ *
+ * An exchange that is given up closes the connection, unless what is left of the response is short
+ * enough to be dropped: the server sees at once that nobody waits.
  */
-import { Channel } from '../../core/channel.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { ConnectionState } from '../../core/connection-state.ts'
 import type { CallContext } from '../../core/context.ts'
-import { ClosedError, HeddleError, OverloadError, toError } from '../../core/errors.ts'
-import type { Flow, Sink } from '../../core/flow.ts'
-import { Body } from '../../protocols/http/body.ts'
+import { ClosedError, checkRange, HeddleError, OverloadError, toError } from '../../core/errors.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
-import { type HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
+import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 import type { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { ClientCommand, ClientEvent, ResponseEvent } from '../../protocols/http1/messages.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
 import type { Exchanger } from '../../runtime/exchanger.ts'
+import { ClientExchange, type ExchangeOwner } from './client-exchange.ts'
+
+export interface Http1ClientConnectionOptions extends DriverOptions {
+  /**
+   * How long a request with `Expect: 100-continue` waits for the 100 before it sends its body all
+   * the same (RFC 9110 10.1.1: a server may be older than the mechanism), in milliseconds.
+   *
+   * @default 1_000, as curl
+   */
+  continueTimeoutMs?: number
+}
+
+export const http1ClientConnectionDefaults: Readonly<{ continueTimeoutMs: number }> = Object.freeze(
+  { continueTimeoutMs: 1_000 },
+)
 
 export class Http1ClientConnection
-  implements Exchanger<HttpRequest, HttpResponse>, DriverOwner<ClientEvent>
+  implements Exchanger<HttpRequest, HttpResponse>, DriverOwner<ClientEvent>, ExchangeOwner
 {
   onChange: (() => void) | undefined
   readonly #driver: Driver<ClientCommand, ClientEvent>
   readonly #session: Http1ClientSession
+  readonly #options: Http1ClientConnectionOptions
+  readonly #continueTimeoutMs: number
   /** In the order of the wire. */
   readonly #exchanges: ClientExchange[] = []
-  #nextId = 1
+  /** The response whose head has come in this batch, and whose body may. */
+  #starting: ClientExchange | undefined
+  /** The last the pool heard of `available`. */
+  #told = 0
   #closed = false
 
-  constructor(connection: Connection, session: Http1ClientSession, options: DriverOptions) {
+  constructor(
+    connection: Connection,
+    session: Http1ClientSession,
+    options: Http1ClientConnectionOptions,
+  ) {
+    const { continueTimeoutMs = http1ClientConnectionDefaults.continueTimeoutMs } = options
     this.onChange = undefined
     this.#session = session
+    this.#options = options
+    this.#continueTimeoutMs = checkRange('continueTimeoutMs', continueTimeoutMs, 0, 0x7fff_ffff)
     this.#driver = new Driver(connection, session, this, options)
   }
 
@@ -40,13 +67,15 @@ export class Http1ClientConnection
     return this.#driver.connection
   }
 
-  /** Calls that may be made now. */
+  /** The session says no more than that there is room: for one after the other when pipelining. */
   get available(): number {
-    return this.#closed ? 0 : this.#session.available
+    return !this.#closed && this.#session.canSubmit ? 1 : 0
   }
 
   get inFlight(): number {
-    return this.#exchanges.length
+    const count = this.#exchanges.length
+    // An exchange that was given up, whose response is still being dropped.
+    return count === 0 && !this.#closed && this.#session.pending > 0 ? 1 : count
   }
 
   get state(): ConnectionState {
@@ -68,46 +97,51 @@ export class Http1ClientConnection
 
   start(): void {
     this.#driver.start()
+    this.#told = this.available
   }
 
   /**
    * Sends one request. Rejects with what the session says was sent, or with the caller's own reason.
-   * The request's body must be unused.
+   * A streamed body must be unused.
    */
   call(request: HttpRequest, context: CallContext): Promise<HttpResponse> {
-    if (context.cancelReason !== undefined) return Promise.reject(context.cancelReason)
+    if (context.cancelled) return Promise.reject(context.cancelReason)
     if (this.available === 0) {
       return Promise.reject(new OverloadError('ERR_BUSY', 'the connection takes no call now'))
     }
-    return new Promise((resolve, reject) => {
-      const id = this.#nextId++
-      const exchange = new ClientExchange(id, request, this.#driver, resolve, reject)
-      this.#exchanges.push(exchange)
-      try {
-        this.#submit(exchange)
-      } catch (error) {
-        this.#exchanges.pop()
-        return reject(error)
-      }
-      exchange.release = context.onCancel((reason) => this.#cancel(exchange, reason))
-    })
+    const exchange = new ClientExchange(this.#session.nextExchange, request, this)
+    try {
+      this.#submit(exchange)
+    } catch (error) {
+      exchange.dropBody(toError(error))
+      return Promise.reject(error)
+    }
+    exchange.watch(context)
+    return exchange.promise
   }
 
   /** Finishes what is in flight, then closes. */
   close(): void {
-    if (!this.#closed) this.#driver.submit({ type: 'drain' })
+    if (!this.#closed) this.#driver.submit(DRAIN)
   }
 
   destroy(reason: Error): void {
+    if (this.#closed) return
+    // A `ClosedError` says that nothing was sent, which is not known of calls in flight.
+    const told =
+      reason instanceof ClosedError
+        ? new ClosedError('ERR_CLOSED', reason.message, { cause: reason, sent: 'some' })
+        : reason
+    for (const exchange of this.#exchanges.splice(0)) exchange.abortWith(told)
     this.#driver.destroy(reason)
   }
 
   ref(): void {
-    this.#driver.connection.ref()
+    this.connection.ref()
   }
 
   unref(): void {
-    this.#driver.connection.unref()
+    this.connection.unref()
   }
 
   onEvent(event: ClientEvent): void {
@@ -116,8 +150,7 @@ export class Http1ClientConnection
         return this.#onResponse(event)
       case 'data': {
         const exchange = this.#find(event.exchange)
-        if (exchange === undefined) return
-        if (!exchange.onData(event.chunk)) this.#demand(exchange, false)
+        if (exchange !== undefined && !exchange.onData(event.chunk)) this.demand(exchange, false)
         return
       }
       case 'end':
@@ -129,8 +162,16 @@ export class Http1ClientConnection
       case 'detached':
         return this.#onDetached(event.exchange)
       case 'capacity':
-        return this.onChange?.()
+        if (this.available !== this.#told) this.#changed()
     }
+  }
+
+  onBatchEnd(): void {
+    const exchange = this.#starting
+    if (exchange === undefined) return
+    this.#starting = undefined
+    this.demand(exchange, false)
+    exchange.stream()
   }
 
   onWritable(): void {
@@ -140,14 +181,55 @@ export class Http1ClientConnection
   onClosed(reason: Error | undefined): void {
     this.#closed = true
     const error = reason ?? new ClosedError('ERR_CLOSED', 'the connection was closed')
-    for (const exchange of this.#exchanges.splice(0)) exchange.abort(error)
-    this.onChange?.()
+    for (const exchange of this.#exchanges.splice(0)) exchange.abortWith(error)
+    this.#changed()
+  }
+
+  // --- what exchanges ask
+
+  sendData(exchange: ClientExchange, chunk: Uint8Array): boolean {
+    try {
+      this.#driver.submit({ type: 'data', exchange: exchange.id, chunk, owned: false })
+    } catch (error) {
+      // More than the length announced.
+      this.cancel(exchange, toError(error))
+      return false
+    }
+    return !this.#driver.blocked
+  }
+
+  sendEnd(exchange: ClientExchange, trailers: HttpFields | undefined): void {
+    try {
+      this.#driver.submit({ type: 'end', exchange: exchange.id, trailers })
+    } catch (error) {
+      // Less than the length announced, or trailers that cannot be sent.
+      this.cancel(exchange, toError(error))
+    }
+  }
+
+  demand(exchange: ClientExchange, wanted: boolean): void {
+    if (this.#closed || exchange.over) return
+    this.#driver.submit({ type: 'demand', exchange: exchange.id, wanted })
+  }
+
+  /** Gives one up: its caller hears `reason`, untouched. */
+  cancel(exchange: ClientExchange, reason: Error): void {
+    if (exchange.over) return
+    if (this.#starting === exchange) this.#starting = undefined
+    exchange.abortWith(reason)
+    this.#reset(exchange, reason)
   }
 
   #submit(exchange: ClientExchange): void {
     const { request } = exchange
     const { body } = request
-    const streams = body.content === undefined && !body.isEmpty
+    let streams = false
+    let waits = false
+    if (!body.isEmpty) {
+      waits = request.fields.hasToken('expect', '100-continue')
+      streams = waits || body.content === undefined
+      if (streams) exchange.openBody()
+    }
     this.#driver.submit({
       type: 'request',
       exchange: exchange.id,
@@ -155,207 +237,102 @@ export class Http1ClientConnection
       target: request.target,
       authority: request.authority,
       fields: request.fields,
-      body: body.content,
+      body: streams ? undefined : body.content,
       streams,
       bodyLength: body.length,
     })
-    if (streams) exchange.startBody()
+    this.#exchanges.push(exchange)
+    this.#told = this.available
+    if (waits) this.#startBodyLater(exchange)
+    else if (streams) exchange.startBody()
+  }
+
+  #startBodyLater(exchange: ClientExchange): void {
+    const { clock } = this.#options
+    const at = clock.now() + this.#continueTimeoutMs
+    exchange.waitForContinue(clock.setTimer(at, () => exchange.startBody()))
   }
 
   #onResponse(event: ResponseEvent): void {
     const exchange = this.#find(event.exchange)
     if (exchange === undefined) return
-    const channel = event.hasBody ? this.#channel(exchange) : undefined
-    const response = new HttpResponse({
-      status: event.status,
-      reason: event.reason,
-      fields: event.fields,
-      body: channel === undefined ? Body.empty : Body.from(channel, event.bodyLength),
-      version: event.version,
-    })
-    exchange.channel = channel
-    exchange.response = response
-    if (channel === undefined) {
-      // 101 and 2xx to CONNECT resolve with the connection, in `#onDetached`.
-      if (this.#session.state === 'detached') return
-      this.#finishResponse(exchange)
+    exchange.onHead(event)
+    if (event.hasBody) {
+      this.#starting = exchange
+      return this.demand(exchange, true)
     }
-    exchange.resolve(response)
+    // 101 and 2xx to CONNECT resolve with the connection, in `#onDetached`.
+    if (this.#session.state !== 'detached') this.#complete(exchange, undefined)
   }
 
   #onEnd(id: number, trailers: HttpFields | undefined): void {
     const exchange = this.#find(id)
-    if (exchange === undefined) return
-    if (exchange.response !== undefined) exchange.response.body.trailers = trailers
-    const { channel } = exchange
-    this.#finishResponse(exchange)
-    channel?.end()
+    if (exchange !== undefined) this.#complete(exchange, trailers)
   }
 
   /**
    * The response is through. A request body that still flows is of no use any more (an early
    * answer, such as 413): it is cut, and with it the connection.
    */
-  #finishResponse(exchange: ClientExchange): void {
-    this.#remove(exchange)
-    const cut = exchange.flowing
-    exchange.finish()
-    if (cut) {
-      const error = aborted(new Error('the response came before the request was sent'))
-      this.#driver.submit({ type: 'reset', exchange: exchange.id, error })
+  #complete(exchange: ClientExchange, trailers: HttpFields | undefined): void {
+    if (this.#starting === exchange) this.#starting = undefined
+    if (exchange.sending) {
+      if (exchange.sentAll) exchange.end()
+      else {
+        const early = new Error('the response came before all of the request was sent')
+        exchange.dropBody(early)
+        exchange.complete(trailers)
+        this.#reset(exchange, early)
+        return this.#remove(exchange)
+      }
     }
-  }
-
-  #remove(exchange: ClientExchange): void {
-    const at = this.#exchanges.indexOf(exchange)
-    if (at < 0) return
-    if (at === 0) this.#exchanges.shift()
-    else this.#exchanges.splice(at, 1)
-    this.onChange?.()
+    exchange.complete(trailers)
+    this.#remove(exchange)
   }
 
   #onAborted(id: number, error: HeddleError): void {
     const exchange = this.#find(id)
     if (exchange === undefined) return
+    if (this.#starting === exchange) this.#starting = undefined
+    exchange.abortWith(error)
     this.#remove(exchange)
-    exchange.abort(error)
   }
 
   #onDetached(id: number): void {
     const exchange = this.#find(id)
     const connection = this.#driver.detach()
     this.#closed = true
-    if (exchange?.response === undefined) connection.destroy()
+    if (exchange === undefined) connection.destroy()
     else {
-      this.#finishResponse(exchange)
-      exchange.response.connection = connection
-      exchange.resolve(exchange.response)
+      exchange.dropBody(new Error('the connection was upgraded'))
+      exchange.completeWith(connection)
+      this.#remove(exchange)
     }
-    this.onChange?.()
   }
 
-  #cancel(exchange: ClientExchange, reason: Error): void {
-    if (!this.#exchanges.includes(exchange)) return
-    exchange.abort(reason)
+  /** Where the session had to close for it, the connection ends at once: nobody waits for more. */
+  #reset(exchange: ClientExchange, reason: Error): void {
+    if (this.#closed) return
     const error = reason instanceof HeddleError ? reason : aborted(reason)
     this.#driver.submit({ type: 'reset', exchange: exchange.id, error })
+    if (this.#session.state === 'closed') this.#driver.destroy(error)
   }
 
-  #channel(exchange: ClientExchange): Channel<Uint8Array> {
-    return new Channel<Uint8Array>(
-      () => this.#demand(exchange, true),
-      (reason) => {
-        if (!this.#exchanges.includes(exchange)) return
-        const error = aborted(reason ?? new Error('the body was cancelled'))
-        this.#driver.submit({ type: 'reset', exchange: exchange.id, error })
-      },
-    )
+  #remove(exchange: ClientExchange): void {
+    const at = this.#exchanges.indexOf(exchange)
+    if (at === 0) this.#exchanges.shift()
+    else if (at > 0) this.#exchanges.splice(at, 1)
+    this.#changed()
   }
 
-  #demand(exchange: ClientExchange, wanted: boolean): void {
-    if (this.#closed) return
-    this.#driver.submit({ type: 'demand', exchange: exchange.id, wanted })
+  #changed(): void {
+    this.#told = this.available
+    this.onChange?.()
   }
 
   #find(id: number): ClientExchange | undefined {
     for (const exchange of this.#exchanges) if (exchange.id === id) return exchange
     return undefined
-  }
-}
-
-/** One call on the wire; also the sink of its request's body. */
-class ClientExchange implements Sink<Uint8Array> {
-  readonly id: number
-  readonly request: HttpRequest
-  response: HttpResponse | undefined
-  channel: Channel<Uint8Array> | undefined
-  release: (() => void) | undefined
-  readonly #driver: Driver<ClientCommand, ClientEvent>
-  readonly #resolve: (response: HttpResponse) => void
-  readonly #reject: (reason: unknown) => void
-  #flow: Flow | undefined
-  #done = false
-
-  constructor(
-    id: number,
-    request: HttpRequest,
-    driver: Driver<ClientCommand, ClientEvent>,
-    resolve: (response: HttpResponse) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    this.id = id
-    this.request = request
-    this.response = undefined
-    this.channel = undefined
-    this.release = undefined
-    this.#driver = driver
-    this.#resolve = resolve
-    this.#reject = reject
-  }
-
-  /** Whether the request's body is not through yet. */
-  get flowing(): boolean {
-    return this.#flow !== undefined
-  }
-
-  startBody(): void {
-    this.#flow = this.request.body.open(this)
-    this.#flow.resume()
-  }
-
-  resumeRequest(): void {
-    this.#flow?.resume()
-  }
-
-  write(chunk: Uint8Array): boolean {
-    if (this.#done) return false
-    this.#driver.submit({ type: 'data', exchange: this.id, chunk, owned: false })
-    return !this.#driver.blocked
-  }
-
-  end(): void {
-    this.#flow = undefined
-    if (this.#done) return
-    const { trailers } = this.request.body
-    this.#driver.submit({ type: 'end', exchange: this.id, trailers })
-  }
-
-  /** As a sink: the request's body broke. The peer must see it cut, never a shorter whole. */
-  fail(reason: Error): void {
-    if (this.#done) return
-    this.#flow = undefined
-    this.abort(reason)
-    this.#driver.submit({ type: 'reset', exchange: this.id, error: aborted(reason) })
-  }
-
-  /** It ended early: whoever waits for the head or reads the body is told. */
-  abort(reason: Error): void {
-    this.finish()
-    this.channel?.fail(reason)
-    this.#reject(reason)
-  }
-
-  onInform(status: number, fields: HttpFields): void {
-    this.request.inform?.(status, fields)
-  }
-
-  onData(chunk: Uint8Array): boolean {
-    return this.channel === undefined ? true : this.channel.write(chunk)
-  }
-
-  resolve(response: HttpResponse): void {
-    this.#resolve(response)
-  }
-
-  /** Lets go of the caller's context and of a request body that nobody needs any more. */
-  finish(): void {
-    if (this.#done) return
-    this.#done = true
-    this.release?.()
-    this.release = undefined
-    const flow = this.#flow
-    this.#flow = undefined
-    flow?.cancel()
   }
 }
 
@@ -365,3 +342,5 @@ function aborted(reason: Error): HeddleError {
     sent: 'some',
   })
 }
+
+const DRAIN: ClientCommand = Object.freeze({ type: 'drain' })

@@ -77,6 +77,15 @@ export interface HttpResponseInit {
   upgrade?: (connection: Connection) => void
 }
 
+/** Client side: the exchange that a response's body is still coming from. */
+export interface ResponseExchange {
+  readonly over: boolean
+  /** Gives the rest up: it is cancelled on the wire, and whoever reads the body gets `reason`. */
+  abort(reason: Error): void
+  /** Called once when it is over, however it ended. One callback: whoever made the call. */
+  onOver: (() => void) | undefined
+}
+
 export class HttpResponse {
   readonly status: number
   readonly reason: string | undefined
@@ -86,6 +95,8 @@ export class HttpResponse {
   readonly upgrade: ((connection: Connection) => void) | undefined
   /** Client side, after status 101 or 2xx to CONNECT: the detached connection, the caller's. */
   connection: Connection | undefined
+  /** Client side, while the body is not through; undefined when it came whole. */
+  exchange: ResponseExchange | undefined
 
   constructor(init: HttpResponseInit = {}) {
     this.status = init.status ?? 200
@@ -95,6 +106,7 @@ export class HttpResponse {
     this.version = init.version ?? '1.1'
     this.upgrade = init.upgrade
     this.connection = undefined
+    this.exchange = undefined
   }
 
   get ok(): boolean {

@@ -1,0 +1,254 @@
+/**
+ * One call on a client connection: the promise of its response, the sink of its request's body, and
+ * the two ends of its response's body.
+ *
+ *     waiting ──head──► receiving ──end──► over
+ *        └──────────────────┴──abort─────► over
+ *
+ * A body that arrived together with its head is given as bytes: it needs no stream, can be passed on
+ * in one write, and the connection is free before the caller has even seen the response.
+ */
+import type { Timer } from '../../core/clock.ts'
+import type { CallContext } from '../../core/context.ts'
+import { toError } from '../../core/errors.ts'
+import type { Flow, Sink } from '../../core/flow.ts'
+import { Body } from '../../protocols/http/body.ts'
+import type { HttpFields } from '../../protocols/http/fields.ts'
+import {
+  type HttpRequest,
+  HttpResponse,
+  type ResponseExchange,
+} from '../../protocols/http/messages.ts'
+import type { ResponseEvent } from '../../protocols/http1/messages.ts'
+import { ResponseStream, type StreamOwner } from './response-stream.ts'
+
+/** What an exchange needs of its connection. */
+export interface ExchangeOwner {
+  /** @returns false: stop until `resumeRequest` */
+  sendData(exchange: ClientExchange, chunk: Uint8Array): boolean
+  sendEnd(exchange: ClientExchange, trailers: HttpFields | undefined): void
+  demand(exchange: ClientExchange, wanted: boolean): void
+  cancel(exchange: ClientExchange, reason: Error): void
+}
+
+export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseExchange {
+  readonly id: number
+  readonly request: HttpRequest
+  readonly promise: Promise<HttpResponse>
+  onOver: (() => void) | undefined
+  over = false
+  readonly #owner: ExchangeOwner
+  #resolve!: (response: HttpResponse) => void
+  #reject!: (reason: unknown) => void
+  #stopWatching: (() => void) | undefined
+  #flow: Flow | undefined
+  #bodyStarted = false
+  #continueTimer: Timer | undefined
+  /** Body bytes still to come, where a length was announced. */
+  #left: number
+  #head: ResponseEvent | undefined
+  #held: Uint8Array[] | undefined
+  #response: HttpResponse | undefined
+  #stream: ResponseStream | undefined
+
+  constructor(id: number, request: HttpRequest, owner: ExchangeOwner) {
+    this.id = id
+    this.request = request
+    this.onOver = undefined
+    this.#owner = owner
+    this.#stopWatching = undefined
+    this.#flow = undefined
+    this.#continueTimer = undefined
+    this.#left = request.body.length ?? Number.POSITIVE_INFINITY
+    this.#head = undefined
+    this.#held = undefined
+    this.#response = undefined
+    this.#stream = undefined
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  watch(context: CallContext): void {
+    if (this.over) return
+    this.#stopWatching = context.onCancel((reason) => this.#owner.cancel(this, reason))
+  }
+
+  // --- the request's body
+
+  /** @throws UsageError ERR_BODY_USED */
+  openBody(): void {
+    this.#flow = this.request.body.open(this)
+  }
+
+  /** The body starts with the 100, or when `timer` fires. */
+  waitForContinue(timer: Timer): void {
+    this.#continueTimer = timer
+  }
+
+  startBody(): void {
+    if (this.#bodyStarted || this.over) return
+    this.#bodyStarted = true
+    this.#continueTimer?.cancel()
+    this.#flow?.resume()
+  }
+
+  /** The connection takes more. */
+  resumeRequest(): void {
+    if (this.#bodyStarted) this.#flow?.resume()
+  }
+
+  /** Whether bytes of the request's body are still to come. */
+  get sending(): boolean {
+    return this.#flow !== undefined
+  }
+
+  /** Every announced byte was sent, only the source has not said `end` yet. */
+  get sentAll(): boolean {
+    return this.#left === 0
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#flow === undefined) return false
+    this.#left -= chunk.length
+    return chunk.length === 0 || this.#owner.sendData(this, chunk)
+  }
+
+  end(): void {
+    if (this.#flow === undefined) return
+    this.#flow = undefined
+    this.#owner.sendEnd(this, this.request.body.trailers)
+  }
+
+  /** The request's body broke: the peer must see it cut, never a shorter whole. */
+  fail(reason: Error): void {
+    this.#flow = undefined
+    this.#owner.cancel(this, reason)
+  }
+
+  dropBody(reason: Error): void {
+    const flow = this.#flow
+    this.#flow = undefined
+    flow?.cancel(reason)
+  }
+
+  // --- the response
+
+  onHead(head: ResponseEvent): void {
+    this.#head = head
+  }
+
+  onData(chunk: Uint8Array): boolean {
+    if (this.#stream !== undefined) return this.#stream.push(chunk)
+    this.#held ??= []
+    this.#held.push(chunk.slice())
+    return true
+  }
+
+  /** Everything that came with the head is there, and it was not all. */
+  stream(): void {
+    const head = this.#head
+    if (head === undefined || this.over) return
+    this.#stream = new ResponseStream(this, this.#held ?? [])
+    this.#held = undefined
+    this.#respond(head, Body.from(this.#stream, head.bodyLength)).exchange = this
+  }
+
+  /** The response is complete. */
+  complete(trailers: HttpFields | undefined): void {
+    const head = this.#head
+    if (head === undefined) {
+      const response = this.#response as HttpResponse
+      if (trailers !== undefined) response.body.trailers = trailers
+      response.exchange = undefined
+      this.#finish()
+      this.#stream?.end()
+      return
+    }
+    const body = wholeBody(this.#held, trailers !== undefined)
+    if (trailers !== undefined) body.trailers = trailers
+    this.#finish()
+    this.#respond(head, body)
+  }
+
+  /** 101, or 2xx to CONNECT: the response comes with the connection. */
+  completeWith(connection: HttpResponse['connection']): void {
+    const head = this.#head as ResponseEvent
+    this.#finish()
+    this.#respond(head, Body.empty, connection)
+  }
+
+  onInform(status: number, fields: HttpFields): void {
+    this.request.inform?.(status, fields)
+    if (status === 100) this.startBody()
+  }
+
+  /** It ended early: whoever waits for the head or reads the body is told. */
+  abortWith(reason: unknown): void {
+    if (this.over) return
+    this.#finish()
+    this.dropBody(toError(reason))
+    if (this.#response === undefined) this.#reject(reason)
+    else {
+      this.#response.exchange = undefined
+      this.#stream?.fail(toError(reason))
+    }
+  }
+
+  // --- what the response's body and its owner ask
+
+  demand(wanted: boolean): void {
+    this.#owner.demand(this, wanted)
+  }
+
+  giveUp(reason: Error): void {
+    this.#owner.cancel(this, reason)
+  }
+
+  abort(reason: Error): void {
+    this.#owner.cancel(this, reason)
+  }
+
+  #respond(
+    head: ResponseEvent,
+    body: Body,
+    connection?: HttpResponse['connection'],
+  ): HttpResponse {
+    const response = new HttpResponse({
+      status: head.status,
+      reason: head.reason,
+      fields: head.fields,
+      body,
+      version: head.version,
+    })
+    if (connection !== undefined) response.connection = connection
+    this.#head = undefined
+    this.#response = response
+    this.#resolve(response)
+    return response
+  }
+
+  #finish(): void {
+    this.over = true
+    this.#stopWatching?.()
+    this.#stopWatching = undefined
+    this.#continueTimer?.cancel()
+    this.onOver?.()
+  }
+}
+
+function wholeBody(held: readonly Uint8Array[] | undefined, hasTrailers: boolean): Body {
+  // The shared empty body takes no trailers.
+  if (held === undefined) return hasTrailers ? Body.from(new Uint8Array(0)) : Body.empty
+  if (held.length === 1) return Body.from(held[0])
+  let length = 0
+  for (const chunk of held) length += chunk.length
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const chunk of held) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return Body.from(whole)
+}
