@@ -210,11 +210,7 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     this.#owner.cancel(this, reason)
   }
 
-  #respond(
-    head: ResponseEvent,
-    body: Body,
-    connection?: HttpResponse['connection'],
-  ): HttpResponse {
+  #respond(head: ResponseEvent, body: Body, connection?: HttpResponse['connection']): HttpResponse {
     const response = new HttpResponse({
       status: head.status,
       reason: head.reason,

@@ -250,11 +250,9 @@ for (const [name, makeWay] of Object.entries(WAYS)) {
 }
 
 test('explain shows an HTTP client as it is', async () => {
-  await using sides = await pair(
-    (WAYS.memory as () => Way)(),
-    () => HttpResponse.text('x'),
-    { pool: { max: 7 } },
-  )
+  await using sides = await pair((WAYS.memory as () => Way)(), () => HttpResponse.text('x'), {
+    pool: { max: 7 },
+  })
   await (await sides.client.get('/')).body.text()
   assert.equal(explain(sides.client).calls.succeeded, 1)
   const text = explainText(sides.client)

@@ -55,6 +55,9 @@ export interface HttpClientOptions
 }
 
 /**
+ * Names are resolved by the transport, which tries all addresses of a host; with
+ * `resolver: dns()` each address becomes an endpoint with its own pool, breaker and share of the load.
+ *
  * @param origin `http://host:port`, `https://host`, or `http+unix:/path/to/socket`; with
  *   `endpoints` or a resolver it still says scheme and authority
  */
@@ -76,12 +79,15 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     this.authority = authority
     this.#clock = clock
     const via = transport ?? defaultTransport(scheme, address)
-    const endpoints = core.resolver === undefined ? [{ address }] : undefined
+    const where =
+      core.resolver === undefined
+        ? { endpoints: [{ address }] }
+        : { target: formatAddress(address) }
     this.core = createClient<HttpRequest, HttpResponse>({
       name: `${scheme}://${authority}`,
       classifier: createHttpClassifier({ wallNow: () => clock.wallNow() }),
       metricNames: HTTP_METRIC_NAMES,
-      ...(endpoints !== undefined && { endpoints }),
+      ...where,
       ...core,
       clock,
       random: host.random,
