@@ -6,11 +6,15 @@ import {
   stubEndpoint,
   stubListener,
 } from '../../../test/support/stub-gateway-status.ts'
+import { parseAddress } from '../../core/address.ts'
 import { Call } from '../../core/context.ts'
+import { systemClock } from '../../platform/system-clock.ts'
 import { HttpRequest, type HttpRequestInit } from '../../protocols/http/messages.ts'
+import { httpServer } from '../../servers/http/http-server.ts'
 import { parseExposition } from '../../telemetry/exposition-parser.ts'
 import { Registry } from '../../telemetry/registry.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
+import { memory } from '../../transports/memory/memory-transport.ts'
 import { type AdminOptions, AdminService } from './admin-service.ts'
 import type { AdminSnapshot } from './snapshot.ts'
 
@@ -303,6 +307,35 @@ test('AdminService streams a snapshot, then a tick each second, until the client
   )
   assert.equal(head.status, 200)
   assert.equal(admin.watchers, 0)
+})
+
+test('AdminService stops a stream whose client vanished from a real server', async () => {
+  const { admin } = start()
+  const server = httpServer(admin.service)
+  const transport = memory({ clock: systemClock })
+  await server.listen(transport, 'mem:admin-events')
+  const connection = await transport.connect(parseAddress('mem:admin-events'))
+  let text = ''
+  await new Promise<void>((received) => {
+    connection.open({
+      onData(chunk) {
+        text += new TextDecoder().decode(chunk)
+        if (text.includes('event: snapshot')) received()
+      },
+      onDrain() {},
+      onEnd() {},
+      onClose() {},
+    })
+    connection.write(
+      new TextEncoder().encode('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+    )
+  })
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n/)
+  assert.equal(admin.watchers, 1)
+  connection.destroy()
+  await server.close()
+  assert.equal(admin.watchers, 0)
+  admin.close()
 })
 
 test('AdminService close leaves no timer, no observer and no stream', async () => {
