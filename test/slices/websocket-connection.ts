@@ -29,6 +29,7 @@ export class WebSocketConnection implements Connection, ConnectionHandler {
   #handler: ConnectionHandler | undefined
   #tail = new Uint8Array(0)
   #unread = new Uint8Array(0)
+  #opened = false
   #paused = false
   #ended = false
   #closed = false
@@ -46,9 +47,8 @@ export class WebSocketConnection implements Connection, ConnectionHandler {
 
   open(handler: ConnectionHandler): void {
     if (this.#handler !== undefined) throw new UsageError('ERR_ALREADY_OPEN', 'open twice')
-    const first = this.#handler === undefined && this.#unread.length === 0 && !this.#opened
     this.#handler = handler
-    if (first) {
+    if (!this.#opened) {
       this.#opened = true
       this.#carrier.open(this)
       return
@@ -57,7 +57,6 @@ export class WebSocketConnection implements Connection, ConnectionHandler {
     this.#carrier.resume()
     this.#deliver()
   }
-  #opened = false
 
   write(chunk: Uint8Array): boolean {
     for (let at = 0; at < chunk.length; at += MAX_PAYLOAD) {
