@@ -66,9 +66,10 @@ export interface Http1ServerOptions extends Http1Limits {
   scheme?: 'http' | 'https'
   /**
    * The `Date` of responses (RFC 9110 6.6.1), an IMF-fixdate; cached by whoever gives it, since it
-   * is called for each response. Undefined: no `Date` is sent.
+   * is called for each response. `now` is the session's, so that no clock has to be read for it.
+   * Undefined: no `Date` is sent.
    */
-  date?: (() => string) | undefined
+  date?: ((now: number) => string) | undefined
   /**
    * Most requests of one connection whose responses have not left. Further ones wait unread.
    *

@@ -53,14 +53,14 @@ export class ResponseWriter {
   /** A head was written whose body is not complete. */
   streaming = false
   readonly #out: ByteWriter
-  readonly #date: (() => string) | undefined
+  readonly #date: ((now: number) => string) | undefined
   #framing: Framing = UNFRAMED
   /** Bytes that may still follow, when the length was announced. */
   #left = 0
   /** The body is not sent: HEAD, 204, 304. */
   #silent = false
 
-  constructor(out: ByteWriter, date: (() => string) | undefined) {
+  constructor(out: ByteWriter, date: ((now: number) => string) | undefined) {
     this.#out = out
     this.#date = date
   }
@@ -103,26 +103,26 @@ export class ResponseWriter {
   }
 
   /** A whole response; `check` was called. */
-  respond(command: RespondCommand, flags: number, close: boolean): void {
+  respond(command: RespondCommand, flags: number, close: boolean, now: number): void {
     const { body } = command
     const out = this.#out
     const length = contentLength(command, out) as number
     const framing = framingOf(command, flags, length)
-    this.#head(command, framing, flags, close)
+    this.#head(command, framing, flags, close, now)
     if (length === 0 || isSilent(command.status, flags)) return
     if (typeof body === 'string') encodeText(out, body, length)
     else out.give(body as Uint8Array)
   }
 
   /** The head of a response whose body follows. @returns whether it ends with the connection */
-  head(command: ResponseHeadCommand, flags: number, close: boolean): boolean {
+  head(command: ResponseHeadCommand, flags: number, close: boolean, now: number): boolean {
     const { bodyLength } = command
     const framing = framingOf(command, flags, bodyLength)
     this.#silent = isSilent(command.status, flags)
     this.#left = bodyLength ?? Number.POSITIVE_INFINITY
     this.#framing = framing
     const endsWithConnection = framing === UNFRAMED && !this.#silent
-    this.#head(command, framing, flags, close || endsWithConnection)
+    this.#head(command, framing, flags, close || endsWithConnection, now)
     this.streaming = true
     return endsWithConnection
   }
@@ -160,11 +160,11 @@ export class ResponseWriter {
   }
 
   /** The answer to what is not a request: the status, and the reason as text. */
-  refuse(status: number, error: HeddleError, withBody: boolean): void {
+  refuse(status: number, error: HeddleError, withBody: boolean, now: number): void {
     const text = `${status} ${reasonOf(status)}: ${error.message}\n`
     const out = this.#out
     const length = textLength(text, out.text)
-    const date = this.#date?.()
+    const date = this.#date?.(now)
     encodeResponseHead(out, status, undefined, TEXT_FIELDS, length, CONNECTION_CLOSE, date)
     if (withBody) encodeText(out, text, length)
   }
@@ -174,13 +174,14 @@ export class ResponseWriter {
     framing: Framing,
     flags: number,
     close: boolean,
+    now: number,
   ): void {
     const { status, reason, fields } = command
     let connection: ConnectionOption = CONNECTION_DEFAULT
     if (command.type === 'respond' && command.detach === true) connection = CONNECTION_GIVEN
     else if (close) connection = CONNECTION_CLOSE
     else if ((flags & WAS_1_0) !== 0) connection = CONNECTION_KEEP_ALIVE
-    const date = this.#date?.()
+    const date = this.#date?.(now)
     encodeResponseHead(this.#out, status, reason, fields, framing, connection, date)
   }
 }

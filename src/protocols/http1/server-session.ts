@@ -402,7 +402,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     if (!answered) {
       const status = typeof error.status === 'number' ? error.status : 400
       const isHead = inBody && ((this.#flags.at(0) as number) & WAS_HEAD) !== 0
-      this.#writer.refuse(status, error, !isHead)
+      this.#writer.refuse(status, error, !isHead, this.#now)
     }
     this.#answered = this.#received
     this.#close()
@@ -471,12 +471,12 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
   #send(command: RespondCommand | ResponseHeadCommand, flags: number): void {
     const close = this.#closesAfter(command, flags)
     if (command.type === 'head') {
-      const endsWithConnection = this.#writer.head(command, flags, close)
+      const endsWithConnection = this.#writer.head(command, flags, close, this.#now)
       this.#closing = close || endsWithConnection
       this.#events.push({ type: 'turn', exchange: command.exchange })
       return
     }
-    this.#writer.respond(command, flags, close)
+    this.#writer.respond(command, flags, close, this.#now)
     this.#closing = close
     this.#answeredOne()
     if (command.detach !== true) return

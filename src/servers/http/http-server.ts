@@ -68,7 +68,7 @@ export class HttpServer implements Server {
   readonly #host: Host
   readonly #core: ServerCore
   readonly #requestTimeoutMs: number
-  readonly #date: () => string
+  readonly #date: (now: number) => string
 
   constructor(service: HttpService, options: HttpServerOptions = {}) {
     const {
@@ -142,16 +142,18 @@ export class HttpServer implements Server {
   }
 }
 
-/** The `Date` field, formatted once a second: RFC 9110 6.6.1 has no finer grain. */
-function cachedDate(clock: Clock): () => string {
-  let second = -1
+/**
+ * The `Date` field, formatted once a second: RFC 9110 6.6.1 has no finer grain. The wall clock is
+ * read only when the second that it was last read in must have passed.
+ */
+function cachedDate(clock: Clock): (now: number) => string {
+  let validUntil = Number.NEGATIVE_INFINITY
   let text = ''
-  return () => {
-    const now = clock.wallNow()
-    const current = Math.floor(now / 1_000)
-    if (current !== second) {
-      second = current
-      text = formatHttpDate(now)
+  return (now) => {
+    if (now >= validUntil) {
+      const wall = clock.wallNow()
+      validUntil = now + 1_000 - (wall % 1_000)
+      text = formatHttpDate(wall)
     }
     return text
   }

@@ -152,7 +152,7 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
       body: channel === undefined ? Body.empty : Body.from(channel, event.bodyLength),
       version: event.version,
     })
-    const now = options.clock.now()
+    const { now } = this.#driver
     const deadline = now + options.requestTimeoutMs
     const call = new Call(deadline === Number.POSITIVE_INFINITY ? undefined : { deadline })
     const exchange = new Exchange(event.exchange, request, call, channel, now, this.#driver)
@@ -299,7 +299,8 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
 
   #take(id: number): Exchange | undefined {
     const exchanges = this.#exchanges
-    if (exchanges[0]?.id === id) return exchanges.shift()
+    // Unlike `shift`, `pop` keeps the memory of a list that becomes empty.
+    if (exchanges[0]?.id === id) return exchanges.length === 1 ? exchanges.pop() : exchanges.shift()
     const at = exchanges.findIndex((exchange) => exchange.id === id)
     return at < 0 ? undefined : exchanges.splice(at, 1)[0]
   }
