@@ -46,6 +46,18 @@ export const PEERS = {
     version: /^OpenSSL (\S+)/,
     aptPackage: 'openssl',
   },
+  prometheus: {
+    commands: ['prometheus'],
+    versionArguments: ['--version'],
+    version: /version (\S+)/,
+    aptPackage: 'prometheus',
+  },
+  promtool: {
+    commands: ['promtool'],
+    versionArguments: ['--version'],
+    version: /version (\S+)/,
+    aptPackage: 'prometheus',
+  },
   'redis-server': {
     commands: ['redis-server'],
     versionArguments: ['--version'],
