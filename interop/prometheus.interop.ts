@@ -62,10 +62,10 @@ test('prometheus scrapes OpenMetrics with values, units and exemplars', {
     job: 'heddle',
     path: 'a"b\\c\nd',
   })
-  assert.equal(valueOf(orders), '3')
+  assert.equal(sampleOf(orders), '3')
   const bucket = 'heddle_interop_wait_seconds_bucket{le="1.0"}'
   const buckets = await scraper.untilResult('query', bucket)
-  assert.equal(valueOf(buckets), '2')
+  assert.equal(sampleOf(buckets), '2')
   const exemplars = await scraper.untilResult(
     'query_exemplars',
     'heddle_interop_wait_seconds_bucket',
@@ -155,7 +155,7 @@ async function startPrometheus(targetPort: number): Promise<Scraper> {
 }
 
 /** Of the first series of an instant query: `[seconds, text]`. */
-function valueOf(series: Record<string, unknown>[]): unknown {
+function sampleOf(series: Record<string, unknown>[]): unknown {
   return (series[0]?.['value'] as unknown[] | undefined)?.[1]
 }
 
