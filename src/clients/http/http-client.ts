@@ -34,7 +34,10 @@ import { type Settlement, settle } from '../../runtime/settle.ts'
 import type { MetricNames } from '../../runtime/stack/client-stack.ts'
 import { tcp } from '../../transports/tcp/tcp.ts'
 import { unix } from '../../transports/unix/unix.ts'
-import { Http1ClientConnection } from './http1-client-connection.ts'
+import {
+  Http1ClientConnection,
+  type Http1ClientConnectionOptions,
+} from './http1-client-connection.ts'
 
 export interface HttpClientOptions
   extends Partial<
@@ -46,13 +49,17 @@ export interface HttpClientOptions
    * @default by the origin: TLS for https, Unix sockets for `http+unix:`, TCP otherwise
    */
   transport?: Transport
-  /** Limits and timeouts of each connection's session. */
-  http1?: Omit<Http1ClientOptions, 'host'>
+  /** Limits and timeouts of each connection. */
+  http1?: Http1ConnectionOptions
   /** @default the system clock */
   clock?: Clock
   /** @default Node's */
   host?: Host
 }
+
+export interface Http1ConnectionOptions
+  extends Omit<Http1ClientOptions, 'host'>,
+    Pick<Http1ClientConnectionOptions, 'continueTimeoutMs'> {}
 
 /**
  * Names are resolved by the transport, which tries all addresses of a host; with
@@ -212,7 +219,7 @@ interface ConnectSettings {
   readonly clock: Clock
   readonly host: Host
   readonly authority: string
-  readonly http1?: Omit<Http1ClientOptions, 'host'>
+  readonly http1?: Http1ConnectionOptions
 }
 
 /** Connects to one endpoint and makes the connection ready for calls. */
@@ -237,7 +244,10 @@ export async function connectHttp1(
     })
   }
   const session = new Http1ClientSession({ ...http1, host })
-  const exchanger = new Http1ClientConnection(connection, session, { clock })
+  const exchanger = new Http1ClientConnection(connection, session, {
+    clock,
+    continueTimeoutMs: http1?.continueTimeoutMs,
+  })
   exchanger.start()
   return exchanger
 }

@@ -27,7 +27,7 @@ export interface Http1ClientConnectionOptions extends DriverOptions {
    *
    * @default 1_000, as curl
    */
-  continueTimeoutMs?: number
+  continueTimeoutMs?: number | undefined
 }
 
 export const http1ClientConnectionDefaults: Readonly<{ continueTimeoutMs: number }> = Object.freeze(
