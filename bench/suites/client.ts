@@ -8,6 +8,11 @@ import { ratioAim, type Suite } from './suite.ts'
 
 const contestants: readonly Contestant[] = [
   script({
+    name: 'heddle',
+    setup: 'httpClient; maxPipelined: 10 on one connection when pipelined',
+    file: 'client-heddle.ts',
+  }),
+  script({
     name: 'undici',
     setup: 'request on an Agent; Client with pipelining: 10 when pipelined',
     file: 'client-undici.ts',
