@@ -1,5 +1,12 @@
-/** `heddle/testing`: conformance kits, a manual clock, seeded randomness. */
+/** `heddle/testing`: conformance kits, a manual clock, seeded randomness, scripted peers. */
 export * from '../testing/decoder-conformance.ts'
+export * from '../testing/deep-equal.ts'
 export * from '../testing/harness.ts'
+export * from '../testing/leak-check.ts'
 export * from '../testing/manual-clock.ts'
+export * from '../testing/scripted-peer.ts'
 export * from '../testing/seeded-random.ts'
+export * from '../testing/service-conformance.ts'
+export * from '../testing/session-conformance.ts'
+export * from '../testing/transport/connection-log.ts'
+export * from '../testing/transport-conformance.ts'

@@ -58,9 +58,12 @@ export class CollectingHarness implements Harness {
     return results
   }
 
-  /** Names of the tests that fail. */
+  /** One line for each test that fails: its name and the error's message. */
   async failures(only?: RegExp): Promise<readonly string[]> {
     const results = await this.run(only)
-    return results.filter((result) => result.outcome === 'failed').map((result) => result.name)
+    return results.flatMap(({ name, outcome, error }) => {
+      if (outcome !== 'failed') return []
+      return [`${name}: ${error instanceof Error ? error.message : String(error)}`]
+    })
   }
 }
