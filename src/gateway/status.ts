@@ -163,6 +163,8 @@ export interface RequestRecord {
   /** 0: no answer was sent. */
   readonly status: number
   readonly durationSeconds: number
+  /** Monotonic milliseconds at which it ended: asking the clock again would cost. */
+  readonly endedAt: number
   /** When sampled, it may become an exemplar of the latency histogram. */
   readonly trace: TraceContext | undefined
 }

@@ -169,6 +169,24 @@ test('Registry removeSeries makes room again', () => {
   assert.deepEqual(names, ['b', 'c'])
 })
 
+test('Registry removeSeries makes room again beside _OTHER', () => {
+  const registry = new Registry({ maxSeriesPerMetric: 3 })
+  const bind = (path: string) => registry.counter('heddle.test.things', {}, { path })
+  for (const path of ['/a', '/b', '/c']) bind(path).add()
+  registry.removeSeries((_, attributes) => attributes['path'] === '/a')
+  bind('/d').add()
+  bind('/e').add()
+  const series = find(registry, 'heddle.test.things').series
+  assert.deepEqual(
+    series.map((one) => [one.attributes['path'], 'value' in one && one.value]),
+    [
+      ['/b', 1],
+      [OTHER, 2],
+      ['/d', 1],
+    ],
+  )
+})
+
 function find(registry: Registry, name: string): MetricFamily {
   const family = registry.collect().find((one) => one.name === name)
   assert.ok(family !== undefined, `metric ${name}`)

@@ -170,19 +170,16 @@ export class Registry implements Meter {
     const key = keyOf(bound)
     const existing = series.get(key)
     if (existing !== undefined) return existing
+    if (key === '' || series.size < this.#maxSeries - 1) return addTo(series, key, make(bound))
+    // One place is left. It is kept for `_OTHER`, unless that is there already.
     const other = overflowAttributes(bound)
     const otherKey = keyOf(other)
-    // The last place is kept for `_OTHER`.
-    const room = this.#maxSeries - (series.has(otherKey) ? 0 : 1)
-    const full = series.size >= room && key !== otherKey && key !== ''
-    if (full) this.#overflows.add()
-    const chosen = full ? otherKey : key
-    let found = series.get(chosen)
-    if (found === undefined) {
-      found = make(full ? other : bound)
-      series.set(chosen, found)
+    const shared = series.get(otherKey)
+    if (shared !== undefined && series.size < this.#maxSeries) {
+      return addTo(series, key, make(bound))
     }
-    return found
+    this.#overflows.add()
+    return shared ?? addTo(series, otherKey, make(other))
   }
 
   #family(kind: MetricKind, name: string, options: InstrumentOptions): Family {
@@ -263,6 +260,11 @@ interface Family {
   readonly bounds: Float64Array
   readonly series: Map<string, Series>
   readonly observers: Observer[]
+}
+
+function addTo<S extends Series>(series: Map<string, S>, key: string, added: S): S {
+  series.set(key, added)
+  return added
 }
 
 function keyOf(attributes: Attributes): string {

@@ -40,6 +40,8 @@ export class StubGatewayStatus implements GatewayStatus {
   }
   onRequest: ((record: RequestRecord) => void) | undefined
   drains = 0
+  /** What `finish` takes as the time; tests with a clock of their own set it. */
+  now: () => number = () => 0
   reloadOutcome: ReloadOutcome = { status: 'unchanged', version: 1 }
 
   listeners(): readonly ListenerStatus[] {
@@ -76,6 +78,7 @@ export class StubGatewayStatus implements GatewayStatus {
       method: 'GET',
       status: 200,
       durationSeconds: 0.002,
+      endedAt: this.now(),
       trace: undefined,
       ...record,
     })

@@ -27,6 +27,7 @@ interface Answer {
 function start(options: Partial<AdminOptions> = {}) {
   const status = new StubGatewayStatus()
   const clock = new ManualClock({ startMs: 10_000 })
+  status.now = () => clock.now()
   const registry = new Registry()
   const admin = new AdminService({ status, registry, clock, ...options })
   const ask = async (target: string, init: HttpRequestInit = {}): Promise<Answer> => {

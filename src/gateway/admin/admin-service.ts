@@ -185,7 +185,7 @@ export class AdminService {
   }
 
   #count(record: RequestRecord): void {
-    this.#history.record(record.status, record.durationSeconds, this.#clock.now())
+    this.#history.record(record.status, record.durationSeconds, record.endedAt)
     this.#metrics.record(record)
   }
 

@@ -20,8 +20,9 @@ export class GatewayMetrics {
     this.#configVersion = status.config.version
     observeGateway(registry, status)
     observeListeners(registry, status)
-    observeClusters(registry, status)
-    observeEndpoints(registry, status)
+    const clusters = oncePerTurn(() => status.clusters())
+    observeClusters(registry, clusters)
+    observeEndpoints(registry, clusters)
   }
 
   record(request: RequestRecord): void {
@@ -133,12 +134,12 @@ function observeListeners(registry: Registry, status: GatewayStatus): void {
   )
 }
 
-function observeClusters(registry: Registry, status: GatewayStatus): void {
+function observeClusters(registry: Registry, clusters: Clusters): void {
   const { gauge, counter } = observersOf(registry)
   const each =
     (read: (cluster: ClusterStatus) => number | undefined): Collect =>
     (report) => {
-      for (const cluster of status.clusters()) {
+      for (const cluster of clusters()) {
         const value = read(cluster)
         if (value !== undefined) report(value, { 'heddle.cluster': cluster.name })
       }
@@ -175,12 +176,12 @@ function observeClusters(registry: Registry, status: GatewayStatus): void {
   )
 }
 
-function observeEndpoints(registry: Registry, status: GatewayStatus): void {
+function observeEndpoints(registry: Registry, clusters: Clusters): void {
   const { gauge, counter } = observersOf(registry)
   const each =
     (tell: (endpoint: EndpointStatus, report: Report) => void): Collect =>
     (report) => {
-      for (const { name, endpoints } of status.clusters()) {
+      for (const { name, endpoints } of clusters()) {
         for (const endpoint of endpoints) {
           const own = { 'heddle.cluster': name, 'heddle.endpoint': endpoint.address }
           tell(endpoint, (value, further) => report(value, { ...own, ...further }))
@@ -238,6 +239,7 @@ function observeEndpoints(registry: Registry, status: GatewayStatus): void {
   )
 }
 
+type Clusters = () => readonly ClusterStatus[]
 type Report = (value: number, attributes?: Attributes) => void
 type Collect = (report: Report) => void
 type Observe = (name: string, unit: string, description: string, collect: Collect) => void
@@ -249,6 +251,20 @@ function observersOf(registry: Registry): { gauge: Observe; counter: Observe } {
       registry.observe(kind, name, { unit, description }, collect)
     }
   return { gauge: of('gauge'), counter: of('counter') }
+}
+
+/** A scrape asks a dozen times within one turn; latencies are not worth computing each time. */
+function oncePerTurn<Value>(read: () => Value): () => Value {
+  let kept: { value: Value } | undefined
+  return () => {
+    if (kept === undefined) {
+      kept = { value: read() }
+      queueMicrotask(() => {
+        kept = undefined
+      })
+    }
+    return kept.value
+  }
 }
 
 function getOrMake<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
