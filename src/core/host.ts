@@ -60,6 +60,12 @@ export interface CompressOptions {
 export interface DecompressOptions {
   /** Most bytes that may come out in all; over it: ProtocolError ERR_EXPANSION. */
   maxOutputBytes?: number
+  /**
+   * Most bytes that may come out for each that went in, looked at while they come out; over it:
+   * ProtocolError ERR_EXPANSION. The first `ratioFreeBytes` of output are not counted.
+   */
+  maxRatio?: number
+  ratioFreeBytes?: number
 }
 
 /**

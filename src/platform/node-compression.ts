@@ -48,24 +48,28 @@ function factory(
   decompress: () => Transform,
 ): CompressionFactory {
   return Object.freeze({
-    compress: (options: CompressOptions = {}) =>
-      new StreamTransformer(compress(options.level), Number.POSITIVE_INFINITY),
-    decompress: (options: DecompressOptions = {}) =>
-      new StreamTransformer(decompress(), options.maxOutputBytes ?? Number.POSITIVE_INFINITY),
+    compress: (options: CompressOptions = {}) => new StreamTransformer(compress(options.level), {}),
+    decompress: (options: DecompressOptions = {}) => new StreamTransformer(decompress(), options),
   })
 }
 
 class StreamTransformer implements Transformer {
   readonly #stream: Transform
   readonly #maxOutputBytes: number
+  readonly #maxRatio: number
+  readonly #ratioFreeBytes: number
+  #inputBytes = 0
   #outputBytes = 0
   #output: Uint8Array[] = []
   #done: TransformDone | undefined
   #failure: Error | undefined
 
-  constructor(stream: Transform, maxOutputBytes: number) {
+  constructor(stream: Transform, limits: DecompressOptions) {
+    const { maxOutputBytes, maxRatio, ratioFreeBytes = 0 } = limits
     this.#stream = stream
-    this.#maxOutputBytes = maxOutputBytes
+    this.#maxOutputBytes = maxOutputBytes ?? Number.POSITIVE_INFINITY
+    this.#maxRatio = maxRatio ?? Number.POSITIVE_INFINITY
+    this.#ratioFreeBytes = ratioFreeBytes
     stream.on('data', (chunk: Uint8Array) => this.#onOutput(chunk))
     stream.on('error', (cause) => {
       const message = `compressed data is corrupt: ${cause.message}`
@@ -76,6 +80,7 @@ class StreamTransformer implements Transformer {
   transform(chunk: Uint8Array, done: TransformDone): void {
     if (this.#failure !== undefined) return done(this.#failure, NO_OUTPUT)
     this.#done = done
+    this.#inputBytes += chunk.length
     // The write callback comes after all output of the chunk was pushed; 'data' is synchronous to
     // the push, so everything is collected by then.
     this.#stream.write(chunk, (error) => this.#settle(error))
@@ -97,6 +102,11 @@ class StreamTransformer implements Transformer {
     this.#outputBytes += chunk.length
     if (this.#outputBytes > this.#maxOutputBytes) {
       const message = `${this.#outputBytes} bytes decompressed, over the limit of ${this.#maxOutputBytes}`
+      return this.#fail(new ProtocolError('ERR_EXPANSION', message))
+    }
+    const counted = this.#outputBytes - this.#ratioFreeBytes
+    if (counted > this.#inputBytes * this.#maxRatio) {
+      const message = `${this.#inputBytes} bytes became ${this.#outputBytes}, over the ratio of ${this.#maxRatio}`
       return this.#fail(new ProtocolError('ERR_EXPANSION', message))
     }
     this.#output.push(chunk)
