@@ -66,10 +66,11 @@ async function startProgram(
   const exited = once(child, 'exit')
   await waitUntilAccepting(options.name, port, child)
   const main = child.pid ?? 0
+  const pids = options.hasWorkers ? await workersOf(options.name, main) : [main]
   return {
     port,
     tlsPort,
-    pids: options.hasWorkers ? childrenOf(main) : [main],
+    pids,
     run: () => Promise.reject(new Error(`${options.name} is not a client`)),
     collectGarbage: async () => {},
     async stop() {
@@ -86,6 +87,16 @@ async function waitUntilAccepting(name: string, port: number, child: ChildProces
     await wait(ATTEMPT_WAIT_MS)
   }
   throw new Error(`${name} does not accept connections on port ${port}`)
+}
+
+/** The kernel queues connections before the first worker is there. */
+async function workersOf(name: string, pid: number): Promise<number[]> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const workers = childrenOf(pid)
+    if (workers.length > 0) return workers
+    await wait(ATTEMPT_WAIT_MS)
+  }
+  throw new Error(`${name} started no worker`)
 }
 
 function accepts(port: number): Promise<boolean> {

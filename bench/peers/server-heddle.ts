@@ -3,9 +3,7 @@
  * that makes a web `Response` for every request.
  */
 
-import { HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
-import { fetchHandler } from '../../src/servers/http/fetch-handler.ts'
-import { httpServer } from '../../src/servers/http/http-server.ts'
+import { fetchHandler, HttpResponse, type HttpService, httpServer } from '../../src/doors/http.ts'
 import { tcp } from '../../src/transports/tcp/tcp.ts'
 import { peerSettings, ready } from '../harness/peer.ts'
 import { HELLO, LARGE, ORDER } from '../suites/payloads.ts'

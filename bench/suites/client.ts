@@ -8,11 +8,6 @@ import { ratioAim, type Suite } from './suite.ts'
 
 const contestants: readonly Contestant[] = [
   script({
-    name: 'heddle',
-    setup: 'httpClient; maxPipelined: 10 on one connection when pipelined',
-    file: 'client-heddle.ts',
-  }),
-  script({
     name: 'undici',
     setup: 'request on an Agent; Client with pipelining: 10 when pipelined',
     file: 'client-undici.ts',
@@ -21,6 +16,17 @@ const contestants: readonly Contestant[] = [
     name: 'node:http',
     setup: 'keep-alive Agent; one connection, no pipelining, when pipelined',
     file: 'client-node-http.ts',
+  }),
+  script({
+    name: 'heddle',
+    setup: 'httpClient, default stack; maxPipelined: 10 when pipelined',
+    file: 'client-heddle.ts',
+  }),
+  script({
+    name: 'heddle fetch',
+    setup: 'fetch of an httpAgent',
+    file: 'client-heddle.ts',
+    variant: 'fetch',
   }),
   script({ name: 'fetch', setup: 'the global one', file: 'client-fetch.ts' }),
 ]
@@ -54,7 +60,7 @@ function toScenario(mode: ClientMode): Scenario {
     name: mode,
     description: descriptions[mode],
     // fetch has no pipelining and no choice of connections.
-    contestants: mode === 'pipelined' ? contestants.slice(0, -1) : contestants,
+    contestants: contestants.filter(({ name }) => mode !== 'pipelined' || !name.endsWith('fetch')),
     baseline: 'undici',
     async check(contestant, { settings }) {
       const work = { mode, port: settings.upstreamPort, milliseconds: 20 }

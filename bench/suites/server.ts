@@ -42,6 +42,8 @@ export const nodeServers: readonly Contestant[] = [
   fastifyServer,
   honoServer,
 ]
+/** heddle joins when its TLS transport lands. */
+export const tlsServers: readonly Contestant[] = [nodeHttpServer, fastifyServer, honoServer]
 
 interface Shape {
   readonly name: string
@@ -116,6 +118,7 @@ export const serverSuite: Suite = {
 
 function toScenario(shape: Shape): Scenario {
   const { name, description, request, depth = 1, tls = false, nginx = true } = shape
+  const servers = tls ? tlsServers : nodeServers
   const job = (port: number, milliseconds: number): HttpJob => {
     const { method, path, bodyBytes } = request
     const shared = { port, tls, connections: CONNECTIONS, depth, milliseconds }
@@ -125,7 +128,7 @@ function toScenario(shape: Shape): Scenario {
     kind: 'load',
     name,
     description,
-    contestants: nginx ? [...nodeServers, nginxServer] : nodeServers,
+    contestants: nginx ? [...servers, nginxServer] : servers,
     baseline: 'node:http',
     check: (contestant) => checkAnswer(tls ? contestant.tlsPort : contestant.port, tls, request),
     async work(contestant, { load }, milliseconds) {
