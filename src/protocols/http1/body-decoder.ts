@@ -13,7 +13,7 @@ import { ProtocolError } from '../../core/errors.ts'
 import type { HttpFields } from '../http/fields.ts'
 import { FAILED, type HeadDecoder, NEED_MORE } from './head-decoder.ts'
 import { CR, LF, VALUE_BYTES } from './head-syntax.ts'
-import type { ResolvedLimits } from './options.ts'
+import type { ResolvedLimits } from './limits.ts'
 
 export type BodyFraming = 'length' | 'chunked' | 'until-close'
 

@@ -28,6 +28,7 @@ import type { Session, SessionState } from '../../core/session.ts'
 import type { BodyDecoder, BodyFraming } from './body-decoder.ts'
 import { MessageDecoder } from './decoder.ts'
 import type { HeadDecoder } from './head-decoder.ts'
+import { checkTimeout, type ResolvedLimits, resolveLimits } from './limits.ts'
 import type {
   CapacityEvent,
   ClientCommand,
@@ -36,13 +37,7 @@ import type {
   RequestCommand,
   ResetCommand,
 } from './messages.ts'
-import {
-  checkTimeout,
-  type Http1ClientOptions,
-  http1ClientDefaults,
-  type ResolvedLimits,
-  resolveLimits,
-} from './options.ts'
+import { type Http1ClientOptions, http1ClientDefaults } from './options.ts'
 import { closesAfter } from './request-reader.ts'
 import { RequestWriter } from './request-writer.ts'
 import { keepAliveHint, responseFraming, switchesProtocols } from './response-rules.ts'

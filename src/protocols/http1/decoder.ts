@@ -9,7 +9,7 @@ import type { ProtocolError } from '../../core/errors.ts'
 import type { TextCodec } from '../../core/host.ts'
 import { BodyDecoder, type BodyFraming } from './body-decoder.ts'
 import { FAILED, HeadDecoder, type HeadRole } from './head-decoder.ts'
-import type { ResolvedLimits } from './options.ts'
+import type { ResolvedLimits } from './limits.ts'
 
 export class MessageDecoder {
   /** The last head, and the part of the next one that has come. */

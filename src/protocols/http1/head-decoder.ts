@@ -54,7 +54,7 @@ import {
   VERSION_1_1,
   ZERO,
 } from './head-syntax.ts'
-import type { ResolvedLimits } from './options.ts'
+import type { ResolvedLimits } from './limits.ts'
 
 export type HeadRole = 'request' | 'response'
 

@@ -3,7 +3,6 @@
  * one, and every state in which a peer can make us wait has a clock of its own: none of the
  * timeouts shares its timer with another.
  */
-import { checkInteger, checkRange } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 
 export interface Http1Limits {
@@ -147,9 +146,7 @@ export interface Http1ClientOptions extends Http1Limits {
   maxInforms?: number
 }
 
-export type ResolvedLimits = Readonly<Required<Http1Limits>>
-
-export const http1LimitDefaults: ResolvedLimits = Object.freeze({
+export const http1LimitDefaults: Readonly<Required<Http1Limits>> = Object.freeze({
   // RFC 9112 section 3 recommends at least 8,000; nginx, Apache and node:http take about as much.
   maxStartLineBytes: 8_192,
   // As node:http. Cookies of one site may take 4 KiB each.
@@ -205,46 +202,3 @@ export const http1ClientDefaults: Readonly<{
   // 100, a few 103 and progress reports (102); an endless row of them is an attack.
   maxInforms: 16,
 })
-
-export function resolveLimits(options: Http1Limits): ResolvedLimits {
-  const defaults = http1LimitDefaults
-  const {
-    maxStartLineBytes = defaults.maxStartLineBytes,
-    maxHeadBytes = defaults.maxHeadBytes,
-    maxFieldCount = defaults.maxFieldCount,
-    maxChunkExtensionBytes = defaults.maxChunkExtensionBytes,
-    maxTrailerBytes = defaults.maxTrailerBytes,
-    maxTrailerCount = defaults.maxTrailerCount,
-    maxBodyBytes = defaults.maxBodyBytes,
-    maxDiscardBytes = defaults.maxDiscardBytes,
-  } = options
-  return {
-    maxStartLineBytes: checkInteger('maxStartLineBytes', maxStartLineBytes, 16, MAX_HEAD),
-    maxHeadBytes: checkInteger('maxHeadBytes', maxHeadBytes, 32, MAX_HEAD),
-    maxFieldCount: checkInteger('maxFieldCount', maxFieldCount, 1, 65_536),
-    maxChunkExtensionBytes: checkInteger(
-      'maxChunkExtensionBytes',
-      maxChunkExtensionBytes,
-      0,
-      MAX_HEAD,
-    ),
-    maxTrailerBytes: checkInteger('maxTrailerBytes', maxTrailerBytes, 2, MAX_HEAD),
-    maxTrailerCount: checkInteger('maxTrailerCount', maxTrailerCount, 0, 65_536),
-    maxBodyBytes: checkCount('maxBodyBytes', maxBodyBytes),
-    maxDiscardBytes: checkInteger('maxDiscardBytes', maxDiscardBytes, 0, 0x4000_0000),
-  }
-}
-
-/** A timeout in milliseconds; Infinity switches it off. */
-export function checkTimeout(name: string, value: number): number {
-  return checkRange(name, value, 1, Number.POSITIVE_INFINITY)
-}
-
-/** A whole number, or Infinity. */
-export function checkCount(name: string, value: number): number {
-  if (value === Number.POSITIVE_INFINITY) return value
-  return checkInteger(name, value, 0, Number.MAX_SAFE_INTEGER)
-}
-
-/** Offsets into a head stay small integers, and nobody has use for a longer one. */
-const MAX_HEAD = 1_048_576

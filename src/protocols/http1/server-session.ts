@@ -28,6 +28,7 @@ import type { Session, SessionState } from '../../core/session.ts'
 import type { HttpFields } from '../http/fields.ts'
 import type { BodyDecoder } from './body-decoder.ts'
 import { MessageDecoder } from './decoder.ts'
+import { checkTimeout, type ResolvedLimits, resolveLimits } from './limits.ts'
 import type {
   AbortedEvent,
   DemandCommand,
@@ -39,13 +40,7 @@ import type {
   ServerCommand,
   ServerEvent,
 } from './messages.ts'
-import {
-  checkTimeout,
-  type Http1ServerOptions,
-  http1ServerDefaults,
-  type ResolvedLimits,
-  resolveLimits,
-} from './options.ts'
+import { type Http1ServerOptions, http1ServerDefaults } from './options.ts'
 import { RequestReader } from './request-reader.ts'
 import {
   ASKED_UPGRADE,
