@@ -9,8 +9,8 @@
 import { ByteQueue } from '../../core/byte-queue.ts'
 import type { Decoder } from '../../core/codec.ts'
 import { checkInteger, ProtocolError } from '../../core/errors.ts'
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../core/ip-text.ts'
 import { crc32c } from './crc32c.ts'
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './ip-text.ts'
 import {
   type ProxyAddresses,
   type ProxyExtension,

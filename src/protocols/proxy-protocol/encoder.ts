@@ -3,8 +3,8 @@
  */
 import type { ByteWriter } from '../../core/byte-writer.ts'
 import { UsageError } from '../../core/errors.ts'
+import { parseIpv4, parseIpv6 } from '../../core/ip-text.ts'
 import { UNIX_PATH_BYTES } from './decoder.ts'
-import { parseIpv4, parseIpv6 } from './ip-text.ts'
 import { type ProxyAddresses, type ProxyHeader, V2_SIGNATURE } from './proxy-header.ts'
 
 export function encodeProxyHeader(header: ProxyHeader, out: ByteWriter): void {

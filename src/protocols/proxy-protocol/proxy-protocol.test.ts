@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ByteWriter } from '../../core/byte-writer.ts'
+import { formatIpv6, parseIpv4, parseIpv6 } from '../../core/ip-text.ts'
 import { decoderConformance } from '../../testing/decoder-conformance.ts'
 import { crc32c } from './crc32c.ts'
 import { ProxyHeaderDecoder } from './decoder.ts'
 import { encodeProxyHeader } from './encoder.ts'
-import { formatIpv6, parseIpv4, parseIpv6 } from './ip-text.ts'
 import type { ProxyHeader } from './proxy-header.ts'
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, ''), 'hex'))
