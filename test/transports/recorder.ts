@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict'
 import type { Address } from '../../src/core/address.ts'
 import type { Connection, ConnectionHandler } from '../../src/core/connection.ts'
-import type { Listener, Transport } from '../../src/core/transport.ts'
+import type { HeddleError } from '../../src/core/errors.ts'
+import type { Listener, ListenOptions, Transport } from '../../src/core/transport.ts'
 
 export class Recorder implements ConnectionHandler {
   /** `data`, `drain`, `end`, `close`, in order; runs of `data` count once. */
@@ -170,5 +171,69 @@ export function patternChecker(): {
       position += chunk.length
     },
     length: () => position,
+  }
+}
+
+/** A listener in a test: keeps what it is given, and closes everything when disposed. */
+export class Acceptor<L extends Listener = Listener> implements AsyncDisposable {
+  readonly connections: Connection[] = []
+  readonly errors: HeddleError[] = []
+  listener!: L
+  #taken = 0
+  #takenErrors = 0
+  #onChange: (() => void)[] = []
+
+  static async listen<L extends Listener>(
+    transport: { listen(address: Address, options: ListenOptions): Promise<L> },
+    address: Address,
+    onConnection?: (connection: Connection) => void,
+  ): Promise<Acceptor<L>> {
+    const acceptor = new Acceptor<L>()
+    acceptor.listener = await transport.listen(address, {
+      onConnection(connection) {
+        acceptor.connections.push(connection)
+        onConnection?.(connection)
+        acceptor.#changed()
+      },
+      onError(error) {
+        acceptor.errors.push(error as HeddleError)
+        acceptor.#changed()
+      },
+    })
+    return acceptor
+  }
+
+  get address(): Address {
+    return this.listener.address
+  }
+
+  get port(): number {
+    return (this.address as { port: number }).port
+  }
+
+  async next(): Promise<Connection> {
+    const index = this.#taken++
+    while (this.connections[index] === undefined) await this.#change()
+    return this.connections[index]
+  }
+
+  async nextError(): Promise<HeddleError> {
+    const index = this.#takenErrors++
+    while (this.errors[index] === undefined) await this.#change()
+    return this.errors[index]
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closing = this.listener.close()
+    for (const connection of this.connections) connection.destroy()
+    await closing
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#onChange.push(resolve))
+  }
+
+  #changed(): void {
+    for (const tell of this.#onChange.splice(0)) tell()
   }
 }

@@ -22,6 +22,13 @@ import type { ConnectionKeeper, NodeConnection } from './node-connection.ts'
 import type { ListeningHandle, StreamHandle } from './stream-handle.ts'
 import { acceptError, systemError } from './system-errors.ts'
 
+/** What listens: a `net.Server`, or the listener of a carrier. */
+export interface ListeningServer {
+  close(callback: () => void): unknown
+  ref(): unknown
+  unref(): unknown
+}
+
 export interface NodeListenerOptions {
   readonly address: Address
   readonly maxPausedConnections: number
@@ -29,7 +36,7 @@ export interface NodeListenerOptions {
 
 export class NodeListener implements Listener, ConnectionKeeper {
   readonly address: Address
-  readonly #server: Server
+  readonly #server: ListeningServer
   readonly #callbacks: ListenOptions
   readonly #options: NodeListenerOptions
   readonly #connections = new Set<Connection>()
@@ -40,14 +47,13 @@ export class NodeListener implements Listener, ConnectionKeeper {
   readonly #lastDescriptors: number | undefined
   #short = false
 
-  constructor(server: Server, callbacks: ListenOptions, options: NodeListenerOptions) {
+  constructor(server: ListeningServer, callbacks: ListenOptions, options: NodeListenerOptions) {
     this.#server = server
     this.#callbacks = callbacks
     this.#options = options
     this.address = options.address
     const limit = openFileLimit()
     this.#lastDescriptors = limit === undefined ? undefined : limit - SPARE_DESCRIPTORS
-    server.on('error', (error) => this.report(acceptError(error, this.address)))
   }
 
   get connectionCount(): number {
@@ -58,8 +64,9 @@ export class NodeListener implements Listener, ConnectionKeeper {
    * Takes raw handles from the listening handle, past the `net.Socket` that the server would make
    * for each.
    */
-  acceptHandles(adopt: (handle: StreamHandle) => NodeConnection): void {
-    const { _handle } = this.#server as unknown as { _handle: ListeningHandle }
+  acceptHandles(server: Server, adopt: (handle: StreamHandle) => NodeConnection): void {
+    this.#reportErrors(server)
+    const { _handle } = server as unknown as { _handle: ListeningHandle }
     _handle.onconnection = (status, handle) => {
       if (status !== 0 || handle === undefined) {
         return this.report(acceptError(systemError(status, 'accept'), this.address))
@@ -69,13 +76,19 @@ export class NodeListener implements Listener, ConnectionKeeper {
     }
   }
 
-  /** The same through `net.Socket`. */
-  acceptSockets(adopt: (socket: Socket) => NodeConnection): void {
-    this.#server.on('connection', (socket) => {
+  /** The same through `net.Socket`. `adopt` may call `accept` later itself: after a handshake. */
+  acceptSockets(server: Server, adopt: (socket: Socket) => NodeConnection | undefined): void {
+    this.#reportErrors(server)
+    server.on('connection', (socket) => {
       const { _handle } = socket as unknown as { _handle: StreamHandle | null }
       this.#watchDescriptors(_handle?.fd)
-      this.accept(adopt(socket))
+      const connection = adopt(socket)
+      if (connection !== undefined) this.accept(connection)
     })
+  }
+
+  #reportErrors(server: Server): void {
+    server.on('error', (error) => this.report(acceptError(error, this.address)))
   }
 
   /** A connection is there: counts it and hands it out, now or when resumed. */

@@ -3,7 +3,7 @@
  * on `net.Socket` otherwise. The transports above differ only in how sockets come into being and
  * what their addresses are.
  */
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { ConnectionRole } from '../../core/connection.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { DuplexConnection } from './duplex-connection.ts'
@@ -70,18 +70,18 @@ export class SocketEngine {
     return new HandleConnection(environment, takeHandle(socket), this.#handleFacts(role, names))
   }
 
-  /** From now on, what the listener's server accepts becomes connections. */
-  serve(listener: NodeListener, names: NameReaders, setup?: SocketSetup): void {
+  /** From now on, what `server` accepts becomes connections of `listener`. */
+  serve(server: Server, listener: NodeListener, names: NameReaders, setup?: SocketSetup): void {
     const environment = this.#environment
     if (environment === undefined) {
-      listener.acceptSockets((socket) => {
+      listener.acceptSockets(server, (socket) => {
         setup?.socket(socket)
         return this.#overSocket(socket, 'accepting', names)
       })
       return
     }
     const makeFacts = this.#handleFacts('accepting', names)
-    listener.acceptHandles((handle) => {
+    listener.acceptHandles(server, (handle) => {
       setup?.handle(handle)
       return new HandleConnection(environment, handle, makeFacts)
     })

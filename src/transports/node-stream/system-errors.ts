@@ -11,6 +11,7 @@ import {
   TransportError,
   UsageError,
 } from '../../core/errors.ts'
+import { tlsReason } from './tls-reasons.ts'
 
 /** Node's error object for a negative result of a handle. */
 export function systemError(status: number, call: string): NodeJS.ErrnoException {
@@ -36,6 +37,10 @@ export function connectionError(cause: Error): Error {
     case 'ETIMEDOUT':
       return new TransportError('ERR_RESET', 'the peer no longer answers', { cause })
     default:
+      if (code?.startsWith('ERR_SSL_')) {
+        const message = `TLS failed on an open connection: ${tlsReason(cause) ?? cause.message}`
+        return new TransportError('ERR_TLS', message, { cause, retryable: 'if-idempotent' })
+      }
       return new TransportError('ERR_DISCONNECTED', `the connection broke: ${cause.message}`, {
         cause,
       })

@@ -32,7 +32,7 @@ export class TlsSocketFacts extends SocketFacts {
   }
 }
 
-class SocketTls implements TlsFacts {
+export class SocketTls implements TlsFacts {
   readonly version: string
   readonly cipher: string
   readonly alpn: string | undefined

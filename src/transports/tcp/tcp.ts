@@ -69,7 +69,7 @@ class TcpTransport implements Transport {
       address: boundAddress(server, address),
       maxPausedConnections: this.#options.maxPausedConnections,
     })
-    engine.serve(listener, SOCKET_NAMES, socketSetup(this.#options))
+    engine.serve(server, listener, SOCKET_NAMES, socketSetup(this.#options))
     return listener
   }
 

@@ -74,7 +74,7 @@ class UnixTransport implements Transport {
     await this.#bind(server, at, callbacks)
     const { maxPausedConnections } = this.#options
     const listener = new NodeListener(server, callbacks, { address: at, maxPausedConnections })
-    engine.serve(listener, fixedNames(at, UNNAMED))
+    engine.serve(server, listener, fixedNames(at, UNNAMED))
     return listener
   }
 

@@ -1,0 +1,221 @@
+/**
+ * The server's side of handshakes, over sockets or any other streams: bounded in number and time,
+ * with certificates that can be exchanged while it runs.
+ *
+ * Made of `TLSSocket`s rather than a `tls.Server`, because a server does not tell which TLS socket
+ * belongs to which stream. That is needed: destroying a socket under a `TLSSocket` and then the
+ * `TLSSocket` itself, in one tick, is a segmentation fault in Node 22 to 26, so handshakes must be
+ * ended from above.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import { type SecureContext, TLSSocket } from 'node:tls'
+import type { Clock, Timer } from '../../core/clock.ts'
+import { OverloadError, TransportError, toError } from '../../core/errors.ts'
+import { handshakeError } from './handshake-errors.ts'
+import type { KeyLog } from './key-log.ts'
+import { type ServerContexts, serverContexts } from './secure-contexts.ts'
+import {
+  checkTicketKeys,
+  type ResolvedTlsOptions,
+  type TlsPeer,
+  type TlsServerCredentials,
+} from './tls-options.ts'
+
+export interface HandshakerOwner {
+  onSecure(socket: TLSSocket, stream: Duplex): void
+  onError(error: Error): void
+  describePeer(socket: TLSSocket): Omit<TlsPeer, 'role'>
+  /** Who is at the other end of the stream, for messages. */
+  nameOf(stream: Duplex): string
+}
+
+interface Handshake {
+  readonly stream: Duplex
+  readonly name: string
+  readonly until: number
+}
+
+export class ServerHandshaker {
+  readonly #options: ResolvedTlsOptions
+  readonly #owner: HandshakerOwner
+  readonly #clock: Clock
+  readonly #keyLog: KeyLog | undefined
+  /** Oldest first, which is also the first to run out of time. */
+  readonly #handshakes = new Map<TLSSocket, Handshake>()
+  #contexts: ServerContexts
+  #shown: TlsServerCredentials
+  #ticketKeys: Uint8Array
+  #timer: Timer | undefined
+
+  /** @throws UsageError ERR_CONFIG for credentials that cannot be used */
+  constructor(
+    options: ResolvedTlsOptions,
+    shown: TlsServerCredentials,
+    clock: Clock,
+    keyLog: KeyLog | undefined,
+    owner: HandshakerOwner,
+  ) {
+    this.#options = options
+    this.#owner = owner
+    this.#clock = clock
+    this.#keyLog = keyLog
+    this.#shown = shown
+    this.#ticketKeys = options.ticketKeys ?? randomBytes(48)
+    this.#contexts = serverContexts(options, shown, this.#ticketKeys)
+  }
+
+  /** Handshakes under way. */
+  get pending(): number {
+    return this.#handshakes.size
+  }
+
+  /** Begins a handshake. The stream is the handshaker's, until it comes back secure or not at all. */
+  accept(stream: Duplex): void {
+    const { maxHandshakes, clientCertificates, alpn, handshakeTimeoutMs } = this.#options
+    const name = this.#owner.nameOf(stream)
+    if (this.pending >= maxHandshakes) {
+      const message = `${name} was refused: ${maxHandshakes} TLS handshakes are under way`
+      stream.on('error', ignore)
+      stream.destroy()
+      return this.#owner.onError(new OverloadError('ERR_LIMITED', message))
+    }
+    const socket = new TLSSocket(stream, {
+      isServer: true,
+      secureContext: this.#contexts.main,
+      requestCert: clientCertificates !== 'none',
+      rejectUnauthorized: clientCertificates === 'require',
+      SNICallback: this.#findContext,
+      ...(alpn !== undefined && { ALPNProtocols: [...alpn] }),
+    })
+    this.#handshakes.set(socket, { stream, name, until: this.#clock.now() + handshakeTimeoutMs })
+    if (this.#keyLog !== undefined) socket.on('keylog', (line) => this.#keyLog?.write(line))
+    socket.on('secure', () => this.#onSecure(socket))
+    socket.on('error', (error) => this.#fail(socket, error))
+    // A client that ends before it is secure is gone, though it may half-close afterwards.
+    socket.on('end', () => this.#fail(socket, hangUp()))
+    socket.on('close', () => this.#fail(socket, hangUp()))
+    this.#timer ??= this.#armTimer()
+  }
+
+  /**
+   * New handshakes show these; connections that exist go on as they are.
+   *
+   * @throws UsageError ERR_CONFIG; the old credentials stay then
+   */
+  reload(shown: TlsServerCredentials): void {
+    this.#contexts = serverContexts(this.#options, shown, this.#ticketKeys)
+    this.#shown = shown
+  }
+
+  /** Sessions whose tickets older keys encrypted are not resumed any more. */
+  setTicketKeys(keys: Uint8Array): void {
+    checkTicketKeys(keys)
+    this.#ticketKeys = new Uint8Array(keys)
+    this.reload(this.#shown)
+  }
+
+  /** Ends what is under way, untold: whoever calls this has a reason of their own. */
+  destroyPending(): void {
+    for (const socket of this.#handshakes.keys()) {
+      this.#handshakes.delete(socket)
+      socket.destroy()
+    }
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  readonly #findContext = (
+    serverName: string,
+    done: (error: Error | null, context?: SecureContext) => void,
+  ): void => done(null, this.#contexts.find(serverName))
+
+  #onSecure(socket: TLSSocket): void {
+    const handshake = this.#handshakes.get(socket)
+    if (handshake === undefined) return
+    const refused = this.#checkPeer(socket, handshake.name)
+    if (refused !== undefined) return this.#refuse(socket, refused)
+    this.#handshakes.delete(socket)
+    // From here on errors are those of a connection: without this Node keeps them to itself.
+    ;(socket as unknown as { _releaseControl?(): void })._releaseControl?.()
+    socket.allowHalfOpen = true
+    this.#owner.onSecure(socket, handshake.stream)
+  }
+
+  #checkPeer(socket: TLSSocket, name: string): Error | undefined {
+    const { clientCertificates, verifyPeer } = this.#options
+    if (clientCertificates !== 'none') {
+      const problem = certificateProblem(socket)
+      socket.authorized = problem === undefined
+      if (problem !== undefined && clientCertificates === 'require') {
+        return handshakeError(problem, name)
+      }
+    }
+    if (verifyPeer === undefined) return undefined
+    let cause: Error | undefined
+    try {
+      cause = verifyPeer({ ...this.#owner.describePeer(socket), role: 'client' })
+    } catch (thrown) {
+      cause = toError(thrown)
+    }
+    if (cause === undefined) return undefined
+    const message = `${name}: refused by verifyPeer: ${cause.message}`
+    return new TransportError('ERR_TLS', message, { cause, sent: 'nothing' })
+  }
+
+  #fail(socket: TLSSocket, cause: Error): void {
+    const handshake = this.#handshakes.get(socket)
+    if (handshake !== undefined) this.#refuse(socket, handshakeError(cause, handshake.name))
+  }
+
+  #refuse(socket: TLSSocket, error: Error): void {
+    this.#handshakes.delete(socket)
+    socket.destroy()
+    this.#owner.onError(error)
+  }
+
+  /** One timer for all: it waits for the oldest, and then for the next. */
+  #armTimer(): Timer | undefined {
+    for (const { until } of this.#handshakes.values()) {
+      const timer = this.#clock.setTimer(until, () => this.#onTimer())
+      timer.unref()
+      return timer
+    }
+    return undefined
+  }
+
+  #onTimer(): void {
+    const now = this.#clock.now()
+    for (const [socket, { until }] of this.#handshakes) {
+      if (until > now) break
+      const error: NodeJS.ErrnoException = new Error('TLS handshake timeout')
+      error.code = 'ERR_TLS_HANDSHAKE_TIMEOUT'
+      this.#fail(socket, error)
+    }
+    this.#timer = this.#armTimer()
+  }
+}
+
+/**
+ * Why the client's certificate does not count. What a `tls.Server` asks as well; the handle's answer
+ * is not in Node's documentation, so without it nobody is let in.
+ */
+function certificateProblem(socket: TLSSocket): Error | undefined {
+  const { ssl } = socket as unknown as { ssl?: { verifyError?(): Error | null | undefined } }
+  if (typeof ssl?.verifyError !== 'function') return new Error('this Node cannot verify clients')
+  const error = ssl.verifyError()
+  if (error !== null && error !== undefined) return error
+  // OpenSSL is content with a session that was resumed without any certificate.
+  if (socket.getPeerX509Certificate() !== undefined) return undefined
+  const missing: NodeJS.ErrnoException = new Error('no client certificate')
+  missing.code = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'
+  return missing
+}
+
+function hangUp(): Error {
+  const error: NodeJS.ErrnoException = new Error('socket hang up')
+  error.code = 'ECONNRESET'
+  return error
+}
+
+function ignore(): void {}

@@ -1,0 +1,195 @@
+/**
+ * The TLS transport: directly on TCP sockets, or over the connections of any other transport.
+ *
+ *     const transport = tls({ credentials, alpn: ['h2', 'http/1.1'] })
+ *     const listener = await transport.listen(ip('0.0.0.0', 443), { onConnection })
+ *     listener.reload({ credentials: renewed })
+ *
+ *     const connection = await tls({ inner: unix(), serverName: 'db.internal' }).connect(address)
+ *
+ * On TCP, OpenSSL works on the socket's own handle and no byte goes through a JavaScript stream
+ * before it is decrypted. docs/transports/tls.md lists options, defaults and limits.
+ */
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { type Address, formatAddress } from '../../core/address.ts'
+import type { Clock } from '../../core/clock.ts'
+import { Capability, type Connection, type ConnectionRole } from '../../core/connection.ts'
+import { UsageError } from '../../core/errors.ts'
+import type {
+  ConnectOptions,
+  ListenOptions,
+  Transport,
+  TransportTraits,
+} from '../../core/transport.ts'
+import { environmentVariable } from '../../platform/process-access.ts'
+import { systemClock } from '../../platform/system-clock.ts'
+import { DuplexConnection } from '../node-stream/duplex-connection.ts'
+import { NodeListener } from '../node-stream/node-listener.ts'
+import type { EndNames } from '../node-stream/socket-facts.ts'
+import { withTimeLimit } from '../node-stream/time-limit.ts'
+import { SocketTls, TlsSocketFacts } from '../node-stream/tls-facts.ts'
+import { ConnectionDuplex, toDuplex } from '../node-stream/to-duplex.ts'
+import { connectSocket } from '../tcp/connect-socket.ts'
+import { type ResolvedTcpOptions, resolveTcpOptions } from '../tcp/tcp-options.ts'
+import {
+  bindTcp,
+  boundAddress,
+  createTcpServer,
+  requireIp,
+  SOCKET_NAMES,
+  socketSetup,
+  tcpAbilities,
+} from '../tcp/tcp-sockets.ts'
+import { KeyLog } from './key-log.ts'
+import { clientContext } from './secure-contexts.ts'
+import { ServerHandshaker } from './server-handshaker.ts'
+import { SessionCache } from './session-cache.ts'
+import { handshake, serverNameFor, type TlsClientSettings } from './tls-connect.ts'
+import { SecureListener, type TlsListener } from './tls-listener.ts'
+import {
+  type ResolvedTlsOptions,
+  resolveTlsOptions,
+  type TlsOptions,
+  type TlsPeer,
+} from './tls-options.ts'
+
+export interface TlsTransport extends Transport {
+  listen(address: Address, options: ListenOptions): Promise<TlsListener>
+}
+
+/** @throws UsageError for an option that is unknown, out of range or not supported here */
+export function tls(options: TlsOptions = {}): TlsTransport {
+  return new NodeTlsTransport(options)
+}
+
+class NodeTlsTransport implements TlsTransport {
+  readonly name: string
+  readonly traits: TransportTraits
+  readonly #options: ResolvedTlsOptions
+  readonly #tcp: ResolvedTcpOptions
+  readonly #clock: Clock
+  readonly #sessions: SessionCache
+  #client: TlsClientSettings | undefined
+
+  constructor(options: TlsOptions) {
+    this.#options = resolveTlsOptions(options)
+    this.#tcp = resolveTcpOptions(options.tcp ?? {}, tcpAbilities())
+    this.#clock = options.clock ?? systemClock
+    this.#sessions = new SessionCache(this.#options.maxSessions)
+    const { inner } = this.#options
+    this.name = inner === undefined ? 'tls' : `tls+${inner.name}`
+    const halfClose = inner?.traits.halfClose ?? true
+    this.traits = Object.freeze({ halfClose, secure: true, messageBoundaries: false })
+  }
+
+  async connect(address: Address, options: ConnectOptions = {}): Promise<Connection> {
+    const { connectTimeoutMs, inner } = this.#options
+    if (inner === undefined) requireIp(address)
+    const serverName = serverNameFor(address, this.#options, options.serverName)
+    this.#client ??= this.#prepareClient()
+    const client = this.#client
+    return withTimeLimit(address, connectTimeoutMs, this.#clock, options, async (signal) => {
+      const raw = await this.#connectRaw(address, signal)
+      const describe = (socket: TLSSocket) => describePeer(socket, serverName)
+      const socket = await handshake(raw, address, serverName, client, describe, signal)
+      return this.#wrap(socket, 'initiating', namesOf(raw), serverName)
+    })
+  }
+
+  async listen(address: Address, callbacks: ListenOptions): Promise<TlsListener> {
+    const { credentials, serverNames, inner, maxPausedConnections } = this.#options
+    if (credentials === undefined) {
+      throw new UsageError('ERR_ARGUMENT', 'tls needs credentials to listen')
+    }
+    let listener: NodeListener
+    const shown = { credentials, ...(serverNames !== undefined && { serverNames }) }
+    const handshaker = new ServerHandshaker(this.#options, shown, this.#clock, this.#keyLog(), {
+      onSecure: (socket, stream) =>
+        listener.accept(this.#wrap(socket, 'accepting', namesOf(stream))),
+      onError: (error) => callbacks.onError?.(error),
+      describePeer,
+      nameOf: (stream) => `client ${formatAddress(namesOf(stream).remote())}`,
+    })
+    if (inner === undefined) {
+      const server = createTcpServer(this.#tcp)
+      await bindTcp(server, address, this.#tcp, callbacks)
+      const bound = boundAddress(server, address)
+      listener = new NodeListener(server, callbacks, { address: bound, maxPausedConnections })
+      const setup = socketSetup(this.#tcp)
+      listener.acceptSockets(server, (socket) => {
+        setup.socket(socket)
+        handshaker.accept(socket)
+        return undefined
+      })
+      return new SecureListener(listener, handshaker)
+    }
+    const carrier = await inner.listen(address, {
+      ...callbacks,
+      onConnection: (connection) => handshaker.accept(toDuplex(connection, { clock: this.#clock })),
+    })
+    const server = {
+      close: (done: () => void) => void carrier.close().then(done, done),
+      ref: () => carrier.ref(),
+      unref: () => carrier.unref(),
+    }
+    listener = new NodeListener(server, callbacks, {
+      address: carrier.address,
+      maxPausedConnections,
+    })
+    return new SecureListener(listener, handshaker, carrier)
+  }
+
+  #prepareClient(): TlsClientSettings {
+    const options = this.#options
+    const context = clientContext(options)
+    return { options, context, sessions: this.#sessions, keyLog: this.#keyLog() }
+  }
+
+  #keyLog(): KeyLog | undefined {
+    const path = this.#options.keyLogFile ?? environmentVariable('SSLKEYLOGFILE')
+    return path === undefined || path === '' ? undefined : KeyLog.open(path)
+  }
+
+  async #connectRaw(address: Address, signal: AbortSignal): Promise<Socket | ConnectionDuplex> {
+    const { inner } = this.#options
+    if (inner === undefined) return connectSocket(address, this.#tcp, this.#clock, { signal })
+    return toDuplex(await inner.connect(address, { signal }), { clock: this.#clock })
+  }
+
+  #wrap(
+    socket: TLSSocket,
+    role: ConnectionRole,
+    names: EndNames,
+    serverName?: string,
+  ): DuplexConnection {
+    const { highWaterMarkBytes } = this.#options
+    const capabilities = this.traits.halfClose ? Capability.HALF_CLOSE : 0
+    const facts = new TlsSocketFacts(this.name, role, capabilities, names, socket, serverName)
+    const beforeClose = () => facts.capture()
+    return new DuplexConnection(socket, facts, {
+      highWaterMarkBytes,
+      copyWrites: false,
+      beforeClose,
+    })
+  }
+}
+
+function describePeer(socket: TLSSocket, serverName?: string): Omit<TlsPeer, 'role'> {
+  const facts = new SocketTls(socket, serverName)
+  return {
+    serverName: facts.serverName,
+    certificate: facts.peerCertificate(),
+    authorized: facts.authorized,
+  }
+}
+
+/** The ends of what carries the TLS connection. */
+function namesOf(stream: Duplex): EndNames {
+  if (stream instanceof ConnectionDuplex) {
+    const { facts } = stream.connection
+    return { local: () => facts.local, remote: () => facts.remote }
+  }
+  return SOCKET_NAMES.ofSocket(stream as Socket)
+}
