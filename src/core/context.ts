@@ -21,7 +21,10 @@ export interface CallContext {
   readonly trace: TraceContext | undefined
   /** Lower-case keys. What the protocol carries as headers or metadata. */
   readonly metadata: ReadonlyMap<string, string>
-  /** Cheaper than `signal`. Called at most once, at once when already cancelled. Returns removal. */
+  /**
+   * Cheaper than `signal`. Called at most once, at once when already cancelled. Returns removal,
+   * after which it is not called, not even while others are.
+   */
   onCancel(callback: (reason: Error) => void): () => void
 }
 
@@ -67,7 +70,8 @@ export class Call implements CallContext {
   readonly metadata: ReadonlyMap<string, string>
   #reason: Error | undefined
   #controller: AbortController | undefined
-  #callbacks: ((reason: Error) => void)[] | undefined
+  #callback: ((reason: Error) => void) | undefined
+  #more: (((reason: Error) => void) | undefined)[] | undefined
   #release: (() => void) | undefined
 
   constructor(init: CallInit = NO_INIT, parent?: CallContext) {
@@ -102,11 +106,22 @@ export class Call implements CallContext {
       callback(this.#reason)
       return NOTHING
     }
-    this.#callbacks ??= []
-    this.#callbacks.push(callback)
+    // Most calls have one callback at a time: it needs no list.
+    if (this.#callback === undefined && this.#more === undefined) {
+      this.#callback = callback
+      return () => {
+        if (this.#callback === callback) this.#callback = undefined
+      }
+    }
+    const more: (((reason: Error) => void) | undefined)[] = (this.#more ??= [])
+    more.push(callback)
     return () => {
-      const at = this.#callbacks?.indexOf(callback) ?? -1
-      if (at >= 0) this.#callbacks?.splice(at, 1)
+      const at = more.indexOf(callback)
+      if (at < 0) return
+      // While they are being called, the list keeps its places.
+      if (this.#reason === undefined) more.splice(at, 1)
+      else more[at] = undefined
+      if (more.length === 0) this.#more = undefined
     }
   }
 
@@ -115,10 +130,13 @@ export class Call implements CallContext {
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.finish()
-    const callbacks = this.#callbacks
-    this.#callbacks = undefined
     this.#controller?.abort(reason)
-    if (callbacks !== undefined) for (const callback of callbacks) callback(reason)
+    const callback = this.#callback
+    this.#callback = undefined
+    callback?.(reason)
+    const more = this.#more
+    this.#more = undefined
+    if (more !== undefined) for (const each of more) each?.(reason)
   }
 
   /** The call is over: stops following parent and signal, so that neither keeps it alive. */
