@@ -348,7 +348,20 @@ test('ConnectionPool never lends what is too old, sweep or not', async () => {
   const { clock, acquire, pool, resources } = fixture({ idleTimeoutMs: 1_000 })
   const lease = await acquire()
   lease.release()
-  // A process that was frozen: time has passed, no timer has fired.
+  const { now } = clock
+  clock.now = () => now.call(clock) + 999
+  pool.tryAcquire()?.release()
+  assert.deepEqual(resources[0]?.ends, [])
+  clock.now = () => now.call(clock) + 999 + 1_000
+  assert.equal(pool.tryAcquire(), undefined)
+  assert.equal(resources[0]?.ends.length, 1)
+})
+
+test('ConnectionPool notices what a frozen process slept through', async () => {
+  const { clock, acquire, pool, resources } = fixture({ idleTimeoutMs: 1_000 })
+  const lease = await acquire()
+  lease.release()
+  // Time has passed and no timer has fired.
   const frozen = clock.now
   clock.now = () => frozen.call(clock) + 5_000
   assert.equal(pool.tryAcquire(), undefined)

@@ -97,8 +97,7 @@ export class ConnectionPool<Resource> implements Pool<Resource>, LeaseOwner<Reso
 
   tryAcquire(_context?: CallContext): Lease<Resource> | undefined {
     if (this.#state !== 'ready') return this.#notReady()
-    // Whoever waits comes first.
-    if (this.#waiting > 0) return undefined
+    // Nobody is overtaken: while calls wait nothing is available, for it was given to them.
     return this.#tryLend()
   }
 

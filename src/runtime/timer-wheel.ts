@@ -76,8 +76,10 @@ export class TimerWheel {
    */
   arm(entry: WheelEntry, at: number): void {
     if (entry.next !== undefined) this.cancel(entry)
-    // While nothing is armed the wheel stands still: catch up, or a short timeout would look far.
-    if (this.#armed === 0) this.#tick = Math.floor(this.clock.now() / this.#resolutionMs)
+    // A wheel that is off stands still. It catches up, or a short timeout would look far away.
+    if (this.#armed === 0 && this.#timer === undefined && !this.#advancing) {
+      this.#tick = Math.floor(this.clock.now() / this.#resolutionMs)
+    }
     entry.dueTick = Math.max(Math.ceil(at / this.#resolutionMs), this.#tick + 1)
     this.#armed++
     if (entry.holdsProcess && this.#holding++ === 0) this.#updateHold()
