@@ -62,6 +62,7 @@ export class Driver<Command, Event> implements ConnectionHandler {
   readonly #runDeferred: () => void
   #pumping = false
   #deferred = false
+  #postponed = false
   #blocked = false
   #reading = true
   #ending = false
@@ -94,7 +95,7 @@ export class Driver<Command, Event> implements ConnectionHandler {
       this.#deferred = false
       this.#pump(this.#clock.now())
     }
-    session.onWake = () => this.#schedule()
+    session.onWake = () => this.#schedule(this.#clock.now())
   }
 
   /** True: output is stuck, wait for `onWritable`. */
@@ -122,9 +123,18 @@ export class Driver<Command, Event> implements ConnectionHandler {
    * is a lot already: so `blocked` is true in time for whoever writes in a loop.
    */
   submit(command: Command): void {
-    this.session.submit(command, this.now)
+    const { now } = this
+    this.session.submit(command, now)
     if (this.session.pollTransmit(0).pending >= FLUSH_BYTES) this.#flush()
-    this.#schedule()
+    this.#schedule(now)
+  }
+
+  /**
+   * Inside `onEvent`: what is pending waits until the promises of this turn have run. A head whose
+   * body comes from a stream that has it already then leaves together with it, in one write.
+   */
+  postpone(): void {
+    this.#postponed = true
   }
 
   /** Closes at once. */
@@ -188,8 +198,9 @@ export class Driver<Command, Event> implements ConnectionHandler {
     this.#owner.onClosed(this.session.failure ?? reason)
   }
 
-  #schedule(): void {
+  #schedule(now: number): void {
     if (this.#pumping || this.#deferred || this.#closed) return
+    this.#now = now
     this.#deferred = true
     this.#clock.defer(this.#runDeferred)
   }
@@ -198,7 +209,8 @@ export class Driver<Command, Event> implements ConnectionHandler {
     if (this.#pumping || this.#closed) return
     this.#handOutEvents(now)
     if (this.#closed) return
-    this.#flush()
+    if (this.#postponed) this.#flushLater()
+    else this.#flush()
     if (this.session.state === 'closed') return this.#finish()
     this.#updateReading()
     this.#updateTimer()
@@ -227,6 +239,13 @@ export class Driver<Command, Event> implements ConnectionHandler {
     } finally {
       this.#pumping = false
     }
+  }
+
+  /** A deferred call comes before promises, a deferred call made by a promise after them. */
+  #flushLater(): void {
+    this.#postponed = false
+    if (this.session.state !== 'open') return this.#flush()
+    void Promise.resolve().then(() => this.#schedule(this.#clock.now()))
   }
 
   #flush(): void {

@@ -116,7 +116,7 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
         return
       }
       case 'turn':
-        return this.#find(event.exchange)?.startBody()
+        return this.#onTurn(event.exchange)
       case 'sent':
         return this.#onSent(event.exchange)
       case 'aborted':
@@ -257,6 +257,13 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     this.#driver.submit({ type: 'demand', exchange: exchange.id, wanted })
   }
 
+  #onTurn(id: number): void {
+    const exchange = this.#find(id)
+    exchange?.startBody()
+    // A web stream gives even what it has only in a promise.
+    if (exchange?.awaitsBody === true) this.#driver.postpone()
+  }
+
   #onSent(id: number): void {
     const exchange = this.#take(id)
     if (exchange === undefined) return
@@ -347,6 +354,11 @@ class Exchange implements Sink<Uint8Array> {
       return this.fail(toError(error))
     }
     this.#flow.resume()
+  }
+
+  /** The body was started and has given nothing so far. */
+  get awaitsBody(): boolean {
+    return this.#flow !== undefined && this.responseBytes === 0
   }
 
   resume(): void {
