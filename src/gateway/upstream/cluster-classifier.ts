@@ -1,0 +1,53 @@
+/**
+ * What a cluster retries: HTTP's own classifier, narrowed or widened by `retry_on`.
+ *
+ * Whether a request may be sent again is not decided here: one that is not idempotent is repeated
+ * only when nothing of it had left, whatever the configuration says.
+ */
+import { HeddleError } from '../../core/errors.ts'
+import type { Classifier, Verdict } from '../../core/policy.ts'
+import { createHttpClassifier } from '../../protocols/http/classifier.ts'
+import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
+import type { RetryCondition } from '../config/schema/cluster.ts'
+
+export function clusterClassifier(
+  conditions: readonly RetryCondition[],
+  wallNow: () => number,
+): Classifier<HttpRequest, HttpResponse> {
+  const base = createHttpClassifier({ wallNow })
+  const retryOn = new Set(conditions)
+  const decide = (verdict: Verdict, retry: boolean, request: HttpRequest): Verdict => {
+    // `Retry-After` invites another attempt of anything; a gateway cannot know that for a POST.
+    const pushbackMs = retry && base.isIdempotent(request) ? verdict.pushbackMs : undefined
+    if (verdict.retry === retry && verdict.pushbackMs === pushbackMs) return verdict
+    return { ...verdict, retry, pushbackMs }
+  }
+  return {
+    ...base,
+    classifyResponse(request, response, context) {
+      const verdict = base.classifyResponse(request, response, context)
+      return verdict.failed
+        ? decide(verdict, retriesStatus(response.status, retryOn), request)
+        : verdict
+    },
+    classifyError(request, error, context) {
+      const verdict = base.classifyError(request, error, context)
+      return verdict.retry ? decide(verdict, retriesError(error, retryOn), request) : verdict
+    },
+  }
+}
+
+function retriesStatus(status: number, retryOn: ReadonlySet<RetryCondition>): boolean {
+  if (status === 429) return retryOn.has('overloaded')
+  if (status < 500) return false
+  if (retryOn.has('5xx')) return true
+  return status >= 502 && status <= 504 && retryOn.has('gateway-error')
+}
+
+function retriesError(error: unknown, retryOn: ReadonlySet<RetryCondition>): boolean {
+  if (!(error instanceof HeddleError)) return false
+  if (error.code === 'ERR_ATTEMPT_TIMEOUT') return retryOn.has('attempt-timeout')
+  // Our own refusals (a breaker, a full pool) are as if nobody had been reached.
+  if (error.sent === 'nothing') return retryOn.has('connect-failure')
+  return retryOn.has('reset')
+}
