@@ -13,6 +13,7 @@ import {
   HttpResponse,
   type HttpService,
 } from '../../protocols/http/messages.ts'
+import { splice } from '../../runtime/splice.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
 import { memoryPair } from '../../transports/memory/memory-transport.ts'
 import { route as routeSchema } from '../config/schema/route.ts'
@@ -73,6 +74,7 @@ function gatewayOf(
         clock,
         random,
         inFlight: () => gateway.inFlight,
+        onUpgrade: (downstream, upstream) => void splice(downstream, upstream),
         onFailure: (request, error) => void failures.push({ request, error }),
       },
     ),

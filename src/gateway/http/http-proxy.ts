@@ -10,14 +10,15 @@
  * each way.
  */
 import type { Clock, Random } from '../../core/clock.ts'
+import type { Connection } from '../../core/connection.ts'
 import { Call, type CallContext } from '../../core/context.ts'
 import { toError } from '../../core/errors.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import { Body } from '../../protocols/http/body.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import { attemptsOf } from '../../runtime/middleware/retry.ts'
 import { type Settlement, settle } from '../../runtime/settle.ts'
-import { splice } from '../../runtime/splice.ts'
 import { normalizeTarget, type PathOptions } from '../routing/path.ts'
 import { pathEnd } from '../routing/rewrite.ts'
 import type { Router } from '../routing/router.ts'
@@ -48,6 +49,8 @@ export interface HttpProxyOptions {
   readonly random: Random
   /** Requests in flight on the listener, counted by its server. */
   readonly inFlight: () => number
+  /** Joins both connections after an upgrade, and keeps an eye on them. */
+  readonly onUpgrade: (downstream: Connection, upstream: Connection) => void
   /** An answer of the gateway's own, with the reason where there is one. */
   readonly onFailure: (request: ProxiedRequest, error: Error | undefined) => void
 }
@@ -75,7 +78,7 @@ export class HttpProxy {
       path: target.charCodeAt(0) === SLASH ? target.slice(0, pathEnd(target)) : '',
       method: request.method,
       fields: request.fields,
-      source: forwarder.clientAddress(request),
+      source: (proxied.clientAddress = forwarder.clientAddress(request)),
     })
     if (route === undefined) return proxied.refuse('no_route')
     proxied.route = route
@@ -102,6 +105,8 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
   readonly request: HttpRequest
   route: HttpRoute | undefined
   cluster: string | undefined
+  /** After trusted hops; undefined on a Unix socket. */
+  clientAddress: string | undefined
   /** Address of the endpoint that was asked last. */
   upstreamAddress: string | undefined
   /** Attempts made upstream. */
@@ -117,6 +122,7 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     this.request = request
     this.route = undefined
     this.cluster = undefined
+    this.clientAddress = undefined
     this.upstreamAddress = undefined
     this.errorCode = undefined
     this.#options = options
@@ -154,6 +160,7 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
 
   /** Of the settlement: the upstream answered. */
   onReply(response: HttpResponse): HttpResponse {
+    this.attempts = attemptsOf(response).length + 1
     const { forwarder } = this.#plan
     const { status, reason, body, version, connection } = response
     const edits = this.route?.responseEdits
@@ -165,12 +172,13 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     return new HttpResponse({
       status,
       fields,
-      upgrade: (downstream) => void splice(downstream, connection),
+      upgrade: (downstream) => this.#options.onUpgrade(downstream, connection),
     })
   }
 
   /** Of the settlement: there is no answer. */
   onError(error: unknown): HttpResponse {
+    if (typeof error === 'object' && error !== null) this.attempts = attemptsOf(error).length + 1
     if (this.#bodyTooLarge) return this.#fail(answerToRefusal('body_too_large'), toError(error))
     return this.#fail(answerToError(error), toError(error))
   }

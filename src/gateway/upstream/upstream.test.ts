@@ -11,7 +11,6 @@ import { cluster as clusterSchema, type RetryCondition } from '../config/schema/
 import { clusterClassifier } from './cluster-classifier.ts'
 import { clusterResolver } from './cluster-resolver.ts'
 import { ClusterHealth, type HealthEvent } from './endpoint-health.ts'
-import { HealthChecker } from './health-checker.ts'
 import { type HealthAware, observedBalancer } from './observed-balancer.ts'
 
 const config = (extra: object) =>
@@ -135,67 +134,6 @@ test('ClusterHealth forgets endpoints that are gone, with their timers', () => {
   made.update(nodes.slice(1))
   assert.equal(clock.pendingTimers, 0)
   assert.equal(health.of('10.0.0.1:80').ejections, 0)
-})
-
-/** Answers of a probe, in turn: undefined is well, text is wrong, 'hang' never answers. */
-function checkerOf(answers: (string | undefined)[], extra: object = {}) {
-  const clock = new ManualClock()
-  const results: string[] = []
-  let asked = 0
-  const checks = config({
-    health_checks: [{ interval: '5s', timeout: '1s', ...extra }],
-  }).health_checks.map((one) => ({
-    config: one,
-    probe: (): Promise<void> => {
-      const answer = answers[Math.min(asked++, answers.length - 1)]
-      if (answer === 'hang') return new Promise(() => {})
-      return answer === undefined ? Promise.resolve() : Promise.reject(new Error(answer))
-    },
-  }))
-  const checker = new HealthChecker({
-    clock,
-    random: () => 0,
-    checks,
-    onResult: (healthy, reason) => void results.push(healthy ? 'healthy' : `ill: ${reason}`),
-  })
-  return { clock, results, checker, asked: () => asked }
-}
-
-test('HealthChecker believes the first good answer and asks again after the interval', async () => {
-  const { clock, results, asked, checker } = checkerOf([undefined])
-  await clock.settle()
-  assert.deepEqual(results, ['healthy'])
-  await clock.advanceAsync(4_999)
-  assert.equal(asked(), 1)
-  await clock.advanceAsync(1)
-  assert.equal(asked(), 2)
-  checker[Symbol.dispose]()
-  await clock.advanceAsync(60_000)
-  assert.equal(asked(), 2)
-  assert.equal(clock.pendingTimers, 0)
-})
-
-test('HealthChecker needs its thresholds in a row for a change', async () => {
-  const { clock, results } = checkerOf(
-    [undefined, 'x', 'x', undefined, 'a', 'b', 'c', undefined, 'd', undefined, undefined],
-    { unhealthy_threshold: 3, healthy_threshold: 2 },
-  )
-  await clock.advanceAsync(5_000 * 5)
-  assert.deepEqual(results, ['healthy'])
-  await clock.advanceAsync(5_000)
-  assert.deepEqual(results, ['healthy', 'ill: c'])
-  await clock.advanceAsync(5_000 * 3)
-  assert.deepEqual(results, ['healthy', 'ill: c'])
-  await clock.advanceAsync(5_000)
-  assert.deepEqual(results, ['healthy', 'ill: c', 'healthy'])
-})
-
-test('HealthChecker takes silence for a failure after the timeout', async () => {
-  const { clock, results } = checkerOf(['hang'], { unhealthy_threshold: 2 })
-  await clock.advanceAsync(5_999)
-  assert.deepEqual(results, [])
-  await clock.advanceAsync(1)
-  assert.deepEqual(results, ['ill: no answer within 1000 ms'])
 })
 
 const REQUEST = new HttpRequest({ method: 'GET' })

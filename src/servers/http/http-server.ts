@@ -146,7 +146,7 @@ export class HttpServer implements Server {
  * The `Date` field, formatted once a second: RFC 9110 6.6.1 has no finer grain. The wall clock is
  * read only when the second that it was last read in must have passed.
  */
-function cachedDate(clock: Clock): (now: number) => string {
+export function cachedDate(clock: Clock): (now: number) => string {
   let validUntil = Number.NEGATIVE_INFINITY
   let text = ''
   return (now) => {

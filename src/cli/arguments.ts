@@ -1,0 +1,131 @@
+/**
+ * The words after `heddle`, read by `node:util`; what cannot be read is a usage error with a hint.
+ */
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { nearest } from '../gateway/config/suggestion.ts'
+
+export type Command =
+  | { readonly name: 'help' }
+  | { readonly name: 'version' }
+  | { readonly name: 'check'; readonly file: string; readonly print: boolean }
+  | UpCommand
+  | { readonly name: 'usage'; readonly message: string }
+
+export interface UpCommand {
+  readonly name: 'up'
+  /** Undefined: the built-in configuration. */
+  readonly file: string | undefined
+  readonly print: boolean
+  /** Values for `${HEDDLE_…}` in the configuration. */
+  readonly overrides: Readonly<Record<string, string>>
+  readonly quiet: boolean
+}
+
+export function readArguments(args: readonly string[]): Command {
+  const [first, ...rest] = args
+  if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
+    return { name: 'help' }
+  }
+  if (first === '--version' || first === '-v' || first === 'version') return { name: 'version' }
+  if (first === 'up') return readUp(rest)
+  if (first === 'check') return readCheck(rest)
+  const hint = nearest(first, COMMANDS)
+  const meant = hint === undefined ? '' : `; did you mean '${hint}'?`
+  const what = first.startsWith('-') ? 'option' : 'command'
+  return { name: 'usage', message: `unknown ${what} '${first}'${meant}` }
+}
+
+function readUp(args: readonly string[]): Command {
+  const parsed = parse(args, UP_OPTIONS)
+  if (typeof parsed === 'string') return { name: 'usage', message: parsed }
+  const { values, positionals } = parsed
+  if (values['help'] === true) return { name: 'help' }
+  if (positionals.length > 1) {
+    return { name: 'usage', message: `one configuration file, not ${positionals.length}` }
+  }
+  const overrides: Record<string, string> = {}
+  for (const [flag, variable] of Object.entries(ADDRESS_FLAGS)) {
+    const value = values[flag]
+    if (typeof value === 'string') overrides[variable] = value
+  }
+  return {
+    name: 'up',
+    file: positionals[0],
+    print: values['print-effective'] === true,
+    overrides,
+    quiet: values['quiet'] === true,
+  }
+}
+
+function readCheck(args: readonly string[]): Command {
+  const parsed = parse(args, CHECK_OPTIONS)
+  if (typeof parsed === 'string') return { name: 'usage', message: parsed }
+  const { values, positionals } = parsed
+  if (values['help'] === true) return { name: 'help' }
+  const [file, ...more] = positionals
+  if (file === undefined || more.length > 0) {
+    return { name: 'usage', message: 'check takes one configuration file' }
+  }
+  return { name: 'check', file, print: values['print-effective'] === true }
+}
+
+type Options = NonNullable<ParseArgsConfig['options']>
+
+interface Parsed {
+  readonly values: Readonly<Record<string, unknown>>
+  readonly positionals: readonly string[]
+}
+
+function parse(args: readonly string[], options: Options): Parsed | string {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true })
+  } catch (error) {
+    const unknown = /^Unknown option '(-[^']*)'/.exec((error as Error).message)?.[1]
+    if (unknown === undefined) return (error as Error).message
+    const hint = nearest(unknown.replace(/^-+/, ''), Object.keys(options))
+    return `unknown option '${unknown}'${hint === undefined ? '' : `; did you mean '--${hint}'?`}`
+  }
+}
+
+/** `8080` is a port on loopback. */
+export function toAddress(text: string): string {
+  return /^\d{1,5}$/.test(text) ? `127.0.0.1:${text}` : text
+}
+
+/** Flags for addresses, and the variables that the configuration reads. */
+export const ADDRESS_FLAGS: Readonly<Record<string, string>> = Object.freeze({
+  http: 'HEDDLE_HTTP',
+  https: 'HEDDLE_HTTPS',
+  admin: 'HEDDLE_ADMIN',
+})
+
+const UP_OPTIONS: Options = {
+  http: { type: 'string' },
+  https: { type: 'string' },
+  admin: { type: 'string' },
+  'print-effective': { type: 'boolean' },
+  quiet: { type: 'boolean', short: 'q' },
+  help: { type: 'boolean', short: 'h' },
+}
+const CHECK_OPTIONS: Options = {
+  'print-effective': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+}
+const COMMANDS = ['up', 'check', 'help', 'version']
+
+export const HELP = `heddle: any protocol over any transport
+
+  heddle up [config.yaml]      runs the gateway; without a file, a demo on loopback
+    --http <address>           address or port of the demo's HTTP listener   (HEDDLE_HTTP, 8080)
+    --https <address>          … of its HTTPS listener                       (HEDDLE_HTTPS, 8443)
+    --admin <address>          … of admin and dashboard                      (HEDDLE_ADMIN, 9901)
+    --print-effective          prints the configuration with all defaults, and stops
+    -q, --quiet                no banner
+  heddle check <config.yaml>   says what is wrong with a configuration
+    --print-effective          prints it with all defaults, secrets left out
+  heddle --version
+  heddle --help
+
+Signals: SIGHUP reads the configuration again, SIGUSR1 opens the access log again,
+SIGTERM and SIGINT finish what is in flight and stop; a second one stops at once.
+`

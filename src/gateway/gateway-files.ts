@@ -1,0 +1,80 @@
+/**
+ * Every file that a configuration names, read once when it is loaded: certificates, keys, secrets,
+ * bodies. What is wrong with one is a problem of the configuration, with the place that names it.
+ */
+import { readFile } from 'node:fs/promises'
+import { errorCodeOf } from './config/file-error.ts'
+import type { GatewayConfig } from './config/schema/gateway.ts'
+import { filesOfRoutes } from './http/http-route.ts'
+
+export class GatewayFiles {
+  readonly #texts: ReadonlyMap<string, string>
+
+  private constructor(texts: ReadonlyMap<string, string>) {
+    this.#texts = texts
+  }
+
+  /** @returns the files, or what cannot be read and why */
+  static async read(config: GatewayConfig): Promise<GatewayFiles | FileProblems> {
+    const texts = new Map<string, string>()
+    const problems: FileProblem[] = []
+    for (const name of new Set(filesOf(config))) {
+      try {
+        texts.set(name, await readFile(name, 'utf8'))
+      } catch (error) {
+        const { code, text } = errorCodeOf(error)
+        problems.push({ message: `${name} cannot be read: ${text}`, denied: code === 'EACCES' })
+      }
+    }
+    return problems.length === 0 ? new GatewayFiles(texts) : new FileProblems(problems)
+  }
+
+  text(name: string): string {
+    const text = this.#texts.get(name)
+    if (text === undefined) throw new Error(`${name} was not read`)
+    return text
+  }
+
+  /** The content of these, as one text: what a certificate is made of changes with its files. */
+  fingerprint(names: readonly (string | undefined)[]): string {
+    return names.map((name) => (name === undefined ? '' : this.text(name))).join('\n')
+  }
+}
+
+export interface FileProblem {
+  readonly message: string
+  /** Permission denied: another exit code. */
+  readonly denied: boolean
+}
+
+export class FileProblems {
+  readonly problems: readonly FileProblem[]
+
+  constructor(problems: readonly FileProblem[]) {
+    this.problems = problems
+  }
+}
+
+function filesOf(config: GatewayConfig): string[] {
+  const files = filesOfRoutes(config.routes)
+  for (const listener of config.listeners) {
+    files.push(...filesOfRoutes(listener.routes ?? []), ...filesOfListenerTls(listener.tls))
+  }
+  for (const { tls } of config.clusters) files.push(...filesOfUpstreamTls(tls))
+  return files
+}
+
+export function filesOfListenerTls(tls: GatewayConfig['listeners'][number]['tls']): string[] {
+  if (tls === undefined) return []
+  const files = tls.client_ca_file === undefined ? [] : [tls.client_ca_file]
+  for (const { cert_file, key_file, passphrase_file } of tls.certificates) {
+    files.push(cert_file, key_file)
+    if (passphrase_file !== undefined) files.push(passphrase_file)
+  }
+  return files
+}
+
+export function filesOfUpstreamTls(tls: GatewayConfig['clusters'][number]['tls']): string[] {
+  if (tls === undefined) return []
+  return [tls.ca_file, tls.cert_file, tls.key_file].filter((name) => name !== undefined)
+}

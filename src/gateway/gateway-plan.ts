@@ -1,0 +1,180 @@
+/**
+ * From a checked configuration to the parts of a gateway: clusters, and what each listener does.
+ *
+ * Nothing here listens or is seen by traffic: a reload prepares everything first, and only then
+ * replaces what is there. A cluster whose configuration (and whose files) did not change is kept,
+ * with its pools, breakers and history.
+ */
+import type { Clock, Random } from '../core/clock.ts'
+import type { Host } from '../core/host.ts'
+import type { Resolver } from '../core/policy.ts'
+import type { Transport } from '../core/transport.ts'
+import type { TimerWheel } from '../runtime/timer-wheel.ts'
+import { sizeBytes } from './config/quantity.ts'
+import { type ClusterConfig, cluster as clusterSchema } from './config/schema/cluster.ts'
+import type { GatewayConfig } from './config/schema/gateway.ts'
+import type { ListenerConfig } from './config/schema/listener.ts'
+import type { DemoUpstreams } from './demo/demo-upstreams.ts'
+import { filesOfListenerTls, filesOfUpstreamTls, type GatewayFiles } from './gateway-files.ts'
+import { Forwarder } from './http/forwarding.ts'
+import { compileRoutes } from './http/http-route.ts'
+import type { ListenerPlan } from './listening/gateway-listener.ts'
+import { compileRawRoutes } from './listening/raw-connection.ts'
+import type { GatewayTransports } from './transports.ts'
+import { Cluster, type ClusterEvent } from './upstream/cluster.ts'
+
+export interface PlanEnvironment {
+  readonly clock: Clock
+  readonly random: Random
+  readonly host: Host
+  readonly wheel: TimerWheel
+  readonly names: Resolver
+  readonly transports: GatewayTransports
+  readonly demo: DemoUpstreams | undefined
+  /** Our name in Via where the configuration gives none. */
+  readonly via: string
+  readonly newRequestId: () => string
+  readonly onClusterEvent: (event: ClusterEvent) => void
+  readonly onRetry: () => void
+}
+
+/** A cluster with what it was made from. */
+export interface PlannedCluster {
+  readonly key: string
+  readonly cluster: Cluster
+}
+
+export interface GatewayPlan {
+  readonly config: GatewayConfig
+  readonly files: GatewayFiles
+  readonly clusters: ReadonlyMap<string, PlannedCluster>
+  readonly listeners: readonly ListenerPlan[]
+}
+
+/** @param current clusters that may be kept */
+export async function makePlan(
+  config: GatewayConfig,
+  files: GatewayFiles,
+  environment: PlanEnvironment,
+  current: ReadonlyMap<string, PlannedCluster>,
+): Promise<GatewayPlan> {
+  const clusters = new Map<string, PlannedCluster>()
+  const made: Cluster[] = []
+  try {
+    for (const one of [...config.clusters, ...demoClusters(environment.demo)]) {
+      const key = JSON.stringify(one) + files.fingerprint(filesOfUpstreamTls(one.tls))
+      const kept = current.get(one.name)
+      if (kept?.key === key) {
+        clusters.set(one.name, kept)
+        continue
+      }
+      const cluster = await makeCluster(one, files, environment)
+      made.push(cluster)
+      clusters.set(one.name, { key, cluster })
+    }
+    const find = (name: string): Cluster => {
+      const found = clusters.get(name)
+      // checkReferences has seen every name.
+      if (found === undefined) throw new Error(`no cluster ${name}`)
+      return found.cluster
+    }
+    const listeners = config.listeners.map((listener) => {
+      return planListener(listener, config, files, environment, find)
+    })
+    return { config, files, clusters, listeners }
+  } catch (error) {
+    await Promise.all(made.map((cluster) => cluster.close()))
+    throw error
+  }
+}
+
+/** What a listener is bound to: when it changes, the listener must be made anew. */
+export function bindKey({ config }: ListenerPlan, files: GatewayFiles): string {
+  const { address, tls, socket_mode, max_connections, max_connections_per_address } = config
+  const staged = config.protocol === 'detect' || config.proxy_protocol.mode !== 'off'
+  const limits = [max_connections, max_connections_per_address ?? null]
+  const certificates = files.fingerprint(filesOfListenerTls(tls))
+  return JSON.stringify([address, tls ?? null, socket_mode ?? null, staged, limits, certificates])
+}
+
+function planListener(
+  config: ListenerConfig,
+  whole: GatewayConfig,
+  files: GatewayFiles,
+  environment: PlanEnvironment,
+  find: (name: string) => Cluster,
+): ListenerPlan {
+  const { forwarding, paths } = config
+  const router = compileRoutes(config.routes ?? whole.routes, {
+    upstream: find,
+    fileText: (name) => files.text(name),
+  })
+  return {
+    config,
+    http: {
+      router,
+      forwarder: new Forwarder(
+        {
+          trustedHops: forwarding.trusted_hops,
+          xForwarded: forwarding.x_forwarded,
+          forwarded: forwarding.forwarded,
+          via: forwarding.via ?? environment.via,
+          requestIdHeader: forwarding.request_id.toLowerCase(),
+          trustRequestId: forwarding.trust_request_id,
+        },
+        environment.newRequestId,
+      ),
+      paths: {
+        dotSegments: paths.dot_segments,
+        doubleSlashes: paths.double_slashes,
+        encodedSlashes: paths.encoded_slashes,
+        backslashes: paths.backslashes,
+      },
+      maxRequestBytes:
+        config.max_request_body === undefined
+          ? Number.POSITIVE_INFINITY
+          : sizeBytes(config.max_request_body),
+      maxInFlight: config.max_requests_in_flight,
+    },
+    raw: compileRawRoutes(config.raw_routes, find),
+  }
+}
+
+async function makeCluster(
+  config: ClusterConfig,
+  files: GatewayFiles,
+  environment: PlanEnvironment,
+): Promise<Cluster> {
+  const { clock, random, host, wheel, names, transports, demo, onClusterEvent } = environment
+  const isDemo = demo?.clusters.some(({ name }) => name === config.name) === true
+  const plain: Transport =
+    isDemo && demo !== undefined ? demo.transport : transports.plain(undefined)
+  const { tls } = config
+  return new Cluster({
+    config,
+    clock,
+    random,
+    host,
+    wheel,
+    names,
+    plain,
+    transport: tls === undefined ? plain : await transports.clientTls(tls, files, undefined),
+    secure: tls === undefined ? undefined : (inner) => transports.clientTls(tls, files, inner),
+    onEvent: onClusterEvent,
+    onRetry: environment.onRetry,
+  })
+}
+
+/** The demo's upstreams, with what makes them worth watching. */
+function demoClusters(demo: DemoUpstreams | undefined): ClusterConfig[] {
+  return (demo?.clusters ?? []).map(({ name, endpoints }) => {
+    const checked = clusterSchema.parse({
+      name,
+      endpoints: ['127.0.0.1:1'],
+      health_checks: name === 'demo-api' ? [{ path: '/hello', interval: '2s' }] : [],
+      outlier_detection: { consecutive_failures: 8, base_ejection_time: '3s' },
+      circuit_breakers: { consecutive_failures: 4 },
+    })
+    return { ...checked, endpoints: endpoints.map((endpoint) => `mem:${endpoint.name}`) }
+  })
+}

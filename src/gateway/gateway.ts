@@ -1,0 +1,494 @@
+/**
+ * A running gateway: listeners, clusters, admin, access log; started, reloaded and drained as one.
+ *
+ *     const gateway = await startGateway(loaded, environment)
+ *     await gateway.reload()      // what changed is replaced, what did not is kept
+ *     await gateway.drain()       // not ready → not accepting → finished
+ *
+ * A reload prepares everything before anything is replaced. When a part of it fails (a file, an
+ * address in use), the old configuration goes on and says why.
+ */
+import type { Clock, Random } from '../core/clock.ts'
+import { HeddleError, toError, UsageError } from '../core/errors.ts'
+import type { Host } from '../core/host.ts'
+import type { Resolver } from '../core/policy.ts'
+import type { ProcessFacts } from '../core/process-facts.ts'
+import { TimerWheel } from '../runtime/timer-wheel.ts'
+import { cachedDate } from '../servers/http/http-server.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { Registry } from '../telemetry/registry.ts'
+import { type RunningAdmin, startAdmin } from './admin/start-admin.ts'
+import { effectiveConfig } from './config/effective.ts'
+import type { LoadedConfig, LoadOutcome } from './config/load.ts'
+import { formatProblem } from './config/problem.ts'
+import { durationMs } from './config/quantity.ts'
+import type { AccessLogConfig, GatewayConfig } from './config/schema/gateway.ts'
+import { type DemoUpstreams, startDemoUpstreams } from './demo/demo-upstreams.ts'
+import { FileProblems, GatewayFiles } from './gateway-files.ts'
+import { bindKey, type GatewayPlan, makePlan, type PlanEnvironment } from './gateway-plan.ts'
+import { GatewayListener } from './listening/gateway-listener.ts'
+import { ListenerTraffic } from './listening/listener-traffic.ts'
+import { type OpenAccessLog, openAccessLog } from './logging/open-access-log.ts'
+import { planChanges } from './plan-changes.ts'
+import { RecentErrors } from './recent-errors.ts'
+import type {
+  ClusterStatus,
+  ConfigStatus,
+  GatewayPhase,
+  GatewayStatus,
+  ListenerStatus,
+  RecentError,
+  ReloadOutcome,
+  RequestRecord,
+  TrafficTotals,
+} from './status.ts'
+import type { GatewayTransports } from './transports.ts'
+import type { ClusterEvent } from './upstream/cluster.ts'
+
+export interface GatewayEnvironment {
+  readonly clock: Clock
+  readonly random: Random
+  readonly host: Host
+  readonly transports: GatewayTransports
+  readonly names: Resolver
+  readonly log: Logger
+  readonly version: string
+  readonly process: ProcessFacts | undefined
+  /** Where `access_log.path: stdout` and `stderr` go. */
+  readonly writeOut: (line: string) => void
+  readonly writeErr: (line: string) => void
+  /** File name to show; undefined: the built-in configuration. */
+  readonly file: string | undefined
+  /** Reads the configuration again, for reloads. */
+  readonly load: () => Promise<LoadOutcome>
+  /** Descriptor of a socket that was passed to us, by `systemd:name` or `fd:3`. */
+  readonly descriptor: (address: string) => number | undefined
+}
+
+/**
+ * @throws UsageError ERR_CONFIG for files that cannot be read, TransportError for addresses that
+ *   cannot be listened on; nothing is left open then
+ */
+export async function startGateway(
+  loaded: LoadedConfig,
+  environment: GatewayEnvironment,
+): Promise<Gateway> {
+  const gateway = new Gateway(environment, loaded.config.max_recent_errors)
+  try {
+    await gateway.start(loaded)
+  } catch (error) {
+    await gateway.destroy()
+    throw error
+  }
+  return gateway
+}
+
+export class Gateway implements GatewayStatus, AsyncDisposable {
+  readonly startedAt: number
+  readonly startedAtWall: number
+  readonly version: string
+  /** What `/metrics` shows. */
+  readonly registry: Registry
+  onRequest: ((record: RequestRecord) => void) | undefined
+  readonly #environment: GatewayEnvironment
+  readonly #planEnvironment: Omit<PlanEnvironment, 'demo'>
+  readonly #listeners = new Map<string, { listener: GatewayListener; key: string }>()
+  readonly #traffic = new Map<string, ListenerTraffic>()
+  readonly #errors: RecentErrors
+  readonly #date: (now: number) => string
+  #retries = 0
+  #plan: GatewayPlan | undefined
+  #phase: GatewayPhase = 'starting'
+  #config: ConfigStatus
+  #demo: DemoUpstreams | undefined
+  #admin: RunningAdmin | undefined
+  #accessLog: OpenAccessLog | undefined
+  #drain: Promise<void> | undefined
+  readonly #stopped = Promise.withResolvers<void>()
+  /** Reloads run one after the other. */
+  #reloading: Promise<unknown> = Promise.resolve()
+
+  constructor(environment: GatewayEnvironment, maxRecentErrors: number) {
+    const { clock, random, host, transports, names, log } = environment
+    this.#environment = environment
+    this.startedAt = clock.now()
+    this.startedAtWall = clock.wallNow()
+    this.version = environment.version
+    this.registry = new Registry()
+    this.onRequest = undefined
+    this.#errors = new RecentErrors(maxRecentErrors, clock, log)
+    this.#date = cachedDate(clock)
+    this.#planEnvironment = {
+      clock,
+      random,
+      host,
+      wheel: new TimerWheel({ clock }),
+      names,
+      transports,
+      via: `heddle-${randomHex(host, 4)}`,
+      newRequestId: requestIds(randomHex(host, 6)),
+      onClusterEvent: (event) => this.#onClusterEvent(event),
+      onRetry: () => {
+        this.#retries++
+      },
+    }
+    this.#config = {
+      file: environment.file,
+      text: '',
+      version: 0,
+      loadedAtWall: 0,
+      lastError: undefined,
+    }
+  }
+
+  get phase(): GatewayPhase {
+    return this.#phase
+  }
+
+  get config(): ConfigStatus {
+    return this.#config
+  }
+
+  get totals(): TrafficTotals {
+    const statusClasses = [0, 0, 0, 0, 0, 0]
+    let requests = 0
+    let activeRequests = 0
+    let clientAborts = 0
+    for (const traffic of this.#traffic.values()) {
+      traffic.statusClasses.forEach((count, index) => void (statusClasses[index]! += count))
+      requests += traffic.requests
+      activeRequests += traffic.active
+      clientAborts += traffic.clientAborts
+    }
+    let openConnections = 0
+    let totalConnections = 0
+    let rawConnections = 0
+    for (const { listener } of this.#listeners.values()) {
+      const status = listener.status()
+      openConnections += status.openConnections
+      totalConnections += status.totalConnections
+      rawConnections += listener.rawConnections
+    }
+    return {
+      requests,
+      statusClasses,
+      activeRequests,
+      openConnections,
+      totalConnections,
+      rawConnections,
+      retries: this.#retries,
+      clientAborts,
+    }
+  }
+
+  listeners(): readonly ListenerStatus[] {
+    return [...this.#listeners.values()].map(({ listener }) => listener.status())
+  }
+
+  clusters(): readonly ClusterStatus[] {
+    return [...(this.#plan?.clusters.values() ?? [])].map(({ cluster }) => cluster.status())
+  }
+
+  recentErrors(): readonly RecentError[] {
+    return this.#errors.latest()
+  }
+
+  explain(): string {
+    const parts = [...(this.#plan?.clusters.values() ?? [])].map(({ cluster }) => cluster.explain())
+    return `${parts.join('\n\n')}\n`
+  }
+
+  /** Where the admin service listens; undefined when it is off. */
+  get adminAddress(): string | undefined {
+    return this.#admin?.address
+  }
+
+  async start(loaded: LoadedConfig): Promise<void> {
+    const plan = await this.#prepare(loaded.config)
+    this.#accessLog = await openAccessLog(loaded.config.access_log, this.#environment)
+    await this.#apply(plan)
+    await this.#startAdmin(loaded.config)
+    this.#adopt(loaded)
+    this.#phase = 'ready'
+  }
+
+  reload(): Promise<ReloadOutcome> {
+    const next = this.#reloading.then(() => this.#reload())
+    this.#reloading = next
+    return next
+  }
+
+  drain(): Promise<void> {
+    this.#drain ??= this.#stop()
+    return this.#drain
+  }
+
+  /** Resolves once everything has ended, whoever asked for it. */
+  get stopped(): Promise<void> {
+    return this.#stopped.promise
+  }
+
+  /** Opens the access log's file again, after it was moved away. */
+  async reopenLogs(): Promise<void> {
+    await this.#accessLog?.file?.reopen()
+  }
+
+  /** Closes everything now. */
+  async destroy(): Promise<void> {
+    this.#phase = 'stopped'
+    const cut = AbortSignal.abort(new UsageError('ERR_STATE', 'the gateway is destroyed'))
+    await Promise.all(
+      [...this.#listeners.values()].map(({ listener }) => listener.close({ signal: cut })),
+    )
+    await this.#closeRest(cut)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.drain()
+  }
+
+  async #reload(): Promise<ReloadOutcome> {
+    if (this.#phase !== 'ready') return this.#rejected([`the gateway is ${this.#phase}`])
+    const { log } = this.#environment
+    const outcome = await this.#environment.load()
+    if (!outcome.ok) return this.#rejected(outcome.problems.map(formatProblem))
+    try {
+      const before = this.#plan
+      const plan = await this.#prepare(outcome.config)
+      const changes = planChanges(before, plan)
+      if (changes.length === 0) {
+        this.#config = { ...this.#config, lastError: undefined }
+        return { status: 'unchanged', version: this.#config.version }
+      }
+      await this.#apply(plan)
+      await this.#changeAccessLog(outcome.config.access_log, before?.config.access_log)
+      await this.#changeAdmin(outcome.config, before?.config)
+      this.#adopt(outcome)
+      log.info('configuration reloaded', { version: this.#config.version, changes })
+      return { status: 'applied', version: this.#config.version, changes }
+    } catch (error) {
+      return this.#rejected([toError(error).message])
+    }
+  }
+
+  #rejected(problems: readonly string[]): ReloadOutcome {
+    this.#config = { ...this.#config, lastError: problems.join('\n') }
+    this.#environment.log.error('reload rejected, the old configuration goes on', { problems })
+    return { status: 'rejected', version: this.#config.version, problems }
+  }
+
+  #adopt(loaded: LoadedConfig): void {
+    const { clock, file } = this.#environment
+    this.#config = {
+      file,
+      text: effectiveConfig(loaded.config, loaded.secretPaths),
+      version: this.#config.version + 1,
+      loadedAtWall: clock.wallNow(),
+      lastError: undefined,
+    }
+  }
+
+  /** Everything that can fail without touching the traffic. */
+  async #prepare(config: GatewayConfig): Promise<GatewayPlan> {
+    const files = await GatewayFiles.read(config)
+    if (files instanceof FileProblems) {
+      const message = files.problems.map((problem) => problem.message).join('\n')
+      const denied = files.problems.every((problem) => problem.denied)
+      throw new UsageError('ERR_CONFIG', message, { detail: { denied } })
+    }
+    if (config.demo) this.#demo ??= await startDemoUpstreams(this.#environment.clock)
+    const environment = { ...this.#planEnvironment, demo: config.demo ? this.#demo : undefined }
+    return makePlan(config, files, environment, this.#plan?.clusters ?? new Map())
+  }
+
+  /** Listens anew where that is needed, then gives every listener its plan. */
+  async #apply(plan: GatewayPlan): Promise<void> {
+    const before = this.#plan
+    const fresh: { listener: GatewayListener; key: string }[] = []
+    const replaced: GatewayListener[] = []
+    try {
+      for (const one of plan.listeners) {
+        const key = bindKey(one, plan.files)
+        const current = this.#listeners.get(one.config.name)
+        if (current?.key === key) continue
+        // The address must be free before it can be taken again.
+        if (current !== undefined && sameAddress(current.listener, one.config.address)) {
+          replaced.push(current.listener)
+          void current.listener.close()
+        }
+        const listener = this.#makeListener(one, plan)
+        await listener.listen()
+        fresh.push({ listener, key })
+      }
+    } catch (error) {
+      await Promise.all(fresh.map(({ listener }) => listener.close()))
+      if (before !== undefined) {
+        await this.#restore(before, replaced)
+        this.#closeUnused(plan, before)
+      } else {
+        for (const { cluster } of plan.clusters.values()) void cluster.close()
+      }
+      throw error
+    }
+    this.#commit(plan, fresh)
+  }
+
+  #commit(plan: GatewayPlan, fresh: readonly { listener: GatewayListener; key: string }[]): void {
+    const before = this.#plan
+    for (const one of plan.listeners) this.#listeners.get(one.config.name)?.listener.use(one)
+    const names = new Set(plan.listeners.map(({ config }) => config.name))
+    const anew = new Set(fresh.map(({ listener }) => listener.name))
+    for (const [name, { listener }] of this.#listeners) {
+      if (names.has(name) && !anew.has(name)) continue
+      this.#listeners.delete(name)
+      void listener.close()
+    }
+    for (const one of fresh) this.#listeners.set(one.listener.name, one)
+    this.#plan = plan
+    if (before !== undefined) this.#closeUnused(before, plan)
+  }
+
+  /** Closes the clusters of `left` that `kept` does not have. Calls in flight finish. */
+  #closeUnused(left: GatewayPlan, kept: GatewayPlan): void {
+    const used = new Set([...kept.clusters.values()].map(({ cluster }) => cluster))
+    for (const { cluster } of left.clusters.values()) {
+      if (!used.has(cluster)) void cluster.close()
+    }
+  }
+
+  /** A reload failed after listeners had given up their addresses: they are taken back. */
+  async #restore(plan: GatewayPlan, replaced: readonly GatewayListener[]): Promise<void> {
+    for (const { name } of replaced) {
+      const one = plan.listeners.find(({ config }) => config.name === name)
+      if (one === undefined) continue
+      const listener = this.#makeListener(one, plan)
+      try {
+        await listener.listen()
+        this.#listeners.set(name, { listener, key: bindKey(one, plan.files) })
+      } catch (error) {
+        this.#environment.log.error('listener lost', { listener: name, err: toError(error) })
+      }
+    }
+  }
+
+  #makeListener(one: GatewayPlan['listeners'][number], plan: GatewayPlan): GatewayListener {
+    const { clock, random, host, transports, descriptor } = this.#environment
+    const { config } = one
+    const mode =
+      config.socket_mode === undefined ? undefined : Number.parseInt(config.socket_mode, 8)
+    const { tls } = config
+    return new GatewayListener(one, {
+      clock,
+      random,
+      host,
+      traffic: this.#trafficOf(config.name),
+      drainTimeoutMs: durationMs(plan.config.drain.timeout),
+      plain: transports.plain(mode),
+      serverTls: tls && ((inner) => transports.serverTls(tls, plan.files, inner)),
+      descriptor: descriptor(config.address),
+      date: this.#date,
+    })
+  }
+
+  #trafficOf(name: string): ListenerTraffic {
+    let traffic = this.#traffic.get(name)
+    if (traffic === undefined) {
+      traffic = new ListenerTraffic({
+        listener: name,
+        accessLog: () => this.#accessLog?.log,
+        onRequest: () => this.onRequest,
+        onError: (error) => this.#errors.add(error),
+      })
+      this.#traffic.set(name, traffic)
+    }
+    return traffic
+  }
+
+  async #startAdmin({ admin }: GatewayConfig): Promise<void> {
+    if (!admin.enabled) return
+    this.#admin = await startAdmin(admin, this, this.registry, this.#environment)
+  }
+
+  async #changeAdmin(config: GatewayConfig, before: GatewayConfig | undefined): Promise<void> {
+    if (JSON.stringify(config.admin) === JSON.stringify(before?.admin)) return
+    const old = this.#admin
+    this.#admin = undefined
+    old?.service.close()
+    void old?.server.close()
+    // A second registration of the same metrics would double them.
+    this.registry.removeSeries(() => true)
+    await this.#startAdmin(config)
+  }
+
+  async #changeAccessLog(
+    config: AccessLogConfig,
+    before: AccessLogConfig | undefined,
+  ): Promise<void> {
+    if (JSON.stringify(config) === JSON.stringify(before)) return
+    const old = this.#accessLog
+    this.#accessLog = await openAccessLog(config, this.#environment)
+    await old?.file?.close()
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#phase === 'stopped') return
+    const { clock, log } = this.#environment
+    const config = this.#plan?.config
+    this.#phase = 'draining'
+    log.info('draining')
+    const delayMs = durationMs(config?.drain.delay ?? '0s')
+    if (delayMs > 0) {
+      await new Promise<void>((resolve) => {
+        clock.setTimer(clock.now() + delayMs, resolve)
+      })
+    }
+    await Promise.all([...this.#listeners.values()].map(({ listener }) => listener.close()))
+    this.#phase = 'stopped'
+    await this.#closeRest(undefined)
+    log.info('drained')
+  }
+
+  async #closeRest(signal: AbortSignal | undefined): Promise<void> {
+    const options = signal === undefined ? {} : { signal }
+    const clusters = [...(this.#plan?.clusters.values() ?? [])]
+    await Promise.all(clusters.map(({ cluster }) => cluster.close(options)))
+    this.#admin?.service.close()
+    await this.#admin?.server.close(options)
+    await this.#demo?.close()
+    await this.#accessLog?.file?.close()
+    this.#stopped.resolve()
+  }
+
+  #onClusterEvent(event: ClusterEvent): void {
+    const { log } = this.#environment
+    const { cluster, endpoint, type, reason } = event
+    if (type === 'connect-failed' || type === 'unresolved') {
+      const code = event.error instanceof HeddleError ? event.error.code : 'ERR_CONNECT'
+      return this.#errors.add({
+        where: `cluster ${cluster}`,
+        code,
+        message: reason,
+        route: undefined,
+        upstream: endpoint,
+        requestId: undefined,
+      })
+    }
+    log.info(`endpoint ${type}`, { cluster, endpoint, reason })
+  }
+}
+
+function sameAddress(listener: GatewayListener, address: string): boolean {
+  return listener.plan.config.address === address
+}
+
+function randomHex(host: Host, bytes: number): string {
+  const random = new Uint8Array(bytes)
+  host.randomBytes(random)
+  return [...random].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** Unique in this process and, by its random start, elsewhere; not a secret. */
+function requestIds(prefix: string): () => string {
+  let count = 0
+  return () => `${prefix}-${(++count).toString(36).padStart(6, '0')}`
+}

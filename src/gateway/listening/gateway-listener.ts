@@ -1,0 +1,470 @@
+/**
+ * One listener of the configuration: an address, and what is done with whoever connects there.
+ *
+ *     accept ─▸ PROXY header? ─▸ detect? ─┬▸ TLS here ─▸ (as if accepted anew)
+ *                                         ├▸ HTTP/1.1 ─▸ the proxy service
+ *                                         └▸ raw ─▸ a cluster, byte for byte
+ *
+ * A reload replaces the plan (routes, forwarding, limits of messages) without touching the socket;
+ * requests in flight keep the plan they began with. Only another address, another certificate or
+ * other connection limits need a new listener.
+ */
+import { type Address, formatAddress } from '../../core/address.ts'
+import type { Clock, Random } from '../../core/clock.ts'
+import type { Connection } from '../../core/connection.ts'
+import { ClosedError, ProtocolError, TimeoutError } from '../../core/errors.ts'
+import type { Host } from '../../core/host.ts'
+import type { Listener, Transport } from '../../core/transport.ts'
+import { httpClassifier } from '../../protocols/http/classifier.ts'
+import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
+import type { TlsHello } from '../../protocols/tls-hello/tls-hello-decoder.ts'
+import { type ConnectionControl, type ServerConnection, ServerCore } from '../../runtime/server.ts'
+import { type Splice, splice } from '../../runtime/splice.ts'
+import { Http1ServerConnection } from '../../servers/http/http1-server-connection.ts'
+import { durationMs, sizeBytes } from '../config/quantity.ts'
+import type { ListenerConfig } from '../config/schema/listener.ts'
+import { type HttpPlan, HttpProxy } from '../http/http-proxy.ts'
+import type { ListenerStatus } from '../status.ts'
+import { FirstBytes } from './first-bytes.ts'
+import { HANDOFF_ADDRESS, Handoff } from './handoff.ts'
+import { parseListenAddress } from './listen-address.ts'
+import type { ListenerTraffic } from './listener-traffic.ts'
+import { detectProtocol, http2Refusal, peekHello } from './protocol-detection.ts'
+import {
+  announce,
+  judgeProxyHeader,
+  MAX_PROXY_HEADER_BYTES,
+  proxyHeaderPolicy,
+} from './proxy-header-check.ts'
+import { matchRaw, noRawRoute, RawConnection, type RawRoute } from './raw-connection.ts'
+
+/** What a reload may replace. */
+export interface ListenerPlan {
+  readonly config: ListenerConfig
+  readonly http: HttpPlan
+  readonly raw: readonly RawRoute[]
+}
+
+export interface GatewayListenerOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly host: Host
+  readonly traffic: ListenerTraffic
+  readonly drainTimeoutMs: number
+  readonly plain: Transport
+  /** Ends TLS, over what it is given or directly on TCP; undefined: the listener has no TLS. */
+  readonly serverTls: ((inner: Transport | undefined) => Promise<Transport>) | undefined
+  /** Descriptor of a socket that was passed to us. */
+  readonly descriptor: number | undefined
+  readonly date: (now: number) => string
+}
+
+export class GatewayListener {
+  readonly name: string
+  readonly proxy: HttpProxy
+  #plan: ListenerPlan
+  readonly #options: GatewayListenerOptions
+  readonly #core: ServerCore
+  readonly #tunnels = new Set<Splice>()
+  readonly #handoff = new Handoff()
+  readonly #staged: boolean
+  #proxyPolicy: ReturnType<typeof proxyHeaderPolicy>
+  #listener: Listener | undefined
+  /** Connections that came back from TLS were counted when they were accepted. */
+  #handedOff = 0
+  #raw = 0
+  #rawTotal = 0
+  #state: ListenerStatus['state'] = 'listening'
+
+  constructor(plan: ListenerPlan, options: GatewayListenerOptions) {
+    const { config } = plan
+    this.name = config.name
+    this.#plan = plan
+    this.#options = options
+    this.#staged = config.protocol === 'detect' || config.proxy_protocol.mode !== 'off'
+    this.#proxyPolicy = proxyHeaderPolicy(config.proxy_protocol)
+    const { traffic, clock, random } = options
+    this.proxy = new HttpProxy(plan.http, {
+      clock,
+      random,
+      inFlight: () => traffic.active,
+      onUpgrade: (downstream, upstream) => this.#tunnel(downstream, upstream),
+      onFailure: (request, error) => traffic.onFailure(request, error),
+    })
+    this.#core = new ServerCore({
+      clock,
+      maxConnections: config.max_connections,
+      ...(config.max_connections_per_address !== undefined && {
+        maxConnectionsPerAddress: config.max_connections_per_address,
+      }),
+      drainTimeoutMs: options.drainTimeoutMs,
+      createConnection: (connection, control) => this.#begin(connection, control),
+      onError: (error) => traffic.fail(error),
+    })
+  }
+
+  /** @throws TransportError when it cannot listen there */
+  async listen(): Promise<void> {
+    const { plain, serverTls, descriptor } = this.#options
+    const { config } = this.#plan
+    let transport = plain
+    if (serverTls !== undefined) {
+      if (this.#staged) await this.#listenForHandoffs(await serverTls(this.#handoff))
+      else {
+        const overTcp = parseListenAddress(config.address).kind === 'ip'
+        transport = await serverTls(overTcp ? undefined : plain)
+      }
+    }
+    this.#listener = await this.#core.listen(transport, parseListenAddress(config.address), {
+      ...(descriptor !== undefined && { descriptor }),
+    })
+  }
+
+  get plan(): ListenerPlan {
+    return this.#plan
+  }
+
+  /** As bound, port 0 replaced. */
+  get address(): Address {
+    return this.#listener?.address ?? parseListenAddress(this.#plan.config.address)
+  }
+
+  use(plan: ListenerPlan): void {
+    this.#plan = plan
+    this.proxy.plan = plan.http
+    this.#proxyPolicy = proxyHeaderPolicy(plan.config.proxy_protocol)
+  }
+
+  status(): ListenerStatus {
+    const { connections, accepted } = this.#core.stats
+    const { traffic } = this.#options
+    const { config } = this.#plan
+    const unixSocket = this.address.kind === 'unix'
+    return {
+      name: this.name,
+      address: formatAddress(this.address),
+      transport: config.tls !== undefined ? 'tls' : unixSocket ? 'unix' : 'tcp',
+      protocol: config.protocol,
+      state: this.#state,
+      openConnections: connections + this.#tunnels.size,
+      totalConnections: accepted - this.#handedOff,
+      requests: traffic.requests,
+      activeRequests: traffic.active,
+      errors: traffic.errors,
+    }
+  }
+
+  get rawConnections(): number {
+    return this.#rawTotal
+  }
+
+  /** Stops accepting; what is in flight goes on until `close`'s time is over. */
+  async close(options: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#state = 'draining'
+    const { clock, drainTimeoutMs } = this.#options
+    const cut = (): void => {
+      const reason = new ClosedError('ERR_CLOSED', 'the listener is closing')
+      for (const tunnel of this.#tunnels) tunnel.destroy(reason)
+    }
+    // Upgraded connections have no request that ends: they get the drain's time like raw ones.
+    const timer = clock.setTimer(clock.now() + drainTimeoutMs, cut)
+    options.signal?.addEventListener('abort', cut, { once: true })
+    await this.#core.close(options)
+    while (this.#tunnels.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onTunnelsEmpty = resolve
+      })
+    }
+    timer.cancel()
+    options.signal?.removeEventListener('abort', cut)
+    this.#state = 'closed'
+  }
+
+  #onTunnelsEmpty: (() => void) | undefined
+
+  /** A connection as it came from the transport, or back from TLS. */
+  #begin(connection: Connection, control: ConnectionControl): ServerConnection {
+    const secure = connection.facts.tls !== undefined
+    if (secure || !this.#staged) return this.#afterTls(connection, control)
+    const policy = this.#proxyPolicy(connection)
+    if (policy instanceof Error) throw policy
+    return policy === 'skip'
+      ? this.#detect(connection, control)
+      : this.#readProxyHeader(connection, control)
+  }
+
+  #readProxyHeader(connection: Connection, control: ConnectionControl): ServerConnection {
+    const { clock } = this.#options
+    const { proxy_protocol: config } = this.#plan.config
+    const timeoutMs = durationMs(config.timeout)
+    const optional = config.mode === 'optional'
+    let announced = connection
+    return start(
+      new FirstBytes({
+        clock,
+        connection,
+        timeoutMs,
+        maxBytes: MAX_PROXY_HEADER_BYTES,
+        judge: (bytes) => {
+          const verdict = judgeProxyHeader(bytes, optional)
+          if (verdict === undefined) return undefined
+          announced = announce(connection, verdict.header)
+          return verdict.length
+        },
+        onDecided: () => this.#detect(announced, control),
+        onTimeout: () =>
+          new TimeoutError('ERR_REQUEST_TIMEOUT', `no PROXY header in ${timeoutMs} ms`),
+        onGone: (reason) => this.#gone(control, reason),
+      }),
+    )
+  }
+
+  /** What comes behind a PROXY header, or at once. */
+  #detect(connection: Connection, control: ConnectionControl): ServerConnection {
+    const { config } = this.#plan
+    if (config.protocol !== 'detect') {
+      if (this.#options.serverTls !== undefined) return this.#handOff(connection, control)
+      return config.protocol === 'raw'
+        ? this.#serveRaw(connection, control)
+        : this.#serveHttp(connection, control)
+    }
+    let next: () => ServerConnection = () => this.#serveHttp(connection, control)
+    const { clock } = this.#options
+    const timeoutMs = durationMs(config.detect_timeout)
+    return start(
+      new FirstBytes({
+        clock,
+        connection,
+        timeoutMs,
+        maxBytes: MAX_DETECT_BYTES,
+        judge: (bytes, ended) => {
+          const detected = detectProtocol(bytes, ended)
+          if (detected === undefined) return undefined
+          next = () => this.#serveDetected(detected, connection, control)
+          return 0
+        },
+        onDecided: () => next(),
+        // Protocols in which the server speaks first are silent until then.
+        onTimeout: () => {
+          if (matchRaw(this.#plan.raw, undefined) === undefined) {
+            return new TimeoutError('ERR_REQUEST_TIMEOUT', `not a byte in ${timeoutMs} ms`)
+          }
+          next = () => this.#startRaw(connection, control, undefined)
+          return true
+        },
+        onGone: (reason) => this.#gone(control, reason),
+      }),
+    )
+  }
+
+  #serveDetected(
+    detected: NonNullable<ReturnType<typeof detectProtocol>>,
+    connection: Connection,
+    control: ConnectionControl,
+  ): ServerConnection {
+    switch (detected.protocol) {
+      case 'http1':
+        return this.#serveHttp(connection, control)
+      case 'tls': {
+        const route = matchRaw(this.#plan.raw, detected.hello)
+        const asked = route?.names !== undefined || route?.alpn !== undefined
+        // A route that asks for nothing takes TLS only where nobody ends it.
+        if (this.#options.serverTls !== undefined && !asked) {
+          return this.#handOff(connection, control)
+        }
+        return this.#startRaw(connection, control, detected.hello)
+      }
+      case 'http2':
+        if (matchRaw(this.#plan.raw, undefined) === undefined) {
+          connection.open(new Farewell(connection, control))
+          connection.write(http2Refusal())
+          connection.end()
+          return new Refused(connection)
+        }
+        return this.#startRaw(connection, control, undefined)
+      case 'raw':
+        return this.#startRaw(connection, control, undefined)
+    }
+  }
+
+  /** The connection's TLS is done, or it has none. */
+  #afterTls(connection: Connection, control: ConnectionControl): ServerConnection {
+    const { protocol } = this.#plan.config
+    if (protocol === 'raw') return this.#serveRaw(connection, control)
+    return this.#serveHttp(connection, control)
+  }
+
+  #serveRaw(connection: Connection, control: ConnectionControl): ServerConnection {
+    const { raw, config } = this.#plan
+    const needsHello = raw.some(({ names, alpn }) => names !== undefined || alpn !== undefined)
+    if (!needsHello) return this.#startRaw(connection, control, undefined)
+    let hello: TlsHello | undefined
+    const timeoutMs = durationMs(config.detect_timeout)
+    return start(
+      new FirstBytes({
+        clock: this.#options.clock,
+        connection,
+        timeoutMs,
+        maxBytes: MAX_DETECT_BYTES,
+        judge: (bytes, ended) => {
+          const peeked = peekHello(bytes)
+          if (peeked === undefined) return ended ? 0 : undefined
+          if (peeked !== 'not-tls') hello = peeked
+          return 0
+        },
+        onDecided: () => this.#startRaw(connection, control, hello),
+        onTimeout: () => {
+          if (matchRaw(this.#plan.raw, undefined) !== undefined) return true
+          return new TimeoutError('ERR_REQUEST_TIMEOUT', `no TLS hello in ${timeoutMs} ms`)
+        },
+        onGone: (reason) => this.#gone(control, reason),
+      }),
+    )
+  }
+
+  #startRaw(
+    connection: Connection,
+    control: ConnectionControl,
+    hello: TlsHello | undefined,
+  ): ServerConnection {
+    const route = matchRaw(this.#plan.raw, hello)
+    if (route === undefined) {
+      const what =
+        hello === undefined ? 'these bytes' : `server name ${hello.serverName ?? '(none)'}`
+      const error = noRawRoute(what)
+      connection.destroy(error)
+      this.#gone(control, error)
+      return new Refused(connection)
+    }
+    this.#raw++
+    this.#rawTotal++
+    const raw = new RawConnection({
+      clock: this.#options.clock,
+      connection,
+      route,
+      onClosed: (reason) => {
+        this.#raw--
+        if (reason !== undefined && this.#state === 'listening') this.#note(reason)
+        control.closed(reason)
+      },
+    })
+    control.to('ready')
+    void raw.start()
+    return raw
+  }
+
+  #serveHttp(connection: Connection, control: ConnectionControl): ServerConnection {
+    const { clock, host, traffic, date } = this.#options
+    const { config } = this.#plan
+    const scheme = connection.facts.tls === undefined ? 'http' : 'https'
+    const session = new Http1ServerSession({
+      host,
+      scheme,
+      date,
+      maxHeadBytes: sizeBytes(config.max_header_bytes),
+      maxStartLineBytes: Math.min(MAX_START_LINE, sizeBytes(config.max_header_bytes)),
+      maxFieldCount: config.max_header_count,
+      headTimeoutMs: durationMs(config.request_header_timeout),
+      bodyTimeoutMs: durationMs(config.request_body_timeout),
+      keepAliveTimeoutMs: durationMs(config.keepalive_timeout),
+    })
+    const served = new Http1ServerConnection(
+      connection,
+      session,
+      {
+        service: this.proxy.service,
+        scheme,
+        clock,
+        requestTimeoutMs: Number.POSITIVE_INFINITY,
+        observer: traffic,
+        errorResponse: httpClassifier.errorResponse,
+      },
+      (reason) => control.closed(reason),
+    )
+    control.to('ready')
+    served.start()
+    return served
+  }
+
+  /** TLS is ended here: the connection comes back through `#listenForHandoffs`. */
+  #handOff(connection: Connection, control: ConnectionControl): ServerConnection {
+    this.#handedOff++
+    control.closed(undefined)
+    this.#handoff.offer(connection)
+    return new Refused(connection)
+  }
+
+  async #listenForHandoffs(secure: Transport): Promise<void> {
+    await secure.listen(HANDOFF_ADDRESS, {
+      onConnection: (connection) => this.#core.adopt(connection),
+      onError: (error) => this.#options.traffic.fail(error),
+    })
+  }
+
+  #tunnel(downstream: Connection, upstream: Connection): void {
+    const tunnel: Splice = splice(downstream, upstream, {
+      onDone: () => {
+        this.#tunnels.delete(tunnel)
+        if (this.#tunnels.size === 0) this.#onTunnelsEmpty?.()
+      },
+    })
+    this.#tunnels.add(tunnel)
+  }
+
+  #gone(control: ConnectionControl, reason: Error | undefined): void {
+    if (reason !== undefined) this.#note(reason)
+    control.closed(reason)
+  }
+
+  #note(reason: Error): void {
+    const { traffic } = this.#options
+    if (reason instanceof ProtocolError || reason instanceof TimeoutError) traffic.fail(reason)
+    else if (reason instanceof ClosedError) traffic.fail(reason)
+  }
+}
+
+/** Reads nothing more; for a connection that was answered and ended, or given away. */
+class Refused implements ServerConnection {
+  readonly idle = true
+  readonly #connection: Connection
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  drain(): void {}
+
+  destroy(reason: Error): void {
+    this.#connection.destroy(reason)
+  }
+}
+
+/** Waits for the peer to hang up after an answer. */
+class Farewell {
+  readonly #connection: Connection
+  readonly #control: ConnectionControl
+
+  constructor(connection: Connection, control: ConnectionControl) {
+    this.#connection = connection
+    this.#control = control
+  }
+
+  onData(): void {}
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.#connection.end()
+  }
+
+  onClose(reason: Error | undefined): void {
+    this.#control.closed(reason)
+  }
+}
+
+function start(stage: FirstBytes): FirstBytes {
+  stage.start()
+  return stage
+}
+
+const MAX_DETECT_BYTES = 20_000
+const MAX_START_LINE = 8_192

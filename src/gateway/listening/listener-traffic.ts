@@ -1,0 +1,141 @@
+/**
+ * What one listener counts and reports: requests, answers, errors, a line in the access log.
+ */
+
+import { formatAddress } from '../../core/address.ts'
+import type { TraceContext } from '../../core/context.ts'
+import { HeddleError } from '../../core/errors.ts'
+import type { HttpRequest } from '../../protocols/http/messages.ts'
+import type {
+  HttpExchangeRecord,
+  HttpServerObserver,
+} from '../../servers/http/http1-server-connection.ts'
+import { ProxiedRequest } from '../http/http-proxy.ts'
+import type { AccessLog } from '../logging/access-log.ts'
+import type { RecentError, RequestRecord } from '../status.ts'
+
+export interface ListenerTrafficOptions {
+  readonly listener: string
+  /** Looked up for each request: a reload may replace it. */
+  readonly accessLog: () => AccessLog | undefined
+  readonly onRequest: () => ((record: RequestRecord) => void) | undefined
+  readonly onError: (error: Omit<RecentError, 'wallTime'>) => void
+}
+
+export class ListenerTraffic implements HttpServerObserver {
+  readonly #options: ListenerTrafficOptions
+  readonly statusClasses = [0, 0, 0, 0, 0, 0]
+  active = 0
+  requests = 0
+  clientAborts = 0
+  errors = 0
+
+  constructor(options: ListenerTrafficOptions) {
+    this.#options = options
+  }
+
+  onRequest(): void {
+    this.active++
+  }
+
+  onExchange(record: HttpExchangeRecord): void {
+    this.active--
+    this.requests++
+    const { status, request, error } = record
+    const statusClass = status >= 100 && status < 600 ? Math.floor(status / 100) : 0
+    this.statusClasses[statusClass]!++
+    if (error !== undefined) this.clientAborts++
+    const note = request.note instanceof ProxiedRequest ? request.note : undefined
+    this.#options.onRequest()?.({
+      listener: this.#options.listener,
+      route: note?.route?.name,
+      cluster: note?.cluster,
+      method: request.method,
+      status,
+      durationSeconds: record.durationMs / 1_000,
+      endedAt: record.startedAt + record.durationMs,
+      trace: undefined,
+    })
+    this.#log(record, note)
+  }
+
+  /** A connection broke its protocol, or the service threw, which is a bug of ours. */
+  onError(error: Error, request: HttpRequest | undefined): void {
+    if (!(error instanceof HeddleError)) return this.fail(error, request)
+    // Peers go away all the time; what they do wrong is worth a line.
+    if (error.blame === 'peer' || error.blame === 'library') this.fail(error, request)
+  }
+
+  fail(error: Error, request?: HttpRequest): void {
+    this.errors++
+    const note = request?.note instanceof ProxiedRequest ? request.note : undefined
+    this.#options.onError({
+      where: `listener ${this.#options.listener}`,
+      code: error instanceof HeddleError ? error.code : 'ERR_INVARIANT',
+      message: error.message,
+      route: note?.route?.name,
+      upstream: note?.upstreamAddress,
+      requestId: note?.requestId,
+    })
+  }
+
+  /** The gateway answered by itself. Refusals of the client's making are no errors of ours. */
+  onFailure(request: ProxiedRequest, error: Error | undefined): void {
+    if (error === undefined && request.errorCode !== 'overloaded' && request.errorCode !== 'loop') {
+      return
+    }
+    const { cluster } = request
+    this.#options.onError({
+      where: cluster === undefined ? `listener ${this.#options.listener}` : `cluster ${cluster}`,
+      code: request.errorCode ?? 'ERR_INVARIANT',
+      message: error?.message ?? `request refused: ${request.errorCode}`,
+      route: request.route?.name,
+      upstream: request.upstreamAddress,
+      requestId: request.requestId,
+    })
+  }
+
+  #log(record: HttpExchangeRecord, note: ProxiedRequest | undefined): void {
+    const log = this.#options.accessLog()
+    if (log === undefined) return
+    const { request, status, durationMs, requestBytes, responseBytes, error } = record
+    const remote = request.connection?.facts.remote
+    log.write({
+      listener: this.#options.listener,
+      peer: note?.clientAddress ?? (remote === undefined ? '' : formatAddress(remote)),
+      protocol: `http/${request.version}`,
+      method: request.method,
+      authority: request.authority,
+      target: request.target,
+      fields: request.fields,
+      status,
+      durationMs,
+      requestBytes,
+      responseBytes,
+      route: note?.route?.name,
+      cluster: note?.cluster,
+      upstream: note?.upstreamAddress,
+      attempts: note?.attempts ?? 0,
+      requestId: note?.requestId ?? '',
+      trace: traceOf(request),
+      error: note?.errorCode ?? (error instanceof HeddleError ? error.code : error?.message),
+    })
+  }
+}
+
+/** W3C `traceparent`, read only for the log. */
+function traceOf(request: HttpRequest): TraceContext | undefined {
+  const value = request.fields.get('traceparent')
+  const match = value === undefined ? null : TRACEPARENT.exec(value)
+  if (match === null) return undefined
+  const [, traceId = '', spanId = '', flags = '00'] = match
+  return {
+    traceId,
+    spanId,
+    flags: Number.parseInt(flags, 16),
+    state: undefined,
+    baggage: undefined,
+  }
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/

@@ -1,0 +1,38 @@
+/**
+ * What a reload changes, in words: for the log, for whoever asked for it, and to find out that
+ * nothing changed at all.
+ */
+import { bindKey, type GatewayPlan } from './gateway-plan.ts'
+
+/** Empty: nothing. */
+export function planChanges(before: GatewayPlan | undefined, after: GatewayPlan): string[] {
+  if (before === undefined) return ['everything']
+  const changes: string[] = []
+  const compare = <Item>(
+    kind: string,
+    old: ReadonlyMap<string, Item>,
+    now: ReadonlyMap<string, Item>,
+    same: (a: Item, b: Item) => boolean,
+  ): void => {
+    for (const [name, item] of now) {
+      const previous = old.get(name)
+      if (previous === undefined) changes.push(`${kind} ${name} added`)
+      else if (!same(previous, item)) changes.push(`${kind} ${name} changed`)
+    }
+    for (const name of old.keys()) if (!now.has(name)) changes.push(`${kind} ${name} removed`)
+  }
+  const listenersOf = (plan: GatewayPlan) =>
+    new Map(
+      plan.listeners.map((one) => [
+        one.config.name,
+        JSON.stringify(one.config) + bindKey(one, plan.files),
+      ]),
+    )
+  compare('listener', listenersOf(before), listenersOf(after), (a, b) => a === b)
+  compare('cluster', before.clusters, after.clusters, (a, b) => a.key === b.key)
+  for (const key of ['routes', 'admin', 'access_log', 'drain', 'demo'] as const) {
+    const old = JSON.stringify(before.config[key])
+    if (old !== JSON.stringify(after.config[key])) changes.push(`${key} changed`)
+  }
+  return changes
+}
