@@ -5,7 +5,8 @@
  *   `scripts/layers.config.ts`;
  * - `exports` of `package.json` from the files in `src/doors/`;
  * - `docs/errors.md` from `src/core/error-codes.ts`;
- * - `docs/config.schema.json` from `src/gateway/config/schema/`.
+ * - `docs/config.schema.json` from `src/gateway/config/schema/`;
+ * - the table of README.md from `test/matrix/matrix.ts`.
  *
  * `npm run gen` writes them, `npm run gen -- --check` says which one is stale (a pin test does).
  */
@@ -13,6 +14,7 @@ import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { configJsonSchema } from '../src/gateway/config/json-schema.ts'
+import { matrixTable } from '../test/matrix/matrix.ts'
 import { errorsPage } from './gen-errors.ts'
 import { LAYERS } from './layers.config.ts'
 import { existingLayers, fromRoot, ROOT } from './repository.ts'
@@ -29,6 +31,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   files.set('package.json', packageWithExports())
   files.set('docs/errors.md', await errorsPage())
   files.set('docs/config.schema.json', configJsonSchema())
+  files.set('README.md', readmeWithTable())
   return files
 }
 
@@ -55,6 +58,14 @@ export function exportsOfPackage(): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(exports).sort(([a], [b]) => (a === '.' ? -1 : b === '.' ? 1 : a < b ? -1 : 1)),
   )
+}
+
+function readmeWithTable(): string {
+  const [begin, end] = ['<!-- matrix: npm run gen -->', '<!-- /matrix -->']
+  const text = read('README.md') ?? ''
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)]
+  if (from < 0 || to < from) throw new Error(`README.md has lost its ${begin} … ${end}`)
+  return `${text.slice(0, from + begin.length)}\n\n${matrixTable()}\n\n${text.slice(to)}`
 }
 
 function layerProject(layer: string, layers: readonly string[]): object {

@@ -2,12 +2,13 @@
  * Whatever a peer sends, to either role: the session never throws, says the same however the input
  * is cut, keeps no view of a chunk, and holds no more than its limits allow.
  */
+
+import { smugglingCorpus } from '../../../test/support/smuggling-corpus.ts'
 import { ClosedError } from '../../core/errors.ts'
 import { HttpFields } from '../http/fields.ts'
 import { Http1ClientSession } from './client-session.ts'
 import type { ClientEvent, ServerEvent } from './messages.ts'
 import { Http1ServerSession } from './server-session.ts'
-import { smugglingCorpus } from './smuggling-corpus.ts'
 
 const LIMITS = {
   maxStartLineBytes: 128,

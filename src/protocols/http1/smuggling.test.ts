@@ -1,11 +1,11 @@
 /** The smuggling corpus against the server session: the verdict of the table, however it is cut. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { smugglingCorpus } from '../../../test/support/smuggling-corpus.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
 import { HttpFields } from '../http/fields.ts'
 import { replayServer } from './http1.fuzz.ts'
 import { Http1ServerSession } from './server-session.ts'
-import { smugglingCorpus } from './smuggling-corpus.ts'
 
 const SPLITS = 200
 

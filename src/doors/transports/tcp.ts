@@ -1,0 +1,3 @@
+/** `heddle/transports/tcp`: TCP on Node's sockets. */
+export * from '../../transports/tcp/tcp.ts'
+export * from '../../transports/tcp/tcp-options.ts'

@@ -1,0 +1,2 @@
+/** `heddle/transports/unix`: Unix domain sockets. */
+export * from '../../transports/unix/unix.ts'

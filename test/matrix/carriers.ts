@@ -1,0 +1,79 @@
+/**
+ * One way to make each transport of the matrix: what listens and connects, and where.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type Address,
+  ip,
+  memory as memoryAddress,
+  unix as unixAddress,
+} from '../../src/core/address.ts'
+import type { Transport } from '../../src/core/transport.ts'
+import { systemClock } from '../../src/platform/system-clock.ts'
+import { createDevCertificate } from '../../src/security/dev-certificate.ts'
+import { MemoryNetwork } from '../../src/transports/memory/memory-network.ts'
+import { memory } from '../../src/transports/memory/memory-transport.ts'
+import { fromDuplex } from '../../src/transports/node-stream/from-duplex.ts'
+import { toDuplex } from '../../src/transports/node-stream/to-duplex.ts'
+import { tcp } from '../../src/transports/tcp/tcp.ts'
+import { tls } from '../../src/transports/tls/tls.ts'
+import { unix } from '../../src/transports/unix/unix.ts'
+import type { TransportName } from './matrix.ts'
+
+export interface Carrier extends Disposable {
+  readonly server: Transport
+  readonly client: Transport
+  readonly address: Address
+}
+
+const clock = systemClock
+
+export const CARRIERS: Readonly<Record<TransportName, () => Promise<Carrier>>> = {
+  TCP: async () => same(tcp(), ip('127.0.0.1', 0)),
+  TLS: async () => secure(ip('127.0.0.1', 0)),
+  'Unix socket': async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'heddle-matrix-'))
+    const carrier = same(unix(), unixAddress(join(folder, 'socket')))
+    return { ...carrier, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) }
+  },
+  memory: async () => same(inMemory(), memoryAddress('matrix')),
+  'TLS over memory': async () => secure(memoryAddress('matrix'), inMemory()),
+  'Node Duplex': async () => same(throughDuplex(inMemory()), memoryAddress('matrix')),
+}
+
+function inMemory(): Transport {
+  return memory({ clock, network: new MemoryNetwork(), strict: true })
+}
+
+function same(transport: Transport, address: Address): Carrier {
+  return { server: transport, client: transport, address, [Symbol.dispose]() {} }
+}
+
+async function secure(address: Address, inner?: Transport): Promise<Carrier> {
+  const { certificate, key, ca } = await createDevCertificate(clock)
+  const base = { alpn: ['http/1.1'], ...(inner !== undefined && { inner }) }
+  return {
+    server: tls({ ...base, credentials: { certificate, key } }),
+    client: tls({ ...base, ca, serverName: 'localhost' }),
+    address,
+    [Symbol.dispose]() {},
+  }
+}
+
+/** Every byte goes through a Node stream and back, on both sides. */
+function throughDuplex(inner: Transport): Transport {
+  return {
+    name: 'duplex',
+    traits: inner.traits,
+    connect: async (address, options) =>
+      fromDuplex(toDuplex(await inner.connect(address, options))),
+    listen: (address, options) =>
+      inner.listen(address, {
+        ...options,
+        onConnection: (connection) =>
+          options.onConnection(fromDuplex(toDuplex(connection), { role: 'accepting' })),
+      }),
+  }
+}

@@ -1,0 +1,87 @@
+/** Every protocol over every transport, both roles: what the README's table claims. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { httpClient } from '../../src/clients/http/http-client.ts'
+import type { ConnectionHandler } from '../../src/core/connection.ts'
+import { HttpResponse } from '../../src/protocols/http/messages.ts'
+import { httpServer } from '../../src/servers/http/http-server.ts'
+import { CARRIERS } from './carriers.ts'
+import { TRANSPORTS, type TransportName } from './matrix.ts'
+
+const SIZES = [0, 1, 1_000, 65_536, 1_000_000]
+
+const pattern = (length: number): Uint8Array =>
+  Uint8Array.from({ length }, (_, index) => (index * 7) & 0xff)
+
+const nothing: ConnectionHandler = {
+  onData() {},
+  onDrain() {},
+  onEnd() {},
+  onClose() {},
+}
+
+async function exercise(name: TransportName): Promise<void> {
+  using carrier = await CARRIERS[name]()
+  await using server = httpServer((request, context) => {
+    if (request.path === '/never') {
+      return new Promise((_resolve, reject) => context.onCancel(reject))
+    }
+    if (request.path === '/upgrade') {
+      return new HttpResponse({
+        status: 101,
+        fields: { connection: 'upgrade', upgrade: 'echo' },
+        upgrade: (connection) =>
+          connection.open({
+            ...nothing,
+            onData: (chunk) => void connection.write(chunk.slice()),
+            onEnd: () => connection.end(),
+          }),
+      })
+    }
+    if (request.body.isEmpty) return HttpResponse.text(request.path)
+    return new HttpResponse({ body: request.body })
+  })
+  const { address } = await server.listen(carrier.server, carrier.address)
+  await using client = httpClient('http://localhost', {
+    transport: carrier.client,
+    endpoints: [{ address, hostname: 'localhost' }],
+  })
+
+  for (const size of SIZES) {
+    const response = await client.post('/echo', pattern(size))
+    assert.equal(response.status, 200)
+    const body = await response.body.bytes()
+    if (size > 0) assert.deepEqual(Buffer.from(body), Buffer.from(pattern(size)), `${size} bytes`)
+  }
+
+  const paths = Array.from({ length: 30 }, (_, index) => `/p${index}`)
+  const texts = await Promise.all(paths.map(async (path) => (await client.get(path)).body.text()))
+  assert.deepEqual(texts, paths)
+
+  await assert.rejects(client.get('/never', { timeoutMs: 50 }), { code: 'ERR_DEADLINE' })
+
+  const upgraded = await client.request({
+    target: '/upgrade',
+    fields: { connection: 'upgrade', upgrade: 'echo' },
+  })
+  assert.equal(upgraded.status, 101)
+  const { connection } = upgraded
+  assert.ok(connection)
+  const echoed = Promise.withResolvers<string>()
+  let text = ''
+  connection.open({
+    ...nothing,
+    onData(chunk) {
+      text += Buffer.from(chunk).toString()
+      if (text.length === 4) echoed.resolve(text)
+    },
+    onClose: () => echoed.resolve(text),
+  })
+  connection.write(Buffer.from('ping'))
+  assert.equal(await echoed.promise, 'ping')
+  connection.destroy()
+}
+
+for (const name of TRANSPORTS) {
+  test(`HTTP/1.1 over ${name}: bodies, concurrency, deadline, upgrade`, () => exercise(name))
+}

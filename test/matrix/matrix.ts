@@ -1,0 +1,26 @@
+/**
+ * The protocols and transports that are proven together: `matrix.test.ts` runs every pair, and the
+ * README's table is written from this list (`npm run gen`). What is not here is not claimed.
+ */
+export const PROTOCOLS = ['HTTP/1.1'] as const
+export const TRANSPORTS = [
+  'TCP',
+  'TLS',
+  'Unix socket',
+  'memory',
+  'TLS over memory',
+  'Node Duplex',
+] as const
+
+export type Protocol = (typeof PROTOCOLS)[number]
+export type TransportName = (typeof TRANSPORTS)[number]
+
+/** The table as Markdown; every cell is a pair that the matrix test runs, client and server. */
+export function matrixTable(): string {
+  const rows = [
+    ['', ...TRANSPORTS],
+    ['---', ...TRANSPORTS.map(() => ':-:')],
+    ...PROTOCOLS.map((protocol) => [protocol, ...TRANSPORTS.map(() => 'client, server')]),
+  ]
+  return rows.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
