@@ -9,7 +9,6 @@ import { dns } from '../discovery/dns.ts'
 import type { LoadedConfig, LoadOutcome } from '../gateway/config/load.ts'
 import { type Gateway, type GatewayEnvironment, startGateway } from '../gateway/gateway.ts'
 import { nodeTransports } from '../gateway/node-transports.ts'
-import type { ReloadOutcome } from '../gateway/status.ts'
 import { nodeHost } from '../platform/node-host.ts'
 import { nodeProcess } from '../platform/node-process.ts'
 import { systemClock } from '../platform/system-clock.ts'
@@ -46,7 +45,7 @@ export async function up(loaded: LoadedConfig, options: UpOptions): Promise<Exit
   }
   if (!options.quiet) terminal.out(banner(gateway, loaded.config, terminal.outStyle))
   using _watch = await watchFile(gateway, loaded, options, log)
-  return runUntilStopped(gateway, host, log)
+  return await runUntilStopped(gateway, host, log) // awaited: the watch ends with this function
 }
 
 function environmentOf(options: UpOptions, log: Logger): GatewayEnvironment {
@@ -72,24 +71,16 @@ function environmentOf(options: UpOptions, log: Logger): GatewayEnvironment {
 async function watchFile(
   gateway: Gateway,
   loaded: LoadedConfig,
-  { file, terminal }: UpOptions,
+  { file }: UpOptions,
   log: Logger,
 ): Promise<Disposable | undefined> {
   if (file === undefined || !loaded.config.watch) return undefined
   return ConfigWatch.start({
     file,
     clock: systemClock,
-    onChange: () => void gateway.reload().then((outcome) => tell(outcome, terminal)),
+    onChange: () => void gateway.reload(),
     onError: (err) => log.warn('the configuration file is not watched', { file, err }),
   })
-}
-
-/** A broken file is told to people as well as to the log. */
-function tell(outcome: ReloadOutcome, terminal: Terminal): void {
-  if (outcome.status !== 'rejected') return
-  for (const problem of outcome.problems) {
-    terminal.err(`${terminal.errStyle.red('not reloaded')} ${problem}\n`)
-  }
 }
 
 function runUntilStopped(gateway: Gateway, host: CliProcess, log: Logger): Promise<ExitCode> {

@@ -2,7 +2,9 @@
  * The gateway's transports on Node: TCP and Unix sockets, TLS over either or over what was looked at
  * first.
  */
+import { createSecureContext } from 'node:tls'
 import type { Clock } from '../core/clock.ts'
+import { toError, UsageError } from '../core/errors.ts'
 import type { Transport } from '../core/transport.ts'
 import { createDevCertificate, type DevCertificate } from '../security/dev-certificate.ts'
 import { type TlsTransport, tls } from '../transports/tls/tls.ts'
@@ -91,6 +93,7 @@ class NodeTransports implements GatewayTransports {
         key: files.text(one.key_file),
         ...(passphrase !== undefined && { passphrase }),
       }
+      checkCredentials(credentials, one.cert_file, one.key_file)
       for (const name of one.server_names ?? []) serverNames[name] = credentials
       if (one.server_names === undefined) fallback ??= credentials
     }
@@ -107,5 +110,20 @@ class NodeTransports implements GatewayTransports {
     this.#development ??= createDevCertificate(this.#clock)
     const { certificate, key } = await this.#development
     return { certificate, key }
+  }
+}
+
+/** Says which files are wrong; without names nobody finds one bad key among many. */
+function checkCredentials(credentials: TlsCredentials, certFile: string, keyFile: string): void {
+  const { certificate: cert, key, passphrase } = credentials
+  try {
+    createSecureContext({
+      cert: cert as string,
+      key: key as string,
+      ...(passphrase !== undefined && { passphrase }),
+    })
+  } catch (cause) {
+    const message = `${certFile} and ${keyFile} cannot be used: ${toError(cause).message}`
+    throw new UsageError('ERR_CONFIG', message, { cause })
   }
 }
