@@ -8,8 +8,8 @@
 
 import { HttpFields } from '../../src/protocols/http/fields.ts'
 import { Http1ServerSession } from '../../src/protocols/http1/server-session.ts'
-import { smugglingCorpus } from '../../src/protocols/http1/smuggling-corpus.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
+import { smugglingCorpus } from './smuggling-corpus.ts'
 
 /** One complete request, as a server read it. */
 export interface ReadRequest {
