@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -160,16 +160,30 @@ interface Gateway {
   readonly httpUrl: string
 }
 
+/** The demo upstreams on free ports. */
+const CONFIGURATION = `
+demo: true
+admin: { address: '127.0.0.1:0' }
+listeners: [{ name: http, address: '127.0.0.1:0' }]
+routes:
+  - { name: api, match: { prefix: /api }, cluster: demo-api }
+  - { name: echo, match: { prefix: /echo }, cluster: demo-echo }
+  - { name: flaky, match: { path: /flaky }, cluster: demo-flaky }
+  - { name: welcome, match: { path: / }, fixed_response: { body: hello } }
+`
+
 async function startGateway(): Promise<Gateway> {
   const main = join(import.meta.dirname, '../src/cli/main.ts')
-  const ports = ['--http-port', '0', '--https-port', '0', '--admin-port', '0']
-  const child = spawn(process.execPath, [main, 'up', ...ports], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const file = join(folder, 'gateway.yaml')
+  await writeFile(file, CONFIGURATION)
+  const child = spawn(process.execPath, [main, 'up', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1' },
   })
   let output = ''
   return await new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`heddle up ended with ${code}:\n${output}`)))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text))
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output += text
       const adminUrl = /dashboard\s+(http:\S+)/.exec(output)?.[1]

@@ -339,6 +339,26 @@ test('AdminService stops a stream whose client vanished from a real server', asy
   admin.close()
 })
 
+test('AdminService tells pages at once that it drains, and once more when it closes', async () => {
+  const { status, admin, ask } = start()
+  const request = new HttpRequest({ authority: 'localhost', target: '/api/events' })
+  const response = await admin.service(request, new Call())
+  const phases: string[] = []
+  const flow = response.body.open({
+    write(chunk) {
+      phases.push(/"phase":"(\w+)"/.exec(new TextDecoder().decode(chunk))?.[1] ?? '')
+      return true
+    },
+    end: () => phases.push('end'),
+    fail() {},
+  })
+  flow.resume()
+  await ask('/drain', { method: 'POST' })
+  status.phase = 'stopped'
+  admin.close()
+  assert.deepEqual(phases, ['ready', 'draining', 'stopped', 'end'])
+})
+
 test('AdminService close leaves no timer, no observer and no stream', async () => {
   const { status, clock, admin } = start()
   const request = new HttpRequest({ authority: 'localhost', target: '/api/events' })

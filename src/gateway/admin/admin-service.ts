@@ -106,6 +106,8 @@ export class AdminService {
     this.#closed = true
     this.#timer?.cancel()
     if (this.#status.onRequest === this.#onRequest) this.#status.onRequest = undefined
+    // Pages learn why the stream ends.
+    this.#push(0)
     this.#streams.close()
   }
 
@@ -175,6 +177,8 @@ export class AdminService {
     this.#status.drain().catch((thrown: unknown) => {
       this.#log.error('drain failed', { err: toError(thrown) })
     })
+    // A drain may be over before the next second: pages learn at once that it began.
+    this.#push(0)
     return json(202, { status: 'draining' })
   }
 
@@ -209,7 +213,13 @@ export class AdminService {
     trends.sample(status.clusters(), this.#clock.wallNow())
     process?.sample(now)
     this.#metrics.tidy()
-    this.#streams.tick(now, () => JSON.stringify(takeSnapshot(this.#sources, points)))
+    this.#push(points)
+  }
+
+  /** @param points how many seconds have been closed since the last time */
+  #push(points: number): void {
+    const make = (): string => JSON.stringify(takeSnapshot(this.#sources, points))
+    this.#streams.tick(this.#clock.now(), make)
   }
 
   #snapshotJson(): string {

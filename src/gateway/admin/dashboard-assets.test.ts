@@ -3,12 +3,23 @@ import test from 'node:test'
 import { loadDashboard } from './dashboard-assets.ts'
 
 type Format = Record<string, (value: number | null | undefined, ...more: string[]) => string>
+interface ErrorRow {
+  time: number
+  code: string
+  message: string
+  where: string
+  route: string | null
+  requestId: string
+}
 type Scale = (value: number) => number
 
 // Plain JavaScript for the browser, without types.
 const load = async (file: string): Promise<unknown> =>
   await import(new URL(`dashboard/${file}`, import.meta.url).href)
 const format = (await load('format.js')) as Format & { niceCeiling: Scale }
+const tables = (await load('tables.js')) as {
+  groupErrors(list: ErrorRow[]): (ErrorRow & { key: string; count: number })[]
+}
 const chart = (await load('chart.js')) as {
   linePath(values: (number | null)[], x: Scale, y: Scale): string
   areaPath(low: number[], high: (number | null)[], x: Scale, y: Scale): string
@@ -91,6 +102,27 @@ test('dashboard scale ends at a round number that four steps divide', () => {
   for (const [value, top] of table) {
     assert.ok(Math.abs(format.niceCeiling(value) - top) < 1e-9, `${value} → ${top}`)
   }
+})
+
+test('dashboard groups errors that follow one another', () => {
+  const error = (time: number, code: string, message: string): ErrorRow => ({
+    time,
+    code,
+    message,
+    where: 'cluster a',
+    route: null,
+    requestId: `r${time}`,
+  })
+  const list = [error(4, 'X', 'four'), error(3, 'X', 'three'), error(2, 'Y', 'two')]
+  const shown = tables.groupErrors([...list, error(1, 'X', 'one')])
+  assert.deepEqual(
+    shown.map(({ key, count, message }) => [key, count, message]),
+    [
+      ['3 r3 X', 2, 'four'],
+      ['2 r2 Y', 1, 'two'],
+      ['1 r1 X', 1, 'one'],
+    ],
+  )
 })
 
 test('dashboard chart paths have a gap where nothing is known', () => {

@@ -24,6 +24,7 @@ import {
   ClusterList,
   element,
   errorTable,
+  groupErrors,
   listenerTable,
   setAttribute,
   setBadge,
@@ -85,6 +86,8 @@ let source
 let lastEventAt = 0
 let retryTimer
 let allErrors = false
+/** Somebody drained the gateway from this page: that it goes away is no accident. */
+let drained = false
 
 function connect() {
   clearTimeout(retryTimer)
@@ -92,6 +95,7 @@ function connect() {
   source = new EventSource('api/events')
   source.addEventListener('snapshot', (event) => {
     history = emptyHistory()
+    drained = false
     receive(JSON.parse(event.data))
   })
   source.addEventListener('tick', (event) => receive(JSON.parse(event.data)))
@@ -144,7 +148,8 @@ function showConnection() {
   }
   if (stale) {
     const seen = known ? `What you see is ${formatDuration(age)} old.` : 'Nothing was received yet.'
-    setText(byId('stale-text'), `${seen} Trying again.`)
+    const why = drained ? 'It was drained from here, and has probably ended.' : 'Trying again.'
+    setText(byId('stale-text'), `${seen} ${why}`)
   }
   const can = state === 'live' && latest?.phase === 'ready'
   byId('reload').disabled = !can
@@ -276,14 +281,14 @@ function suggestion() {
 }
 
 function showErrors() {
-  const { errors: all } = latest
-  const shown = allErrors ? all : all.slice(0, FEW_ERRORS)
-  errors.update(shown, (one) => `${one.time} ${one.requestId} ${one.code} ${one.upstream}`)
-  errors.table.hidden = all.length === 0
-  byId('empty-errors').hidden = all.length > 0
+  const groups = groupErrors(latest.errors)
+  const shown = allErrors ? groups : groups.slice(0, FEW_ERRORS)
+  errors.update(shown, (group) => group.key)
+  errors.table.hidden = groups.length === 0
+  byId('empty-errors').hidden = groups.length > 0
   const more = byId('more-errors')
-  more.hidden = all.length <= FEW_ERRORS
-  setText(more, allErrors ? 'Show fewer' : `Show all ${all.length}`)
+  more.hidden = groups.length <= FEW_ERRORS
+  setText(more, allErrors ? 'Show fewer' : `Show all ${groups.length}`)
   setAttribute(more, 'aria-expanded', String(allErrors))
 }
 
@@ -399,6 +404,7 @@ async function reload() {
 async function drain() {
   try {
     const { ok, answer } = await change('drain')
+    drained = ok
     announce(ok ? 'Draining has begun' : `Not drained: ${answer.error}`, ok ? 'ok' : 'bad')
   } catch (error) {
     announce(`Drain failed: ${error.message}`, 'bad')

@@ -105,7 +105,11 @@ export class ClusterList {
 export function errorTable(box) {
   return new KeyedTable(box, 'Recent errors, newest first', [
     { label: 'Time', className: 'num', render: (cell, row) => renderTime(cell, row.time) },
-    { label: 'Code', className: 'mono', render: (cell, row) => setText(cell, row.code) },
+    {
+      label: 'Code',
+      className: 'mono',
+      render: (cell, { code, count }) => setText(cell, count === 1 ? code : `${code} ×${count}`),
+    },
     { label: 'Where', render: (cell, row) => setText(cell, row.where) },
     { label: 'Route', render: (cell, row) => setText(cell, row.route ?? UNKNOWN) },
     {
@@ -115,6 +119,25 @@ export function errorTable(box) {
     },
     { label: 'Message', className: 'wide', render: (cell, row) => setText(cell, row.message) },
   ])
+}
+
+/**
+ * An upstream that is down gives the same error again and again: what follows one another is one
+ * row, with the newest message and the number of them. Newest first, as given.
+ */
+export function groupErrors(list) {
+  const groups = []
+  for (const error of list) {
+    const group = groups.at(-1)
+    const same = ['code', 'where', 'route'].every((name) => group?.[name] === error[name])
+    // The oldest names the group, so that a row stays the same row while more come.
+    const key = `${error.time} ${error.requestId} ${error.code}`
+    if (same) {
+      group.count++
+      group.key = key
+    } else groups.push({ ...error, count: 1, key })
+  }
+  return groups
 }
 
 export function listenerTable(box) {
