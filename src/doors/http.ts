@@ -1,5 +1,7 @@
 /** `heddle/http`: HTTP clients and servers over any transport. */
 
+export * from '../clients/http/decompress.ts'
+export type { OriginTlsOptions, ProxyOption } from '../clients/http/default-transport.ts'
 export * from '../clients/http/explain-client.ts'
 export * from '../clients/http/fetch.ts'
 export * from '../clients/http/http-agent.ts'

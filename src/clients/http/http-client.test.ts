@@ -4,14 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type Address, ip, memory, unix as unixAddress } from '../../core/address.ts'
+import type { HeddleError } from '../../core/errors.ts'
 import type { Sink, Source } from '../../core/flow.ts'
 import type { Transport } from '../../core/transport.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import { DevAuthority } from '../../security/dev-certificate.ts'
 import { httpServer } from '../../servers/http/http-server.ts'
 import { memory as memoryTransport } from '../../transports/memory/memory-transport.ts'
 import { tcp } from '../../transports/tcp/tcp.ts'
+import { tls } from '../../transports/tls/tls.ts'
 import { unix } from '../../transports/unix/unix.ts'
 import { explain, explainText } from './explain-client.ts'
 import { type HttpClient, type HttpClientOptions, httpClient } from './http-client.ts'
@@ -26,11 +29,20 @@ const directory = await mkdtemp(join(tmpdir(), 'heddle-client-'))
 test.after(() => rm(directory, { recursive: true }))
 let sockets = 0
 
+const authority = await DevAuthority.create(systemClock)
+const ca = authority.ca
+const credentials = await authority.issue()
+
 const WAYS: Readonly<Record<string, () => Way>> = {
   tcp: () => ({
     transport: tcp(),
     address: ip('127.0.0.1', 0),
     origin: (address) => `http://127.0.0.1:${address.kind === 'ip' ? address.port : 0}`,
+  }),
+  tls: () => ({
+    transport: tls({ credentials, ca, alpn: ['http/1.1'] }),
+    address: ip('127.0.0.1', 0),
+    origin: (address) => `https://localhost:${address.kind === 'ip' ? address.port : 0}`,
   }),
   unix: () => ({
     transport: unix(),
@@ -263,5 +275,34 @@ test('explain shows an HTTP client as it is', async () => {
 test('httpClient refuses an origin that is none', () => {
   for (const origin of ['ftp://a.example', 'nonsense', 'http+unix:']) {
     assert.throws(() => httpClient(origin), { code: 'ERR_ADDRESS_INVALID' })
+  }
+})
+
+test('httpClient reaches https with its own TLS, and refuses a stranger', async () => {
+  const server = httpServer((request) =>
+    HttpResponse.text(`${request.scheme} ${request.authority}`),
+  )
+  const { address } = await server.listen(tls({ credentials }), ip('127.0.0.1', 0))
+  const port = address.kind === 'ip' ? address.port : 0
+  for (const host of ['localhost', '127.0.0.1']) {
+    await using client = httpClient(`https://${host}:${port}`, { tls: { ca } })
+    const response = await client.get('/')
+    assert.equal(await response.body.text(), `https ${host}:${port}`)
+  }
+  await using stranger = httpClient(`https://localhost:${port}`, { retry: false })
+  await assert.rejects(stranger.get('/'), (error: HeddleError) => {
+    assert.equal((error.cause as HeddleError).code, 'ERR_TLS')
+    return error.sent === 'nothing'
+  })
+  await server.close()
+})
+
+test('httpClient takes a transport or its parts, not both', () => {
+  for (const options of [
+    { transport: tcp(), proxy: 'http://127.0.0.1:1' },
+    { transport: tcp(), tls: {} },
+    { endpoints: [{ address: ip('127.0.0.1', 1) }], proxy: 'http://127.0.0.1:1' },
+  ]) {
+    assert.throws(() => httpClient('http://a.example', options), { code: 'ERR_ARGUMENT' })
   }
 })

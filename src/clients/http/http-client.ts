@@ -9,17 +9,25 @@
  * `explainText(client)` prints the stack with its parameters and live state (explain-client.ts). For
  * many origins see http-agent.ts.
  */
-import { type Address, formatAddress, parseAddress } from '../../core/address.ts'
+import { formatAddress, parseAddress } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Call, type CallContext, type CallInit } from '../../core/context.ts'
 import { TimeoutError, TransportError, UsageError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Endpoint } from '../../core/policy.ts'
-import type { Client, ClientCall, ClientStatus, MaybePromise } from '../../core/service.ts'
+import type {
+  Client,
+  ClientCall,
+  ClientStatus,
+  MaybePromise,
+  Middleware,
+  Service,
+} from '../../core/service.ts'
 import type { Transport } from '../../core/transport.ts'
 import { nodeHost } from '../../platform/node-host.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { createHttpClassifier } from '../../protocols/http/classifier.ts'
+import { HttpFields } from '../../protocols/http/fields.ts'
 import {
   HttpRequest,
   type HttpRequestInit,
@@ -32,8 +40,14 @@ import { type ClientCore, type ClientOptions, createClient } from '../../runtime
 import type { ConnectContext } from '../../runtime/exchanger.ts'
 import { type Settlement, settle } from '../../runtime/settle.ts'
 import type { MetricNames } from '../../runtime/stack/client-stack.ts'
-import { tcp } from '../../transports/tcp/tcp.ts'
-import { unix } from '../../transports/unix/unix.ts'
+import { type DecompressOptions, decompress } from './decompress.ts'
+import {
+  directRoute,
+  type Origin,
+  type OriginTlsOptions,
+  type ProxyOption,
+  proxyRoute,
+} from './default-transport.ts'
 import {
   Http1ClientConnection,
   type Http1ClientConnectionOptions,
@@ -49,6 +63,18 @@ export interface HttpClientOptions
    * @default by the origin: TLS for https, Unix sockets for `http+unix:`, TCP otherwise
    */
   transport?: Transport
+  /** TLS of the default transport: authorities, client certificate, pins. */
+  tls?: OriginTlsOptions
+  /**
+   * Goes through a proxy: `http://`, `https://`, `socks5://` or `socks4://` with its host, and
+   * `user:password@` where it wants them; `environment` reads `http_proxy`, `https_proxy`,
+   * `all_proxy` and `no_proxy` as curl does.
+   *
+   * @default none: a service must not change its way because of a variable that was meant for curl
+   */
+  proxy?: ProxyOption
+  /** Asks for compressed answers and decodes them, within limits. @default false */
+  decompress?: boolean | DecompressOptions
   /** Limits and timeouts of each connection. */
   http1?: Http1ConnectionOptions
   /** @default the system clock */
@@ -78,29 +104,47 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
   readonly scheme: 'http' | 'https'
   readonly authority: string
   readonly #clock: Clock
+  readonly #service: Service<HttpRequest, HttpResponse>
 
-  constructor(origin: string | URL, options: HttpClientOptions = {}) {
-    const { clock = systemClock, host = nodeHost, transport, http1, ...core } = options
-    const { scheme, authority, address } = parseOrigin(origin)
+  constructor(where: string | URL, options: HttpClientOptions = {}) {
+    const { clock = systemClock, host = nodeHost, transport, http1, ...rest } = options
+    const { tls, proxy, decompress: decoding = false, ...core } = rest
+    const origin = parseOrigin(where)
+    const { scheme, authority } = origin
     this.scheme = scheme
     this.authority = authority
     this.#clock = clock
-    const via = transport ?? defaultTransport(scheme, address)
-    const where =
-      core.resolver === undefined
-        ? { endpoints: [{ address }] }
-        : { target: formatAddress(address) }
+    checkRoute(options)
+    const route =
+      transport !== undefined
+        ? { transport, address: origin.address, absolute: false, authorization: undefined }
+        : ((proxy === undefined ? undefined : proxyRoute(origin, proxy, tls)) ??
+          directRoute(origin, tls))
+    const { address } = route
     this.core = createClient<HttpRequest, HttpResponse>({
       name: `${scheme}://${authority}`,
       classifier: createHttpClassifier({ wallNow: () => clock.wallNow() }),
       metricNames: HTTP_METRIC_NAMES,
-      ...where,
+      ...(core.resolver === undefined
+        ? { endpoints: [{ address }] }
+        : { target: formatAddress(address) }),
       ...core,
       clock,
       random: host.random,
       connectEndpoint: (endpoint, context) =>
-        connectHttp1(via, endpoint, context, { clock, host, authority, ...(http1 && { http1 }) }),
+        connectHttp1(route.transport, endpoint, context, {
+          clock,
+          host,
+          authority,
+          ...(http1 && { http1 }),
+        }),
     })
+    let service: Service<HttpRequest, HttpResponse> = this.core.call
+    if (route.absolute) service = absoluteForm(route.authorization)(service)
+    if (decoding !== false) {
+      service = decompress({ host, ...(decoding === true ? {} : decoding) })(service)
+    }
+    this.#service = service
   }
 
   get status(): ClientStatus {
@@ -113,8 +157,8 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
    */
   readonly call: ClientCall<HttpRequest, HttpResponse> = (request, context) => {
     const complete = request.authority === '' ? this.#complete(request) : request
-    if (context === undefined) return this.core.call(complete)
-    return settle(this.core.call, complete, context, new FollowedCall(this.#clock, context))
+    if (context === undefined) return this.#call(complete)
+    return settle(this.#service, complete, context, new FollowedCall(this.#clock, context))
   }
 
   /** A request by its parts; `init.signal` and `timeoutMs` limit the whole call, body included. */
@@ -128,12 +172,12 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
       idempotent === undefined &&
       priority === undefined
     ) {
-      return this.core.call(request)
+      return this.#call(request)
     }
     const deadline = timeoutMs === undefined ? undefined : this.#clock.now() + timeoutMs
     const context = new Call({ deadline, signal, idempotent, priority })
     const followed = new FollowedCall(this.#clock, context, () => context.finish())
-    return settle(this.core.call, request, context, followed)
+    return settle(this.#service, request, context, followed)
   }
 
   async get(target: string, init: HttpRequestInit & HttpCallInit = {}): Promise<HttpResponse> {
@@ -154,6 +198,10 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #call(request: HttpRequest): MaybePromise<HttpResponse> {
+    return this.#service(request, new Call())
   }
 
   #complete(request: HttpRequest): HttpRequest {
@@ -252,11 +300,7 @@ export async function connectHttp1(
   return exchanger
 }
 
-function parseOrigin(origin: string | URL): {
-  scheme: 'http' | 'https'
-  authority: string
-  address: Address
-} {
+function parseOrigin(origin: string | URL): Origin {
   const text = String(origin)
   if (text.startsWith('http+unix:')) {
     return { scheme: 'http', authority: 'localhost', address: parseAddress(text.slice(5)) }
@@ -272,10 +316,28 @@ function parseOrigin(origin: string | URL): {
   return { scheme, authority: url.host, address: { kind: 'ip', host, port } }
 }
 
-function defaultTransport(scheme: 'http' | 'https', address: Address): Transport {
-  if (address.kind === 'unix') return unix()
-  if (scheme === 'http') return tcp()
-  throw new UsageError('ERR_OPTION_UNSUPPORTED', 'https needs a TLS transport: give `transport`')
+function checkRoute(options: HttpClientOptions): void {
+  const { proxy, transport, tls, endpoints, resolver } = options
+  if (transport !== undefined && (proxy !== undefined || tls !== undefined)) {
+    throw new UsageError('ERR_ARGUMENT', 'a transport of its own brings its own proxy and TLS')
+  }
+  if (proxy !== undefined && (endpoints !== undefined || resolver !== undefined)) {
+    throw new UsageError('ERR_ARGUMENT', 'through a proxy the origin is the only endpoint')
+  }
+}
+
+/** To an HTTP proxy: the whole URL as target, and who we are to the proxy. */
+function absoluteForm(authorization: string | undefined): Middleware<HttpRequest, HttpResponse> {
+  return (next) => (request, context) => {
+    const { method, target, scheme, authority, body } = request
+    const fields = new HttpFields(request.fields)
+    if (authorization !== undefined) fields.set('proxy-authorization', authorization)
+    const whole = target.startsWith('/') ? `${scheme}://${authority}${target}` : target
+    const init = { method, target: whole, scheme, authority, fields, body }
+    const asked = new HttpRequest(init)
+    asked.inform = request.inform
+    return next(asked, context)
+  }
 }
 
 /** `a.example` of `a.example:8080`, `::1` of `[::1]:80`. */
