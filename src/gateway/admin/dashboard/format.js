@@ -90,7 +90,7 @@ export function formatAxisCount(value) {
 export function niceCeiling(value) {
   if (!(value > 0)) return 1
   const power = 10 ** Math.floor(Math.log10(value))
-  for (const top of [1, 2, 4, 6, 8, 10]) {
+  for (const top of [1, 1.2, 1.6, 2, 3, 4, 6, 8, 10]) {
     // A hair of tolerance: 0.3 / 0.1 is 2.9999999999999996.
     if (top * power >= value * 0.999_999) return top * power
   }
