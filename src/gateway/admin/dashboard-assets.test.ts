@@ -90,7 +90,8 @@ test('dashboard format shows numbers as people read them', () => {
 test('dashboard scale ends at a round number that four steps divide', () => {
   const table: [number, number][] = [
     [0, 1],
-    [0.3, 0.4],
+    [0.3, 0.3],
+    [0.31, 0.4],
     [1, 1],
     [1.01, 1.2],
     [1.7, 2],
