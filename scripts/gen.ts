@@ -5,7 +5,7 @@
  *   `scripts/layers.config.ts`;
  * - `exports` of `package.json` from the files in `src/doors/`;
  * - `docs/errors.md` from `src/core/error-codes.ts`;
- * - `docs/config.schema.json` from `src/gateway/config/schema/`;
+ * - `docs/config.schema.json` and `docs/gateway-options.md` from `src/gateway/config/schema/`;
  * - the table of README.md from `test/matrix/matrix.ts`.
  *
  * `npm run gen` writes them, `npm run gen -- --check` says which one is stale (a pin test does).
@@ -14,6 +14,7 @@ import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { configJsonSchema } from '../src/gateway/config/json-schema.ts'
+import { optionsPage } from '../src/gateway/config/options-page.ts'
 import { matrixTable } from '../test/matrix/matrix.ts'
 import { errorsPage } from './gen-errors.ts'
 import { LAYERS } from './layers.config.ts'
@@ -31,6 +32,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   files.set('package.json', packageWithExports())
   files.set('docs/errors.md', await errorsPage())
   files.set('docs/config.schema.json', configJsonSchema())
+  files.set('docs/gateway-options.md', optionsPage())
   files.set('README.md', readmeWithTable())
   return files
 }

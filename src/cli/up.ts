@@ -56,7 +56,7 @@ function environmentOf(options: UpOptions, log: Logger): GatewayEnvironment {
     random: nodeHost.random,
     host: nodeHost,
     transports: nodeTransports(systemClock),
-    names: dns({ clock: systemClock, random: nodeHost.random }),
+    names: (maxTtlMs) => dns({ clock: systemClock, random: nodeHost.random, maxTtlMs }),
     log,
     version: version(),
     process: nodeProcess,

@@ -10,7 +10,7 @@ import type { Host } from '../core/host.ts'
 import type { Resolver } from '../core/policy.ts'
 import type { Transport } from '../core/transport.ts'
 import type { TimerWheel } from '../runtime/timer-wheel.ts'
-import { sizeBytes } from './config/quantity.ts'
+import { durationMs, sizeBytes } from './config/quantity.ts'
 import { type ClusterConfig, cluster as clusterSchema } from './config/schema/cluster.ts'
 import type { GatewayConfig } from './config/schema/gateway.ts'
 import type { ListenerConfig } from './config/schema/listener.ts'
@@ -28,7 +28,7 @@ export interface PlanEnvironment {
   readonly random: Random
   readonly host: Host
   readonly wheel: TimerWheel
-  readonly names: Resolver
+  readonly names: (maxTtlMs: number) => Resolver
   readonly transports: GatewayTransports
   readonly demo: DemoUpstreams | undefined
   /** Our name in Via where the configuration gives none. */
@@ -156,7 +156,7 @@ async function makeCluster(
     random,
     host,
     wheel,
-    names,
+    names: names(durationMs(config.dns_refresh)),
     plain,
     transport: tls === undefined ? plain : await transports.clientTls(tls, files, undefined),
     secure: tls === undefined ? undefined : (inner) => transports.clientTls(tls, files, inner),

@@ -50,7 +50,7 @@ async function start(t: TestContext, config: object): Promise<Running> {
       serverTls: noTls,
       clientTls: noTls,
     },
-    names: dns({ clock: systemClock }),
+    names: (maxTtlMs) => dns({ clock: systemClock, maxTtlMs }),
     log: silentLogger,
     version: 'test',
     process: undefined,

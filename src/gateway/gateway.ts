@@ -50,7 +50,8 @@ export interface GatewayEnvironment {
   readonly random: Random
   readonly host: Host
   readonly transports: GatewayTransports
-  readonly names: Resolver
+  /** Resolves host names, again after at most so long. */
+  readonly names: (maxTtlMs: number) => Resolver
   readonly log: Logger
   readonly version: string
   readonly process: ProcessFacts | undefined

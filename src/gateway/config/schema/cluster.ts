@@ -165,9 +165,11 @@ export const cluster = z
       .default('10m')
       .describe('Then a connection is replaced when it is free, so that new addresses are used'),
     max_response_header_bytes: size(256, 1_048_576).default('32KiB'),
-    dns_refresh: duration(1_000)
+    dns_refresh: duration(5_000)
       .default('30s')
-      .describe('Resolve host names again at least this often; sooner when the TTL says so'),
+      .describe(
+        'Resolve host names again at least this often; sooner when their TTL says so, but not within 5s',
+      ),
     circuit_breakers: circuitBreakers.prefault({}),
     outlier_detection: outlierDetection.optional(),
     health_checks: z.array(healthCheck).max(4).default([]),
