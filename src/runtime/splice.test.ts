@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Connection } from '../core/connection.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 import { SeededRandom } from '../testing/seeded-random.ts'
+import { MemoryNetwork } from '../transports/memory/memory-network.ts'
 import { type MemoryOptions, memoryPair } from '../transports/memory/memory-transport.ts'
 import { type SpliceOptions, type SpliceOutcome, splice } from './splice.ts'
 
@@ -189,4 +190,30 @@ test('splice can be destroyed', async () => {
   await clock.settle()
   assert.equal(outcome()?.reason, reason)
   assert.ok(client.closed !== undefined && server.closed !== undefined)
+})
+
+test('splice releases a lease whose drain was overtaken by the next chunk', () => {
+  const clock = new ManualClock()
+  const network = new MemoryNetwork()
+  const [client, near] = memoryPair({ clock, network })
+  const [far] = memoryPair({ clock, network })
+  // A target that takes a while for everything, and tells late that it has: 0 before `onDrain`.
+  let waiting = 0
+  Object.defineProperty(far, 'writableLength', { get: () => waiting })
+  far.write = (chunk) => {
+    waiting += chunk.length
+    return true
+  }
+  splice(near, far)
+  const peer = new Peer(client)
+  for (let round = 0; round < 3; round++) {
+    peer.connection.write(Uint8Array.of(round))
+    clock.flush()
+    assert.equal(network.leaseCount, 1)
+    waiting = 0
+  }
+  near.destroy()
+  far.destroy()
+  clock.flush()
+  assert.equal(network.leaseCount, 0)
 })

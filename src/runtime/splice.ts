@@ -143,6 +143,8 @@ class Direction implements ConnectionHandler {
     this.bytes += chunk.length
     this.#splice.onActive()
     const stuck = target.writableLength > 0
+    // Everything has left, though `onDrain` has not said so yet: the lease before this one is over.
+    if (!stuck) this.#releaseLease()
     const writable = target.write(stuck ? chunk.slice() : chunk)
     if (!stuck && target.writableLength > 0) this.#lease = this.source.leaseChunk()
     if (writable) return
@@ -156,8 +158,7 @@ class Direction implements ConnectionHandler {
   }
 
   onTargetDrained(): void {
-    this.#lease?.release()
-    this.#lease = undefined
+    this.#releaseLease()
     if (!this.#paused) return
     this.#paused = false
     this.source.resume()
@@ -174,11 +175,15 @@ class Direction implements ConnectionHandler {
 
   /** Nothing will be sent there any more: the leased memory is free. */
   onTargetClosed(): void {
-    this.#lease?.release()
-    this.#lease = undefined
+    this.#releaseLease()
     // What still comes is dropped by `write`; reading on is how the end is noticed.
     if (!this.#paused) return
     this.#paused = false
     this.source.resume()
+  }
+
+  #releaseLease(): void {
+    this.#lease?.release()
+    this.#lease = undefined
   }
 }
