@@ -174,6 +174,8 @@ function demoClusters(demo: DemoUpstreams | undefined): ClusterConfig[] {
       health_checks: name === 'demo-api' ? [{ path: '/hello', interval: '2s' }] : [],
       outlier_detection: { consecutive_failures: 8, base_ejection_time: '3s' },
       circuit_breakers: { consecutive_failures: 4 },
+      // The default looks at latency and goes around an endpoint before its breaker opens.
+      ...(name === 'demo-flaky' && { lb_policy: 'round_robin' }),
     })
     return { ...checked, endpoints: endpoints.map((endpoint) => `mem:${endpoint.name}`) }
   })

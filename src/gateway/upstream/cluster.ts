@@ -17,7 +17,7 @@ import type { Host } from '../../core/host.ts'
 import type { Endpoint, Pick as Picked, Resolver } from '../../core/policy.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import type { Transport } from '../../core/transport.ts'
-import type { HttpRequest, HttpResponse, HttpService } from '../../protocols/http/messages.ts'
+import { type HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { BalancerFactory } from '../../runtime/balancer/balancer.ts'
 import { p2c } from '../../runtime/balancer/p2c.ts'
@@ -229,9 +229,10 @@ export class Cluster implements Upstream {
         maxLifetimeMs: durationMs(config.max_connection_age),
       },
       observer: {
-        onBreaker: (endpoint, next, previous, error) => {
-          const reason = error === undefined ? `${previous} → ${next}` : toError(error).message
-          tell('breaker', endpoint, `${next}: ${reason}`, error ? toError(error) : undefined)
+        onBreaker: (endpoint, next, previous, failure) => {
+          const reason = failure === undefined ? `${previous} → ${next}` : causeOf(failure)
+          const error = failure instanceof Error ? failure : undefined
+          tell('breaker', endpoint, `${next}: ${reason}`, error)
         },
         onRetry: () => {
           this.retries++
@@ -424,6 +425,11 @@ export class Cluster implements Upstream {
     const message = `none of ${this.client.endpoints.size} endpoints of ${this.name} is available`
     return new OverloadError('ERR_NO_ENDPOINT', message)
   }
+}
+
+/** What opened a breaker: an error, or an answer that counts as a failure. */
+function causeOf(failure: unknown): string {
+  return failure instanceof HttpResponse ? `answered ${failure.status}` : toError(failure).message
 }
 
 /** Retries and breakers as the runtime takes them. */
