@@ -87,7 +87,10 @@ export interface TurnEvent {
   readonly exchange: number
 }
 
-/** Server: the response was encoded completely; the exchange is over on this side. */
+/**
+ * Server: the response was encoded completely. The last event of the exchange: what has not come of
+ * the request's body is dropped.
+ */
 export interface SentEvent {
   readonly type: 'sent'
   readonly exchange: number

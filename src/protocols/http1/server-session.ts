@@ -9,8 +9,8 @@
  * was answered, and nothing behind it is until it was. A response that is ready early waits.
  *
  * What cannot be understood is refused with the status that says why, after the responses to the
- * requests before it; then the connection is closed. Each exchange ends with `sent` or `aborted`;
- * `aborted` after `sent` means that the rest of the request's body was dropped.
+ * requests before it; then the connection is closed. Each exchange ends with exactly one of `sent`
+ * and `aborted`: what has not come of a request's body by then is dropped.
  */
 // size: one state machine; what may be read next depends on what was answered, and the reverse.
 import { ByteWriter } from '../../core/byte-writer.ts'
@@ -30,7 +30,6 @@ import type { BodyDecoder } from './body-decoder.ts'
 import { MessageDecoder } from './decoder.ts'
 import { checkTimeout, type ResolvedLimits, resolveLimits } from './limits.ts'
 import type {
-  AbortedEvent,
   DemandCommand,
   InformCommand,
   RequestEvent,
@@ -345,6 +344,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     }
     return undefined
   }
+
   #endBody(trailers: HttpFields | undefined): ServerEvent | undefined {
     const silent = this.#discarding
     this.#demand = false
@@ -368,7 +368,8 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
 
   #bodyFailed(error: HeddleError): void {
     const exchange = this.#received
-    this.#events.push({ type: 'aborted', exchange, error })
+    // One that was answered had its last event.
+    if (this.pending > 0) this.#events.push({ type: 'aborted', exchange, error })
     this.#refusedExchange = exchange
     this.#refuse(error)
   }
@@ -631,7 +632,6 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     this.#discarding = true
     this.#discardFrom = body.received
     this.#startWindow()
-    this.#events.push(bodyDropped(this.#received))
   }
 
   #startIdle(): void {
@@ -642,8 +642,6 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
   /** Every open exchange gets its last event. */
   #abort(error: HeddleError): void {
     this.failure ??= error
-    const unread = this.#phase === BODY && this.pending === 0 && !this.#discarding
-    if (unread) this.#events.push({ type: 'aborted', exchange: this.#received, error })
     for (let exchange = this.#answered + 1; exchange <= this.#received; exchange++) {
       if (exchange !== this.#refusedExchange)
         this.#events.push({ type: 'aborted', exchange, error })
@@ -654,9 +652,6 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
   }
 
   #close(): void {
-    if (this.#phase === BODY && this.#answered === this.#received && !this.#discarding) {
-      this.#events.push(bodyDropped(this.#received))
-    }
     for (let exchange = this.#answered + 1; exchange <= this.#received; exchange++) {
       const message = 'an earlier response on the connection closed it'
       const error = new ClosedError('ERR_CLOSED', message)
@@ -670,11 +665,6 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     this.#heldInforms = undefined
     this.#decoder.takeUnread()
   }
-}
-
-function bodyDropped(exchange: number): AbortedEvent {
-  const message = 'the response was complete before the body of the request was read'
-  return { type: 'aborted', exchange, error: new ClosedError('ERR_CLOSED', message) }
 }
 
 /** What is read next. */

@@ -394,6 +394,10 @@ class Exchange implements Sink<Uint8Array> {
     this.#flow = undefined
     if (error === undefined) {
       this.call.finish()
+      // What has not come of the request by now is dropped by the session.
+      this.channel?.fail(
+        new ClosedError('ERR_CLOSED', 'the response was sent, the body is dropped'),
+      )
       return
     }
     flow?.cancel(error)
