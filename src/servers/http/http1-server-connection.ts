@@ -186,9 +186,11 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     if (exchange.settled) return response.body.discard()
     const { status, reason, fields, body, upgrade } = response
     exchange.response = response
-    const { content } = body
-    if (upgrade === undefined && content === undefined && !body.isEmpty) {
-      const { length: bodyLength } = body
+    const { content, trailers } = body
+    // Trailers need chunks, also behind content that is there as a whole.
+    const streams = trailers !== undefined || (content === undefined && !body.isEmpty)
+    if (upgrade === undefined && streams) {
+      const bodyLength = trailers === undefined ? body.length : undefined
       this.#submit(exchange, {
         type: 'head',
         exchange: exchange.id,

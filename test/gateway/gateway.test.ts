@@ -5,118 +5,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { Agent, get as httpGet, type IncomingMessage } from 'node:http'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { ByteWriter } from '../core/byte-writer.ts'
-import { UsageError } from '../core/errors.ts'
-import { dns } from '../discovery/dns.ts'
-import { nodeHost } from '../platform/node-host.ts'
-import { systemClock } from '../platform/system-clock.ts'
-import { HttpResponse, type HttpService } from '../protocols/http/messages.ts'
-import { encodeTlsHello } from '../protocols/tls-hello/tls-hello-encoder.ts'
-import { httpServer } from '../servers/http/http-server.ts'
-import { silentLogger } from '../telemetry/log.ts'
-import { tcp } from '../transports/tcp/tcp.ts'
-import { loadConfig } from './config/load.ts'
-import { formatProblem } from './config/problem.ts'
-import { type Gateway, startGateway } from './gateway.ts'
-import { plainTransport } from './transports.ts'
-
-interface Running {
-  readonly gateway: Gateway
-  /** Host and port of a listener. */
-  at(listener?: string): { host: string; port: number }
-  url(path: string, listener?: string): string
-  /** Replaces the configuration. */
-  change(config: object | string): void
-}
-
-async function start(t: TestContext, config: object): Promise<Running> {
-  let text = JSON.stringify({ admin: { enabled: false }, ...config })
-  const load = async () => loadConfig(text, { file: 'g.yaml', environment: () => undefined })
-  const loaded = await load()
-  assert.ok(loaded.ok, loaded.ok ? '' : loaded.problems.map(formatProblem).join('\n'))
-  const noTls = (): never => {
-    throw new UsageError('ERR_STATE', 'these tests have no TLS')
-  }
-  const gateway = await startGateway(loaded, {
-    clock: systemClock,
-    random: nodeHost.random,
-    host: nodeHost,
-    transports: {
-      plain: (mode) => plainTransport(systemClock, mode),
-      serverTls: noTls,
-      clientTls: noTls,
-    },
-    names: (maxTtlMs) => dns({ clock: systemClock, maxTtlMs }),
-    log: silentLogger,
-    version: 'test',
-    process: undefined,
-    writeOut() {},
-    writeErr() {},
-    file: undefined,
-    load,
-    descriptor: () => undefined,
-  })
-  t.after(() => gateway.destroy())
-  const at = (name = 'http') => {
-    const address = gateway.listeners().find((one) => one.name === name)?.address ?? ''
-    const [host = '', port = ''] = address.split(':')
-    return { host, port: Number(port) }
-  }
-  return {
-    gateway,
-    at,
-    url: (path, name) => `http://127.0.0.1:${at(name).port}${path}`,
-    change(next) {
-      text =
-        typeof next === 'string' ? next : JSON.stringify({ admin: { enabled: false }, ...next })
-    },
-  }
-}
-
-/** An HTTP upstream of ours; its address. */
-async function upstream(t: TestContext, service: HttpService): Promise<string> {
-  const server = httpServer(service)
-  const listener = await server.listen(tcp(), '127.0.0.1:0')
-  t.after(() => server.close({ signal: AbortSignal.abort(new Error('test over')) }))
-  return listener.address.kind === 'ip' ? `127.0.0.1:${listener.address.port}` : ''
-}
-
-/** A bare TCP upstream. */
-async function rawUpstream(t: TestContext, serve: (socket: Socket) => void): Promise<string> {
-  const sockets = new Set<Socket>()
-  const server: Server = createServer((socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    serve(socket)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return `127.0.0.1:${(server.address() as { port: number }).port}`
-}
-
-const HTTP = { name: 'http', address: '127.0.0.1:0' }
-const named =
-  (name: string): HttpService =>
-  ({ method, target }) =>
-    HttpResponse.text(`${name} ${method} ${target}`)
-
-/** Collects what a socket says until it ends, or until `enough`. */
-async function collect(socket: Socket, enough = '\u0000'): Promise<string> {
-  let text = ''
-  for await (const chunk of socket) {
-    text += String(chunk)
-    if (text.includes(enough)) break
-  }
-  return text
-}
+import { test } from 'node:test'
+import { ByteWriter } from '../../src/core/byte-writer.ts'
+import { HttpResponse } from '../../src/protocols/http/messages.ts'
+import { encodeTlsHello } from '../../src/protocols/tls-hello/tls-hello-encoder.ts'
+import { collect, HTTP, named, rawUpstream, start, upstream } from './running-gateway.ts'
 
 test('Gateway routes to clusters and answers by itself', async (t) => {
   const one = await upstream(t, named('one'))
