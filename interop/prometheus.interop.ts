@@ -13,6 +13,7 @@ import { nodeProcess } from '../src/platform/node-process.ts'
 import { HttpResponse, type HttpService } from '../src/protocols/http/messages.ts'
 import { httpServer } from '../src/servers/http/http-server.ts'
 import { HttpServerMetrics } from '../src/telemetry/call-metrics.ts'
+import { ObserverGroup } from '../src/telemetry/observer-group.ts'
 import { observeProcess } from '../src/telemetry/process-metrics.ts'
 import {
   EXPOSITION_TYPES,
@@ -91,7 +92,7 @@ function filledRegistry(): Registry {
   const observer = new HttpServerMetrics(registry, { 'url.scheme': 'http' })
   observer.onRequest()
   observer.onExchange({ request: { method: 'GET' }, status: 200, durationMs: 2, error: undefined })
-  observeProcess(registry, nodeProcess)
+  observeProcess(new ObserverGroup(registry), nodeProcess)
   return registry
 }
 

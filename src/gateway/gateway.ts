@@ -115,7 +115,10 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     this.startedAt = clock.now()
     this.startedAtWall = clock.wallNow()
     this.version = environment.version
-    this.registry = new Registry()
+    this.registry = new Registry({
+      resource: { 'service.name': 'heddle', 'service.version': environment.version },
+      wallNow: () => clock.wallNow(),
+    })
     this.onRequest = undefined
     this.#errors = new RecentErrors(maxRecentErrors, clock, log)
     this.#date = cachedDate(clock)
@@ -416,8 +419,6 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     this.#admin = undefined
     old?.service.close()
     void old?.server.close()
-    // A second registration of the same metrics would double them.
-    this.registry.removeSeries(() => true)
     await this.#startAdmin(config)
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { parseExposition } from './exposition-parser.ts'
+import { ObserverGroup } from './observer-group.ts'
 import { observeProcess } from './process-metrics.ts'
 import { renderPrometheus } from './prometheus.ts'
 import { Registry } from './registry.ts'
@@ -8,7 +9,7 @@ import { Registry } from './registry.ts'
 test('observeProcess reads the facts on each collection', () => {
   const registry = new Registry()
   let user = 1
-  observeProcess(registry, {
+  observeProcess(new ObserverGroup(registry), {
     cpuSeconds: () => ({ user, system: 2 }),
     memory: () => ({ residentBytes: 9, heapUsedBytes: 1, heapTotalBytes: 2, externalBytes: 3 }),
     eventLoop: () => ({ activeMs: 500, idleMs: 1_500 }),

@@ -2,11 +2,10 @@
  * What the process itself costs, read when somebody collects.
  */
 import type { ProcessFacts } from '../core/process-facts.ts'
-import type { Registry } from './registry.ts'
+import type { ObserverGroup } from './observer-group.ts'
 
-export function observeProcess(registry: Registry, facts: ProcessFacts): void {
-  registry.observe(
-    'counter',
+export function observeProcess(group: ObserverGroup, facts: ProcessFacts): void {
+  group.counter(
     'process.cpu.time',
     { unit: 's', description: 'CPU time of the process.' },
     (report) => {
@@ -15,14 +14,12 @@ export function observeProcess(registry: Registry, facts: ProcessFacts): void {
       report(system, { 'cpu.mode': 'system' })
     },
   )
-  registry.observe(
-    'gauge',
+  group.gauge(
     'process.memory.usage',
     { unit: 'By', description: 'Resident memory of the process.' },
     (report) => report(facts.memory().residentBytes),
   )
-  registry.observe(
-    'gauge',
+  group.gauge(
     'heddle.process.memory',
     { unit: 'By', description: 'Memory by kind: JavaScript heap and what lies outside it.' },
     (report) => {
@@ -32,8 +29,7 @@ export function observeProcess(registry: Registry, facts: ProcessFacts): void {
       report(externalBytes, { kind: 'external' })
     },
   )
-  registry.observe(
-    'counter',
+  group.counter(
     'nodejs.eventloop.time',
     { unit: 's', description: 'Time the event loop worked (active) and waited (idle).' },
     (report) => {

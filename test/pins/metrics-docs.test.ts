@@ -37,6 +37,7 @@ function everyMetric() {
   const admin = new AdminService({ status, registry, clock, process: nodeProcess })
   status.finish({})
   status.finish({ status: 500 })
+  const metrics = registry.collect()
   admin.close()
-  return registry.collect()
+  return metrics
 }

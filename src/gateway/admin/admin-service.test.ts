@@ -12,6 +12,7 @@ import { systemClock } from '../../platform/system-clock.ts'
 import { HttpRequest, type HttpRequestInit } from '../../protocols/http/messages.ts'
 import { httpServer } from '../../servers/http/http-server.ts'
 import { parseExposition } from '../../telemetry/exposition-parser.ts'
+import { renderPrometheus } from '../../telemetry/prometheus.ts'
 import { Registry } from '../../telemetry/registry.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
 import { memory } from '../../transports/memory/memory-transport.ts'
@@ -194,6 +195,19 @@ function durationSample(route: string, cluster: string, status: string): string 
   const own = `heddle_cluster="${cluster}",heddle_listener="http",heddle_route="${route}"`
   return `${name}{${own},http_request_method="GET",http_response_${status.replace('status', 'status_code')},url_scheme="http"}`
 }
+
+test('AdminService hands its metrics to a successor without a gap or a double', async () => {
+  const { status, clock, registry, admin } = start()
+  status.clusterList = [stubCluster({ requests: 5 })]
+  status.finish({})
+  admin.close()
+  const successor = new AdminService({ status, registry, clock })
+  status.finish({})
+  const samples = parseExposition(renderPrometheus(registry, 'prometheus'), 'prometheus')
+  assert.equal(samples.get('heddle_cluster_requests_total{heddle_cluster="api"}'), 5)
+  assert.equal(samples.get(durationSample('api', 'api', 'status="200"')), 2)
+  successor.close()
+})
 
 test('AdminService forgets metrics of what a reload removed', async () => {
   const { status, clock, registry } = start()

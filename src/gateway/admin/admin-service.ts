@@ -20,7 +20,6 @@ import {
   type HttpService,
 } from '../../protocols/http/messages.ts'
 import { type Logger, silentLogger } from '../../telemetry/log.ts'
-import { observeProcess } from '../../telemetry/process-metrics.ts'
 import {
   EXPOSITION_TYPES,
   negotiateExposition,
@@ -86,8 +85,7 @@ export class AdminService {
       clock,
     }
     this.#streams = new EventStreams(() => this.#snapshotJson(), options)
-    this.#metrics = new GatewayMetrics(registry, status)
-    if (process !== undefined) observeProcess(registry, process)
+    this.#metrics = new GatewayMetrics(registry, status, process)
     this.#routes = this.#makeRoutes()
     this.service = (request) => this.#serve(request)
     this.#onRequest = (record) => this.#count(record)
@@ -100,7 +98,7 @@ export class AdminService {
     return this.#streams.size
   }
 
-  /** Ends live streams and stops counting; requests are answered as before. */
+  /** Ends live streams and stops counting; requests are answered as before. A successor may follow. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -109,6 +107,7 @@ export class AdminService {
     // Pages learn why the stream ends.
     this.#push(0)
     this.#streams.close()
+    this.#metrics[Symbol.dispose]()
   }
 
   #makeRoutes(): ReadonlyMap<string, Route> {

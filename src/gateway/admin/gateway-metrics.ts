@@ -3,26 +3,37 @@
  * the status when somebody collects, so that it costs the traffic nothing. Names: docs/telemetry.md.
  */
 import type { Attributes } from '../../core/metrics.ts'
+import type { ProcessFacts } from '../../core/process-facts.ts'
 import { HttpDurations } from '../../telemetry/call-metrics.ts'
+import { ObserverGroup } from '../../telemetry/observer-group.ts'
+import { observeProcess } from '../../telemetry/process-metrics.ts'
 import type { Registry } from '../../telemetry/registry.ts'
 import type { ClusterStatus, EndpointStatus, GatewayStatus, RequestRecord } from '../status.ts'
 
-export class GatewayMetrics {
+export class GatewayMetrics implements Disposable {
   readonly #registry: Registry
   readonly #status: GatewayStatus
   /** By listener, route and cluster. Emptied when the configuration changes. */
   readonly #durations = new Map<string, Map<string, Map<string, HttpDurations>>>()
+  readonly #observers: ObserverGroup
   #configVersion: number
 
-  constructor(registry: Registry, status: GatewayStatus) {
+  constructor(registry: Registry, status: GatewayStatus, process?: ProcessFacts) {
     this.#registry = registry
     this.#status = status
     this.#configVersion = status.config.version
-    observeGateway(registry, status)
-    observeListeners(registry, status)
+    this.#observers = new ObserverGroup(registry)
+    observeGateway(this.#observers, status)
+    observeListeners(this.#observers, status)
     const clusters = oncePerTurn(() => status.clusters())
-    observeClusters(registry, clusters)
-    observeEndpoints(registry, clusters)
+    observeClusters(this.#observers, clusters)
+    observeEndpoints(this.#observers, clusters)
+    if (process !== undefined) observeProcess(this.#observers, process)
+  }
+
+  /** A successor on the same registry goes on where this one stopped. */
+  [Symbol.dispose](): void {
+    this.#observers[Symbol.dispose]()
   }
 
   record(request: RequestRecord): void {
@@ -68,8 +79,8 @@ export class GatewayMetrics {
   }
 }
 
-function observeGateway(registry: Registry, status: GatewayStatus): void {
-  const { gauge, counter } = observersOf(registry)
+function observeGateway(group: ObserverGroup, status: GatewayStatus): void {
+  const { gauge, counter } = observersOf(group)
   gauge('heddle.build.info', '', 'Version of heddle, as a label of a constant 1.', (report) =>
     report(1, { version: status.version }),
   )
@@ -98,8 +109,8 @@ function observeGateway(registry: Registry, status: GatewayStatus): void {
   })
 }
 
-function observeListeners(registry: Registry, status: GatewayStatus): void {
-  const { gauge, counter } = observersOf(registry)
+function observeListeners(group: ObserverGroup, status: GatewayStatus): void {
+  const { gauge, counter } = observersOf(group)
   const each =
     (read: (listener: ReturnType<GatewayStatus['listeners']>[number]) => number): Collect =>
     (report) => {
@@ -134,8 +145,8 @@ function observeListeners(registry: Registry, status: GatewayStatus): void {
   )
 }
 
-function observeClusters(registry: Registry, clusters: Clusters): void {
-  const { gauge, counter } = observersOf(registry)
+function observeClusters(group: ObserverGroup, clusters: Clusters): void {
+  const { gauge, counter } = observersOf(group)
   const each =
     (read: (cluster: ClusterStatus) => number | undefined): Collect =>
     (report) => {
@@ -176,8 +187,8 @@ function observeClusters(registry: Registry, clusters: Clusters): void {
   )
 }
 
-function observeEndpoints(registry: Registry, clusters: Clusters): void {
-  const { gauge, counter } = observersOf(registry)
+function observeEndpoints(group: ObserverGroup, clusters: Clusters): void {
+  const { gauge, counter } = observersOf(group)
   const each =
     (tell: (endpoint: EndpointStatus, report: Report) => void): Collect =>
     (report) => {
@@ -244,13 +255,12 @@ type Report = (value: number, attributes?: Attributes) => void
 type Collect = (report: Report) => void
 type Observe = (name: string, unit: string, description: string, collect: Collect) => void
 
-function observersOf(registry: Registry): { gauge: Observe; counter: Observe } {
-  const of =
-    (kind: 'gauge' | 'counter'): Observe =>
-    (name, unit, description, collect) => {
-      registry.observe(kind, name, { unit, description }, collect)
-    }
-  return { gauge: of('gauge'), counter: of('counter') }
+function observersOf(group: ObserverGroup): { gauge: Observe; counter: Observe } {
+  return {
+    gauge: (name, unit, description, collect) => group.gauge(name, { unit, description }, collect),
+    counter: (name, unit, description, collect) =>
+      group.counter(name, { unit, description }, collect),
+  }
 }
 
 /** A scrape asks a dozen times within one turn; latencies are not worth computing each time. */

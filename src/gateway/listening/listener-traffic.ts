@@ -54,7 +54,7 @@ export class ListenerTraffic implements HttpServerObserver {
       status,
       durationSeconds: record.durationMs / 1_000,
       endedAt: record.startedAt + record.durationMs,
-      trace: undefined,
+      trace: traceOf(request),
     })
     this.#log(record, note)
   }
@@ -123,7 +123,7 @@ export class ListenerTraffic implements HttpServerObserver {
   }
 }
 
-/** W3C `traceparent`, read only for the log. */
+/** W3C `traceparent`, for the log and for exemplars. */
 function traceOf(request: HttpRequest): TraceContext | undefined {
   const value = request.fields.get('traceparent')
   const match = value === undefined ? null : TRACEPARENT.exec(value)
