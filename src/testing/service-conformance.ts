@@ -21,8 +21,18 @@ export interface ServiceSubject<Req, Res> {
   readonly retries?: boolean
   /** It keeps the deadline itself, even when `next` does not. @default false */
   readonly enforcesDeadline?: boolean
-  /** It rejects at once on abort, even when `next` does not. @default false */
+  /**
+   * It does not call `next` when aborted, and rejects at once on abort, even when `next` goes on.
+   *
+   * @default false
+   */
   readonly enforcesAbort?: boolean
+  /**
+   * How long a timer of its own may stand after the last call, as that of a timer wheel does.
+   *
+   * @default 0
+   */
+  readonly lingerMs?: number
 }
 
 export interface ServiceFixture<Req, Res> {
@@ -50,7 +60,7 @@ export function serviceConformance<Req, Res>(
   test('passes an error through untouched', passesErrors)
   test('passes an error through that is thrown at once', passesThrownErrors)
   test('serves a hundred calls at once, each its own answer', servesMany)
-  test('hears an abort before the call: its own reason, nothing called', abortedBefore)
+  test('hears an abort before the call: its own reason', abortedBefore)
   test('passes an abort on during the call: its own reason', abortedDuring)
   test('ignores an abort after the call', abortedAfter)
   test('settles once when answer and abort come together', answerAndAbort)
@@ -143,6 +153,7 @@ class ServiceRun<Req, Res> {
     for (const call of this.#calls) call.finish()
     await this.clock.settle()
     await this.#fixture.dispose?.()
+    await this.clock.advanceAsync(this.subject.lingerMs ?? 0)
     const left = await this.#leaks.leaksAfter(() => this.clock.settle(), 10)
     this.ok(left.length === 0, left.join('; '))
   }
@@ -232,10 +243,15 @@ async function servesMany<Req, Res>(run: ServiceRun<Req, Res>): Promise<void> {
 }
 
 async function abortedBefore<Req, Res>(run: ServiceRun<Req, Res>): Promise<void> {
+  // Whoever does not look passes it on: then it is for those below.
   const reason = new Error('caller')
+  run.next = (_request, context) => {
+    run.ok(context.cancelReason === reason, 'called, and not told of the abort')
+    throw context.cancelReason
+  }
   const outcome = await run.call(run.context({ signal: AbortSignal.abort(reason) }))
   run.ok(outcome.error === reason, `outcome is ${describeValue(outcome)}`)
-  run.equal(run.calls, 0, 'calls')
+  if (run.subject.enforcesAbort === true) run.equal(run.calls, 0, 'calls')
 }
 
 async function abortedDuring<Req, Res>(run: ServiceRun<Req, Res>): Promise<void> {
