@@ -11,19 +11,29 @@ import { toWebStream, webStreamSource } from '../../links/web-stream/web-stream.
 import { Body } from '../../protocols/http/body.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, type HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import { type DecompressOptions, decompress } from './decompress.ts'
 import { followRedirects, type RedirectOptions } from './redirect.ts'
 
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
-export function createFetch(service: HttpService, options: RedirectOptions = {}): Fetch {
-  const following = followRedirects(options)
+export interface FetchOptions extends RedirectOptions {
+  /** Limits of decoding compressed answers; `false`: neither asked for nor decoded. */
+  decompress?: DecompressOptions | false
+}
+
+export function createFetch(service: HttpService, options: FetchOptions = {}): Fetch {
+  const { decompress: decoding = {}, ...redirects } = options
+  const following = followRedirects(redirects)
+  const decoded = decoding === false ? service : decompress(decoding)(service)
   return async (input, init) => {
     const request = new Request(input, init)
     const context = new Call({ signal: request.signal })
     let location = request.url
+    let calls = 0
     const traced: HttpService = (message, call) => {
       location = message.url.href
-      return service(message, call)
+      calls++
+      return decoded(message, call)
     }
     try {
       const call = request.redirect === 'follow' ? following(traced) : traced
@@ -32,7 +42,7 @@ export function createFetch(service: HttpService, options: RedirectOptions = {})
         response.body.discard()
         throw new UsageError('ERR_STATE', `redirect ${response.status} from ${location}`)
       }
-      return toFetchResponse(response, location, location !== request.url, context)
+      return toFetchResponse(response, location, calls > 1, context)
     } catch (error) {
       context.finish()
       throw error
@@ -44,10 +54,7 @@ async function toMessage(request: Request): Promise<HttpRequest> {
   const url = new URL(request.url)
   const list: string[] = []
   for (const [name, value] of request.headers) list.push(name, value)
-  if (url.username !== '' && !request.headers.has('authorization')) {
-    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
-    list.push('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`)
-  }
+  if (!request.headers.has('accept')) list.push('accept', '*/*')
   return new HttpRequest({
     method: request.method,
     scheme: url.protocol === 'https:' ? 'https' : 'http',

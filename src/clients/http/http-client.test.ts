@@ -273,7 +273,14 @@ test('explain shows an HTTP client as it is', async () => {
 })
 
 test('httpClient refuses an origin that is none', () => {
-  for (const origin of ['ftp://a.example', 'nonsense', 'http+unix:']) {
+  for (const origin of [
+    'ftp://a.example',
+    'nonsense',
+    'http+unix:',
+    'http://a.example/path',
+    'http://a.example/?query',
+    'http://me:secret@a.example',
+  ]) {
     assert.throws(() => httpClient(origin), { code: 'ERR_ADDRESS_INVALID' })
   }
 })

@@ -310,6 +310,15 @@ function parseOrigin(origin: string | URL): Origin {
     const message = `'${text}' is not an http://, https:// or http+unix: origin`
     throw new UsageError('ERR_ADDRESS_INVALID', message)
   }
+  if (url.username !== '' || url.password !== '') {
+    // Not shown: it is a secret.
+    const message = 'an origin has no credentials: send them as Authorization'
+    throw new UsageError('ERR_ADDRESS_INVALID', message)
+  }
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '') {
+    const message = `'${text}' has a path: an origin is scheme, host and port`
+    throw new UsageError('ERR_ADDRESS_INVALID', message)
+  }
   const scheme = url.protocol === 'https:' ? 'https' : 'http'
   const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port)
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
