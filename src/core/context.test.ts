@@ -180,3 +180,30 @@ function countListeners(signal: AbortSignal): { signal: AbortSignal; count(): nu
   }
   return { signal, count: () => count }
 }
+
+test('Call follows its parent after finish, as long as somebody listens', () => {
+  const controller = new AbortController()
+  const listeners = (): number => getEventListeners(controller.signal, 'abort').length
+  const parent = new Call({ signal: controller.signal })
+  const streaming = new Call({}, parent)
+  const [a, b] = [streaming.onCancel(() => {}), streaming.onCancel(() => {})]
+  streaming.finish()
+  parent.finish()
+  a()
+  assert.equal(listeners(), 1)
+  b()
+  assert.equal(listeners(), 0)
+  controller.abort(new Error('late'))
+  assert.equal(streaming.cancelled, false)
+})
+
+test('Call reaches a stream that still listens', () => {
+  const parent = new Call()
+  const streaming = new Call({}, parent)
+  let told: Error | undefined
+  streaming.onCancel((reason) => void (told = reason))
+  streaming.finish()
+  const reason = new Error('mine')
+  parent.cancel(reason)
+  assert.equal(told, reason)
+})

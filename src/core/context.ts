@@ -59,7 +59,9 @@ export const callDefaults: Readonly<{ priority: number; attempt: number }> = Obj
 
 /**
  * A call that its owner can cancel. A child (an attempt, a branch) is cancelled with its parent and
- * takes the earlier of both deadlines. `finish` lets go of parent and signal: always call it.
+ * takes the earlier of both deadlines. `finish` lets go of parent and signal: always call it, once
+ * the reply is there. A reply that is a stream goes on: as long as it listens by `onCancel`, parent
+ * and signal still reach it.
  */
 export class Call implements CallContext {
   readonly deadline: number | undefined
@@ -73,6 +75,7 @@ export class Call implements CallContext {
   #callback: ((reason: Error) => void) | undefined
   #more: (((reason: Error) => void) | undefined)[] | undefined
   #release: (() => void) | undefined
+  #finished = false
 
   constructor(init: CallInit = NO_INIT, parent?: CallContext) {
     this.deadline = earlier(init.deadline, parent?.deadline)
@@ -110,7 +113,9 @@ export class Call implements CallContext {
     if (this.#callback === undefined && this.#more === undefined) {
       this.#callback = callback
       return () => {
-        if (this.#callback === callback) this.#callback = undefined
+        if (this.#callback !== callback) return
+        this.#callback = undefined
+        this.#unlisten()
       }
     }
     const more: (((reason: Error) => void) | undefined)[] = (this.#more ??= [])
@@ -121,7 +126,9 @@ export class Call implements CallContext {
       // While they are being called, the list keeps its places.
       if (this.#reason === undefined) more.splice(at, 1)
       else more[at] = undefined
-      if (more.length === 0) this.#more = undefined
+      if (more.length > 0) return
+      this.#more = undefined
+      this.#unlisten()
     }
   }
 
@@ -129,7 +136,7 @@ export class Call implements CallContext {
   cancel(reason: Error = new ClosedError('ERR_ABORTED', 'the call was cancelled')): void {
     if (this.#reason !== undefined) return
     this.#reason = reason
-    this.finish()
+    this.#letGo()
     this.#controller?.abort(reason)
     const callback = this.#callback
     this.#callback = undefined
@@ -139,11 +146,29 @@ export class Call implements CallContext {
     if (more !== undefined) for (const each of more) each?.(reason)
   }
 
-  /** The call is over: stops following parent and signal, so that neither keeps it alive. */
+  /** The reply is there: stops following parent and signal as soon as nobody listens any more. */
   finish(): void {
+    this.#finished = true
+    if (!this.listened) this.#letGo()
+  }
+
+  /** Somebody is to be told when it is cancelled. */
+  get listened(): boolean {
+    return this.#callback !== undefined || this.#more !== undefined
+  }
+
+  /** For subclasses: the call is over, or cancelled. May be called more than once. */
+  released(): void {}
+
+  #unlisten(): void {
+    if (this.#finished && !this.listened) this.#letGo()
+  }
+
+  #letGo(): void {
     const release = this.#release
     this.#release = undefined
     release?.()
+    this.released()
   }
 
   #follow(signal: AbortSignal): void {

@@ -412,8 +412,10 @@ test('explain prints the stack with its live state', async () => {
     text,
     /^client api → 10\.0\.0\.1:80 \(open\), 1 calls: 0 succeeded, 0 failed, 1 in flight/,
   )
-  assert.match(text, /breaker: .*\| state closed/)
-  assert.match(text, /pool: .*max 128.*\| state ready, idle 0, leased 1/)
+  assert.match(text, /breaker: state closed\n.*consecutiveFailures 5/)
+  assert.match(text, /pool: state ready, idle 0, leased 1(.|\n)*max 128, min 0/)
+  for (const line of text.split('\n')) assert.ok(line.length <= 100, line)
+  assert.match(explainText(client, { rules: true }), /· above the pool: waiting for a connection/)
   on('10.0.0.1').calls[0]?.reply('a')
   await call
 })

@@ -269,7 +269,7 @@ test('explain shows an HTTP client as it is', async () => {
   assert.equal(explain(sides.client).calls.succeeded, 1)
   const text = explainText(sides.client)
   assert.match(text, /client http:\/\/memory\.test/)
-  assert.match(text, /pool: max 7,.*state ready, idle 1/)
+  assert.match(text, /pool: state ready, idle 1,[^|]*max 7,/)
 })
 
 test('httpClient refuses an origin that is none', () => {

@@ -29,6 +29,7 @@ export function attemptTimeout<Req, Res>(options: AttemptTimeoutOptions): Middle
 }
 
 class Attempt<Res> extends TimedCall<Res> {
+  override readonly coversStream = false
   readonly #timeoutMs: number
 
   constructor(parent: CallContext, wheel: TimerWheel, at: number, timeoutMs: number) {

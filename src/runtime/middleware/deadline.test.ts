@@ -107,6 +107,45 @@ test('deadline passes the caller’s cancellation on', async () => {
   assert.equal(wheel.size, 0)
 })
 
+test('deadline holds for a streamed reply when it is the caller’s own, to the end of it', async () => {
+  for (const own of [true, false]) {
+    const { clock, wheel, waiting, service } = fixture({ timeoutMs: own ? 500 : 100 })
+    const parent = new Call({ deadline: own ? clock.now() + 100 : undefined })
+    const reply = Promise.resolve(service('r', parent))
+    // The stream listens on after the reply.
+    const context = waiting.contexts[0] as CallContext
+    let cut: Error | undefined
+    const over = context.onCancel((reason) => void (cut = reason))
+    waiting.replies[0]?.('head')
+    assert.equal(await reply, 'head')
+    await clock.advanceAsync(50)
+    assert.equal(wheel.size, own ? 1 : 0)
+    await clock.advanceAsync(60)
+    assert.equal((cut as { code?: string } | undefined)?.code, own ? 'ERR_DEADLINE' : undefined)
+    over()
+    assert.equal(wheel.size, 0)
+  }
+})
+
+test('deadline passes a cancellation to a streamed reply, and lets go at its end', async () => {
+  const { wheel, waiting, service, clock } = fixture({ timeoutMs: 500 })
+  const parent = new Call({ deadline: clock.now() + 100 })
+  const [first, second] = [service('r', parent), service('r', parent)]
+  const cut: Error[] = []
+  const overs = waiting.contexts.map((context) =>
+    context.onCancel((reason) => void cut.push(reason)),
+  )
+  for (const reply of waiting.replies) reply('head')
+  await Promise.all([first, second])
+  assert.equal(wheel.size, 2)
+  overs[0]?.() // the first stream ends
+  assert.equal(wheel.size, 1)
+  const reason = new Error('mine')
+  parent.cancel(reason)
+  assert.deepEqual(cut, [reason])
+  assert.equal(wheel.size, 0)
+})
+
 test('deadline with race answers for a service that does not listen', async () => {
   const late: string[] = []
   const { clock, waiting, call, wheel } = fixture({

@@ -2,6 +2,9 @@
  * One absolute deadline for everything a call does: queueing, connecting, attempts, waiting between
  * them. When it passes, the call is cancelled with TimeoutError ERR_DEADLINE.
  *
+ * A reply may be a stream. The caller's own deadline holds to its end (as gRPC's does); the default
+ * here is for the reply only, because nobody said how long a stream may take.
+ *
  * Services of heddle settle promptly when they are cancelled, so that nothing need be raced against
  * them. A handler that a user wrote may not listen: `race` answers in its place.
  */
@@ -41,18 +44,19 @@ export function deadline<Req, Res>(options: DeadlineOptions<Res>): Middleware<Re
     }
     const now = clock.now()
     const latest = now + timeoutMs
-    const at =
-      context.deadline === undefined || context.deadline > latest ? latest : context.deadline
+    const own = context.deadline !== undefined && context.deadline <= latest
+    const at = own ? (context.deadline as number) : latest
     if (at <= now) {
       throw new TimeoutError('ERR_DEADLINE', 'the deadline had passed already', { sent: 'nothing' })
     }
-    const call = new DeadlineCall<Res>({ deadline: at }, context, wheel, at, now)
+    const call = new DeadlineCall<Res>({ deadline: at }, context, wheel, at, now, own)
     const reply = settle(next, request, call, call)
     return race && isPromise(reply) ? raceCancel(reply, call, options) : reply
   }
 }
 
 class DeadlineCall<Res> extends TimedCall<Res> {
+  override readonly coversStream: boolean
   readonly #startedAt: number
 
   constructor(
@@ -61,9 +65,11 @@ class DeadlineCall<Res> extends TimedCall<Res> {
     wheel: TimerWheel,
     at: number,
     startedAt: number,
+    own: boolean,
   ) {
     super(init, parent, wheel, at)
     this.#startedAt = startedAt
+    this.coversStream = own
   }
 
   override timeoutError(now: number): Error {

@@ -28,18 +28,23 @@ export abstract class TimedCall<Res> extends Call implements WheelEntry, Settlem
     this.cancel(this.timeoutError(now))
   }
 
+  /** Whether a reply that is a stream is under the same limit to its end. */
+  abstract readonly coversStream: boolean
+
   onReply(reply: Res): MaybePromise<Res> {
-    this.#finish()
+    if (!this.coversStream) this.#wheel.cancel(this)
+    this.finish()
     return reply
   }
 
   onError(error: unknown): MaybePromise<Res> {
-    this.#finish()
+    this.#wheel.cancel(this)
+    this.finish()
     throw error
   }
 
-  #finish(): void {
-    this.#wheel.cancel(this)
-    this.finish()
+  override released(): void {
+    // A parent that is cancelled already says so before this object is complete.
+    if (#wheel in this) this.#wheel.cancel(this)
   }
 }

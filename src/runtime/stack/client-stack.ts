@@ -134,7 +134,10 @@ export function endpointLayers<Req, Res>(
       rule: 'above the limiter, which belongs to one connection',
       middleware: undefined, // The service below: a pool leads to many exchangers.
       parameters: { ...pool.limits },
-      state: () => ({ state: pool.state, ...pool.stats }),
+      state: () => {
+        const { max: _, ...stats } = pool.stats
+        return { state: pool.state, ...stats }
+      },
     },
     {
       name: 'limiter',

@@ -65,22 +65,18 @@ export function explainText<Req, Res>(
   const counts = `${started} calls: ${succeeded} succeeded, ${failed} failed, ${inFlight} in flight`
   const head = name === target ? name : `${name} → ${target}`
   const lines = [`client ${head} (${status}), ${counts}`]
-  for (const layer of layers)
-    lines.push(`├─ ${layerText(layer)}`, ...ruleLines(layer, '│  ', rules))
+  for (const layer of layers) lines.push(...layerLines(layer, '├─ ', '│  ', rules))
   const available = endpoints.filter((endpoint) => endpoint.available).length
   const trouble = resolveError === undefined ? '' : `, resolver: ${resolveError}`
   lines.push(`└─ balancer ${balancer}: ${available} of ${endpoints.length} available${trouble}`)
   endpoints.forEach((endpoint, index) => {
-    const last = index === endpoints.length - 1
-    const indent = last ? '      ' : '   │  '
-    lines.push(`   ${last ? '└─' : '├─'} ${endpointText(endpoint)}`)
+    const isLast = index === endpoints.length - 1
+    lines.push(`   ${isLast ? '└─' : '├─'} ${endpointText(endpoint)}`)
+    const indent = isLast ? '      ' : '   │  '
     endpoint.layers.forEach((layer, at) => {
-      const branch = at === endpoint.layers.length - 1 ? '└─' : '├─'
-      const below = at === endpoint.layers.length - 1 ? '   ' : '│  '
-      lines.push(
-        `${indent}${branch} ${layerText(layer)}`,
-        ...ruleLines(layer, indent + below, rules),
-      )
+      const isLastLayer = at === endpoint.layers.length - 1
+      const branch = `${indent}${isLastLayer ? '└─ ' : '├─ '}`
+      lines.push(...layerLines(layer, branch, `${indent}${isLastLayer ? '   ' : '│  '}`, rules))
     })
   })
   return lines.join('\n')
@@ -120,25 +116,43 @@ function endpointText(endpoint: EndpointExplanation): string {
   return parts.join(', ')
 }
 
-function layerText(layer: LayerExplanation): string {
-  if (!layer.active) return `${layer.name}: off`
-  const parameters = factsText(layer.parameters)
-  const state = factsText(layer.state)
-  const text = parameters === '' ? layer.name : `${layer.name}: ${parameters}`
-  return state === '' ? text : `${text} | ${state}`
+/** The layer's name and state, and below it what it was told, in lines of at most `COLUMNS`. */
+function layerLines(
+  layer: LayerExplanation,
+  branch: string,
+  below: string,
+  rules: boolean,
+): string[] {
+  const lines: string[] = []
+  if (layer.active) {
+    const state = factsText(layer.state)
+    const name = `${branch}${layer.name}`
+    lines.push(...(state.length === 0 ? [name] : wrap(state, `${below}  `, `${name}: `)))
+    lines.push(...wrap(factsText(layer.parameters), `${below}  `))
+  } else lines.push(`${branch}${layer.name}: off`)
+  if (rules) lines.push(...wrap([layer.rule], `${below}  · `))
+  return lines
 }
 
-function ruleLines(layer: LayerExplanation, indent: string, rules: boolean): string[] {
-  return rules ? [`${indent}   ${layer.rule}`] : []
+function wrap(parts: readonly string[], indent: string, first: string = indent): string[] {
+  const lines: string[] = []
+  for (const part of parts) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + part.length + 2 <= COLUMNS) {
+      lines[lines.length - 1] = `${last}, ${part}`
+    } else lines.push(`${last === undefined ? first : indent}${part}`)
+  }
+  return lines
 }
 
-function factsText(facts: Facts): string {
+function factsText(facts: Facts): string[] {
   return Object.entries(facts)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => (value === true ? name : `${name} ${value}`))
-    .join(', ')
 }
 
 function hasFacts(facts: Facts): boolean {
   return Object.values(facts).some((value) => value !== undefined && value !== false)
 }
+
+const COLUMNS = 100
