@@ -82,6 +82,8 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
   #draining = false
   #peerEnded = false
   #informs = 0
+  /** The last `Keep-Alive`, usually the same again. */
+  #keepAlive: string | undefined
 
   // The body of the response to exchange `#answered + 1`.
   #demand = false
@@ -360,7 +362,10 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
       return this.#refuse(new ProtocolError('ERR_LIMIT', message, { status: 502 }))
     }
     this.#informs = 0
-    if (head.keepAlive !== undefined) this.keepAliveHintMs = keepAliveHint(head.keepAlive)
+    if (head.keepAlive !== this.#keepAlive) {
+      this.#keepAlive = head.keepAlive
+      if (head.keepAlive !== undefined) this.keepAliveHintMs = keepAliveHint(head.keepAlive)
+    }
     const hasBody = framing !== 'none'
     if (switchesProtocols(head, flags)) this.#detach(exchange)
     else {

@@ -76,6 +76,12 @@ export interface Http1ServerOptions extends Http1Limits {
    */
   maxPipelined?: number
   /**
+   * Most requests of one connection: the response to the last one says that it closes.
+   *
+   * @default Infinity
+   */
+  maxRequestsPerConnection?: number
+  /**
    * What it means when the client ends its side while a response is under way. False: it is gone,
    * the exchange is aborted; most that end have been closed. True: it still reads.
    *
@@ -166,6 +172,7 @@ export const http1LimitDefaults: Readonly<Required<Http1Limits>> = Object.freeze
 
 export const http1ServerDefaults: Readonly<{
   maxPipelined: number
+  maxRequestsPerConnection: number
   allowHalfClose: boolean
   headTimeoutMs: number
   bodyTimeoutMs: number
@@ -174,6 +181,9 @@ export const http1ServerDefaults: Readonly<{
 }> = Object.freeze({
   // Twice the 16 that load generators use, so that reading never waits for the last answer.
   maxPipelined: 32,
+  // As node:http. A connection that works is worth keeping; a number here spreads clients over
+  // servers that came later.
+  maxRequestsPerConnection: Number.POSITIVE_INFINITY,
   // As node:http and nginx: a client that was stopped is noticed, and its work is cancelled.
   allowHalfClose: false,
   // A head fits a few packets: 20 s leaves room for retransmission on the worst mobile link.

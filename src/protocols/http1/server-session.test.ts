@@ -286,6 +286,16 @@ describe('Http1ServerSession unread bodies', () => {
   })
 })
 
+test('Http1ServerSession closes after maxRequestsPerConnection', () => {
+  const bench = new Bench({ maxRequestsPerConnection: 2 })
+  assert.equal(types(bench.feed(GET + GET + GET)), 'request request')
+  bench.respond(1)
+  assert.doesNotMatch(bench.sent, /close/)
+  bench.respond(2)
+  assert.match(bench.sent, /connection: close/)
+  assert.equal(bench.session.state, 'closed')
+})
+
 describe('Http1ServerSession ends', () => {
   test('a violation is answered after the responses before it', () => {
     const bench = new Bench()

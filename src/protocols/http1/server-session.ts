@@ -28,7 +28,7 @@ import type { Session, SessionState } from '../../core/session.ts'
 import type { HttpFields } from '../http/fields.ts'
 import type { BodyDecoder } from './body-decoder.ts'
 import { MessageDecoder } from './decoder.ts'
-import { checkTimeout, type ResolvedLimits, resolveLimits } from './limits.ts'
+import { checkCount, checkTimeout, type ResolvedLimits, resolveLimits } from './limits.ts'
 import type {
   DemandCommand,
   InformCommand,
@@ -66,6 +66,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
 
   readonly #limits: ResolvedLimits
   readonly #maxPipelined: number
+  readonly #maxRequests: number
   readonly #allowHalfClose: boolean
   readonly #headTimeoutMs: number
   readonly #bodyTimeoutMs: number
@@ -121,6 +122,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
       scheme = 'http',
       date,
       maxPipelined = defaults.maxPipelined,
+      maxRequestsPerConnection = defaults.maxRequestsPerConnection,
       allowHalfClose = defaults.allowHalfClose,
       headTimeoutMs = defaults.headTimeoutMs,
       bodyTimeoutMs = defaults.bodyTimeoutMs,
@@ -130,6 +132,7 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     const text = host?.text ?? portableText
     this.#limits = resolveLimits(options)
     this.#maxPipelined = checkInteger('maxPipelined', maxPipelined, 1, 1_024)
+    this.#maxRequests = checkCount('maxRequestsPerConnection', maxRequestsPerConnection)
     this.#allowHalfClose = allowHalfClose
     this.#headTimeoutMs = checkTimeout('headTimeoutMs', headTimeoutMs)
     this.#bodyTimeoutMs = checkTimeout('bodyTimeoutMs', bodyTimeoutMs)
@@ -289,7 +292,8 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
       this.#refuse(this.#reader.refusal as ProtocolError)
       return undefined
     }
-    const flags = this.#draining ? this.#reader.flags | WANTS_CLOSE : this.#reader.flags
+    const isLast = this.#draining || event.exchange >= this.#maxRequests
+    const flags = isLast ? this.#reader.flags | WANTS_CLOSE : this.#reader.flags
     if ((flags & UNSAFE) !== 0 && this.pending > 0) {
       this.#parked = event
       this.#parkedFlags = flags

@@ -117,12 +117,15 @@ export class HttpServer implements Server {
 
   #createConnection(connection: Connection, control: ConnectionControl): Http1ServerConnection {
     const scheme = connection.facts.tls === undefined ? 'http' : 'https'
-    const session = new Http1ServerSession({
-      ...this.#options,
-      host: this.#host,
-      scheme,
-      date: this.#date,
-    })
+    const session = new Http1ServerSession(
+      {
+        ...this.#options,
+        host: this.#host,
+        scheme,
+        date: this.#date,
+      },
+      this.#clock.now(),
+    )
     const served = new Http1ServerConnection(
       connection,
       session,
