@@ -171,8 +171,7 @@ export const destroyingProperties: readonly TransportProperty[] = [
       const { client, server } = await world.pair()
       // More than any buffer on the way holds, so part of it must be lost.
       server.connection.pause()
-      const sent = world.fill(client, 1)
-      await world.quiet()
+      const sent = await world.fillUntilStuck(client, 1)
       client.connection.destroy()
       await world.quiet()
       server.connection.resume()

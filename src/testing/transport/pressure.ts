@@ -12,9 +12,8 @@ export const pressureProperties: readonly TransportProperty[] = [
       const { client, server } = await world.pair()
       server.expectedKey = 7
       server.connection.pause()
-      const sent = world.fill(client, 7)
+      const sent = await world.fillUntilStuck(client, 7)
       world.ok(client.connection.writableLength > 0, 'false with writableLength 0')
-      await world.quiet()
       const { drains } = client
       server.connection.resume()
       await world.until(() => client.drains > drains, 'onDrain')

@@ -161,6 +161,19 @@ export class TransportWorld {
     return sent
   }
 
+  /**
+   * As `fill`, until nothing moves any more. Some transports say false because they take bytes in a
+   * later turn (TLS), long before the peer's buffers are full.
+   */
+  async fillUntilStuck(log: ConnectionLog, key: number): Promise<number> {
+    let sent = 0
+    for (let drains = -1; drains !== log.drains; await this.quiet()) {
+      drains = log.drains
+      sent = this.fill(log, key, sent)
+    }
+    return sent
+  }
+
   /** Writes `total` pattern bytes, waiting for `onDrain` whenever `write` says so. */
   async sendAll(log: ConnectionLog, key: number, total: number, chunkBytes: number): Promise<void> {
     let sent = 0

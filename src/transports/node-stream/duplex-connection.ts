@@ -49,7 +49,9 @@ export class DuplexConnection extends NodeConnection {
       this.#queued = false
       this.drained()
     }
-    stream.on('error', (error: Error) => this.readFailed(connectionError(error)))
+    stream.on('error', (error: Error) => {
+      if (!this.isClosing) this.readFailed(connectionError(error))
+    })
     stream.on('close', () => this.#onStreamClose())
     stream.on('end', () => this.receivedEnd())
     // Not the callback of `end`: a stream without half-close ends its writing side by itself.
@@ -57,7 +59,7 @@ export class DuplexConnection extends NodeConnection {
   }
 
   get writableLength(): number {
-    return this.#stream.writableLength
+    return this.isClosing ? 0 : this.#stream.writableLength
   }
 
   write(chunk: Uint8Array): boolean {

@@ -90,12 +90,8 @@ export abstract class NodeConnection implements Connection {
 
   destroy(reason?: Error): void {
     if (this.#closing) return
-    this.#closing = true
-    this.writable = false
-    this.#reason = reason
-    // Somebody who is told later, because nobody listens now, still gets what had arrived before.
-    if (this.#handler !== undefined) this.#held = undefined
-    this.close(reason)
+    this.#held = undefined
+    this.#close(reason)
   }
 
   leaseChunk(): ChunkLease {
@@ -148,7 +144,7 @@ export abstract class NodeConnection implements Connection {
   /** The peer sends no more. */
   protected receivedEnd(): void {
     if (this.#closing || this.#endReceived) return
-    if (this.#writeFailure !== undefined) return this.destroy(this.#writeFailure)
+    if (this.#writeFailure !== undefined) return this.#close(this.#writeFailure)
     this.#endReceived = true
     if (this.#handler !== undefined && !this.#paused && this.#held === undefined) this.#tellEnd()
   }
@@ -171,12 +167,12 @@ export abstract class NodeConnection implements Connection {
   protected writeFailed(error: Error): void {
     if (this.#closing || this.#writeFailure !== undefined) return
     this.writable = false
-    if (this.#handler === undefined || this.#paused || this.#endReceived) return this.destroy(error)
+    if (this.#handler === undefined || this.#paused || this.#endReceived) return this.#close(error)
     this.#writeFailure = error
   }
 
   protected readFailed(error: Error): void {
-    this.destroy(this.#writeFailure ?? error)
+    this.#close(this.#writeFailure ?? error)
   }
 
   /** The resource is free. */
@@ -229,7 +225,20 @@ export abstract class NodeConnection implements Connection {
   }
 
   #closeIfDone(): void {
-    if (this.#endSent && this.#endTold) this.destroy(this.#writeFailure)
+    if (this.#endSent && this.#endTold) this.#close(this.#writeFailure)
+  }
+
+  /**
+   * What had arrived before the network broke is kept when nobody is attached: whoever opens the
+   * connection next gets it first, then the close.
+   */
+  #close(reason: Error | undefined): void {
+    if (this.#closing) return
+    this.#closing = true
+    this.writable = false
+    this.#reason = reason
+    if (this.#handler !== undefined) this.#held = undefined
+    this.close(reason)
   }
 
   #tellClose(): void {

@@ -37,7 +37,7 @@ export function connectionError(cause: Error): Error {
     case 'ETIMEDOUT':
       return new TransportError('ERR_RESET', 'the peer no longer answers', { cause })
     default:
-      if (code?.startsWith('ERR_SSL_')) {
+      if (String(code).startsWith('ERR_SSL_')) {
         const message = `TLS failed on an open connection: ${tlsReason(cause) ?? cause.message}`
         return new TransportError('ERR_TLS', message, { cause, retryable: 'if-idempotent' })
       }

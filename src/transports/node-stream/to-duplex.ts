@@ -30,12 +30,20 @@ export interface ToDuplexOptions {
   writableHighWaterMarkBytes?: number
   /** False: the writing side ends as soon as the peer's has. @default true */
   allowHalfOpen?: boolean
+  /**
+   * How long a duplex that was destroyed after its `end`, without an error, waits for the peer's
+   * end, in milliseconds. A transport may lose what is on its way when it is destroyed at once.
+   *
+   * @default 2_000, as the driver
+   */
+  lingerMs?: number
 }
 
 export const toDuplexDefaults: Readonly<Required<Omit<ToDuplexOptions, 'clock'>>> = Object.freeze({
   readableHighWaterMarkBytes: 65_536,
   writableHighWaterMarkBytes: 65_536,
   allowHalfOpen: true,
+  lingerMs: 2_000,
 })
 
 /**
@@ -53,14 +61,15 @@ export class ConnectionDuplex extends Duplex {
   readonly connecting = false
   readonly pending = false
   readonly #clock: Clock
+  readonly #lingerMs: number
   #afterDrain: ((error?: Error | null) => void) | undefined
   #afterClose: (() => void) | undefined
   #closed = false
-  #endReceived = false
   #ended = false
   #idleMs = 0
   #lastActivity = 0
   #idleTimer: Timer | undefined
+  #lingerTimer: Timer | undefined
 
   constructor(connection: Connection, options: ToDuplexOptions = {}) {
     const {
@@ -68,6 +77,7 @@ export class ConnectionDuplex extends Duplex {
       readableHighWaterMarkBytes = toDuplexDefaults.readableHighWaterMarkBytes,
       writableHighWaterMarkBytes = toDuplexDefaults.writableHighWaterMarkBytes,
       allowHalfOpen = toDuplexDefaults.allowHalfOpen,
+      lingerMs = toDuplexDefaults.lingerMs,
     } = options
     const [readable, writable] = [readableHighWaterMarkBytes, writableHighWaterMarkBytes]
     super({
@@ -76,13 +86,13 @@ export class ConnectionDuplex extends Duplex {
       writableHighWaterMark: checkInteger('writableHighWaterMarkBytes', writable, 0, MAX_MARK),
     })
     this.#clock = clock
+    this.#lingerMs = checkInteger('lingerMs', lingerMs, 0, 3_600_000)
     this.connection = connection
     connection.open({
       onData: (chunk) => this.#onData(chunk),
       onDrain: () => this.#settleWrite(null),
       onEnd: () => {
-        this.#endReceived = true
-        this.push(null)
+        if (!this.destroyed) this.push(null)
       },
       onClose: (reason) => this.#onClose(reason),
     })
@@ -119,9 +129,14 @@ export class ConnectionDuplex extends Duplex {
     this.setTimeout(0)
     if (this.#closed) return callback(error)
     this.#afterClose = () => callback(error)
-    // Both directions have ended: the connection closes by itself once the last bytes have left.
-    if (error === null && this.#ended && this.#endReceived) return
-    this.connection.destroy(error ?? undefined)
+    if (error !== null || !this.#ended || this.#lingerMs === 0) {
+      return this.connection.destroy(error ?? undefined)
+    }
+    // Our end is on its way: the connection closes by itself when the peer's has come as well.
+    this.connection.resume()
+    const at = this.#clock.now() + this.#lingerMs
+    this.#lingerTimer = this.#clock.setTimer(at, () => this.connection.destroy())
+    this.#lingerTimer.unref()
   }
 
   // What drivers ask of a socket.
@@ -208,6 +223,7 @@ export class ConnectionDuplex extends Duplex {
   }
 
   #onData(chunk: Uint8Array): void {
+    if (this.destroyed) return
     this.#active()
     if (!this.push(Buffer.from(chunk))) this.connection.pause()
   }
@@ -226,6 +242,7 @@ export class ConnectionDuplex extends Duplex {
 
   #onClose(reason: Error | undefined): void {
     this.#closed = true
+    this.#lingerTimer?.cancel()
     const closed = this.#afterClose
     if (closed !== undefined) return closed()
     // A clean close leaves what was not read yet in place; the stream ends when it has been.

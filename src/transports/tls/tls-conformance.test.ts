@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { realFixture } from '../../../test/transports/real-fixture.ts'
+import { ip, memory as memoryAddress } from '../../core/address.ts'
+import { systemClock } from '../../platform/system-clock.ts'
+import { DevAuthority } from '../../security/dev-certificate.ts'
+import { transportConformance } from '../../testing/transport-conformance.ts'
+import { MemoryNetwork } from '../memory/memory-network.ts'
+import { memory } from '../memory/memory-transport.ts'
+import { tcp } from '../tcp/tcp.ts'
+import { tls } from './tls.ts'
+
+const traits = { halfClose: true, secure: true, messageBoundaries: false }
+const authority = await DevAuthority.create(systemClock)
+const credentials = await authority.issue()
+const { ca } = authority
+const harness = { test, ok: assert.ok, skip: test.skip }
+const connectOptions = { serverName: 'localhost' }
+
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+  const create = () =>
+    realFixture(tls({ credentials, ca, maxVersion }), ip('127.0.0.1', 0), { connectOptions })
+  transportConformance(`tls (${maxVersion})`, { traits, create }, harness)
+}
+
+transportConformance(
+  'tls over tcp connections',
+  {
+    traits,
+    create: () =>
+      realFixture(tls({ credentials, ca, inner: tcp() }), ip('127.0.0.1', 0), { connectOptions }),
+  },
+  harness,
+)
+
+transportConformance(
+  'tls over memory',
+  {
+    traits,
+    create() {
+      const inner = memory({ clock: systemClock, network: new MemoryNetwork(), strict: true })
+      return realFixture(tls({ credentials, ca, inner }), memoryAddress('0'), { connectOptions })
+    },
+  },
+  harness,
+)
