@@ -245,8 +245,8 @@ test('Forwarder passes a response without what concerned the upstream connection
     ['Upgrade', 'websocket'],
   ])
   assert.deepEqual(grouped(forwarder.forwardResponse(upgraded, undefined, 'id-9', true)), {
-    upgrade: ['websocket'],
     connection: ['upgrade'],
+    upgrade: ['websocket'],
     'x-request-id': ['id-9'],
   })
 })

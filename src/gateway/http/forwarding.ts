@@ -181,6 +181,7 @@ export class Forwarder {
     const count = fields.size
     const list: string[] = []
     let connection: string | undefined
+    let upgrade: string | undefined
     for (let index = 0; index < count; index++) {
       const name = fields.nameAt(index)
       const kind = headerKind(name)
@@ -189,13 +190,17 @@ export class Forwarder {
         connection = connection === undefined ? value : `${connection},${value}`
         continue
       }
-      if (kind === HOP || (kind === UPGRADE && !upgraded)) continue
+      if (kind === UPGRADE) {
+        upgrade = fields.valueAt(index)
+        continue
+      }
+      if (kind === HOP) continue
       if (name.length === requestIdHeader.length && is(name, requestIdHeader)) continue
       if (edits?.dropped.has(name.toLowerCase())) continue
       list.push(name, fields.valueAt(index))
     }
     if (connection !== undefined) dropListed(list, connection)
-    if (upgraded) list.push('connection', 'upgrade')
+    if (upgraded && upgrade !== undefined) list.push('connection', 'upgrade', 'upgrade', upgrade)
     list.push(requestIdHeader, requestId)
     if (edits !== undefined) for (const part of edits.appended) list.push(part)
     return HttpFields.fromTrusted(list)
@@ -204,8 +209,9 @@ export class Forwarder {
 
 /** Removes the fields that Connection names. What is added later is ours and stays. */
 function dropListed(list: string[], connection: string): void {
-  // Nearly always one of these, which name no field that is left.
-  if (COMMON_CONNECTION.has(connection)) return
+  // Nearly always one of these two, which name no field that is left.
+  if (connection.length === 10 && is(connection, 'keep-alive')) return
+  if (connection.length === 5 && is(connection, 'close')) return
   const names = new Set<string>()
   for (const part of connection.split(',')) names.add(part.trim().toLowerCase())
   let kept = 0
@@ -308,15 +314,6 @@ function stripZone(host: string): string {
 }
 
 const MAX_REQUEST_ID = 128
-const COMMON_CONNECTION: ReadonlySet<string> = new Set([
-  'keep-alive',
-  'Keep-Alive',
-  'close',
-  'Close',
-  'upgrade',
-  'Upgrade',
-  'keep-alive, Upgrade',
-])
 /** RFC 9110 7.6.1: a sender must not list these; where one does, believing it would do harm. */
 const ALWAYS_END_TO_END: ReadonlySet<string> = new Set([
   'content-length',

@@ -11,13 +11,7 @@ import { HttpFields } from '../../protocols/http/fields.ts'
 import { type HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 
 /** Refusals of the gateway itself, before any upstream was asked. */
-export type GatewayRefusal =
-  | 'no_route'
-  | 'bad_path'
-  | 'loop'
-  | 'overloaded'
-  | 'body_too_large'
-  | 'draining'
+export type GatewayRefusal = 'no_route' | 'bad_path' | 'loop' | 'overloaded' | 'body_too_large'
 
 export interface GatewayAnswer {
   readonly status: number
@@ -78,7 +72,6 @@ const REFUSALS: Readonly<Record<GatewayRefusal, Omit<GatewayAnswer, 'code'>>> = 
   loop: { status: 508, text: 'the request has passed this gateway before' },
   overloaded: { status: 503, text: 'too many requests are in flight' },
   body_too_large: { status: 413, text: 'the request body is larger than allowed here' },
-  draining: { status: 503, text: 'the gateway is stopping' },
 })
 
 const STATUSES: Readonly<Partial<Record<ErrorCode, number>>> = Object.freeze({

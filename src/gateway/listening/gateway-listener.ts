@@ -72,7 +72,6 @@ export class GatewayListener {
   #listener: Listener | undefined
   /** Connections that came back from TLS were counted when they were accepted. */
   #handedOff = 0
-  #raw = 0
   #rawTotal = 0
   #state: ListenerStatus['state'] = 'listening'
 
@@ -336,17 +335,14 @@ export class GatewayListener {
       this.#gone(control, error)
       return new Refused(connection)
     }
-    this.#raw++
     this.#rawTotal++
+    const { traffic } = this.#options
     const raw = new RawConnection({
       clock: this.#options.clock,
       connection,
       route,
-      onClosed: (reason) => {
-        this.#raw--
-        if (reason !== undefined && this.#state === 'listening') this.#note(reason)
-        control.closed(reason)
-      },
+      onFailed: (error) => traffic.failRaw(error, route.name, route.cluster.name),
+      onClosed: (reason) => control.closed(reason),
     })
     control.to('ready')
     void raw.start()

@@ -44,8 +44,8 @@ export class ListenerTraffic implements HttpServerObserver {
     const { status, request, error } = record
     const statusClass = status >= 100 && status < 600 ? Math.floor(status / 100) : 0
     this.statusClasses[statusClass]!++
-    if (error !== undefined) this.clientAborts++
     const note = request.note instanceof ProxiedRequest ? request.note : undefined
+    if (error !== undefined) this.#onCut(error, note)
     this.#options.onRequest()?.({
       listener: this.#options.listener,
       route: note?.route?.name,
@@ -92,6 +92,38 @@ export class ListenerTraffic implements HttpServerObserver {
       route: request.route?.name,
       upstream: request.upstreamAddress,
       requestId: request.requestId,
+    })
+  }
+
+  /** No endpoint took a layer-4 connection. */
+  failRaw(error: Error, route: string, cluster: string): void {
+    this.errors++
+    this.#options.onError({
+      where: `cluster ${cluster}`,
+      code: error instanceof HeddleError ? error.code : 'ERR_INVARIANT',
+      message: error.message,
+      route,
+      upstream: undefined,
+      requestId: undefined,
+    })
+  }
+
+  /** An exchange that ended early: the client went away, or the upstream cut its answer. */
+  #onCut(error: Error, note: ProxiedRequest | undefined): void {
+    const blame = error instanceof HeddleError ? error.blame : 'library'
+    if (blame === 'network' || blame === 'peer') {
+      this.clientAborts++
+      return
+    }
+    if (blame !== 'library' || note?.cluster === undefined) return
+    const cause = error.cause instanceof Error ? error.cause : error
+    this.#options.onError({
+      where: `cluster ${note.cluster}`,
+      code: cause instanceof HeddleError ? cause.code : 'ERR_INVARIANT',
+      message: `answer cut: ${cause.message}`,
+      route: note.route?.name,
+      upstream: note.upstreamAddress,
+      requestId: note.requestId,
     })
   }
 

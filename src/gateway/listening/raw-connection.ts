@@ -61,6 +61,8 @@ export interface RawConnectionOptions {
   readonly clock: Clock
   readonly connection: Connection
   readonly route: RawRoute
+  /** No endpoint could be connected to. `onClosed` follows. */
+  readonly onFailed: (error: Error) => void
   readonly onClosed: (reason: Error | undefined) => void
 }
 
@@ -96,6 +98,7 @@ export class RawConnection implements ServerConnection {
     } catch (error) {
       cluster.rawInFlight--
       connection.destroy(toError(error))
+      if (!this.#call.cancelled) this.#options.onFailed(toError(error))
       onClosed(toError(error))
     }
   }

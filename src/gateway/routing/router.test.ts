@@ -76,10 +76,13 @@ test('Router matches patterns by segment, literals before names', () => {
   assert.equal(route('/users/me/files/a'), 'meFiles')
 })
 
-test('Router takes no path condition for everything, * and CONNECT included', () => {
+test('Router takes no path condition for everything, but CONNECT only where it is named', () => {
   const route = routerOf({ any: {}, slash: { prefix: '/' } })
   assert.equal(route(''), 'any')
   assert.equal(route('/x'), 'slash')
+  assert.equal(route('', { method: 'CONNECT' }), undefined)
+  const tunnels = routerOf({ any: {}, tunnel: { methods: ['CONNECT'] } })
+  assert.equal(tunnels('', { method: 'CONNECT' }), 'tunnel')
 })
 
 test('Router prefers exact hosts, then the longest wildcard, then any, and falls through', () => {

@@ -206,6 +206,8 @@ class Entry<Route> {
   }
 
   accepts(query: RouteQuery): boolean {
+    // A tunnel is only made where a route names the method: `match: {}` must not be a proxy for all.
+    if (query.path === '' && this.#methods === undefined && query.method === 'CONNECT') return false
     if (this.#unconditional) return true
     if (this.#methods !== undefined && !this.#methods.has(query.method)) return false
     if (this.#headers !== undefined) {
