@@ -3,8 +3,11 @@
  * that makes a web `Response` for every request.
  */
 
+import { readFileSync } from 'node:fs'
+import type { Transport } from '../../src/core/transport.ts'
 import { fetchHandler, HttpResponse, type HttpService, httpServer } from '../../src/doors/http.ts'
 import { tcp } from '../../src/transports/tcp/tcp.ts'
+import { tls } from '../../src/transports/tls/tls.ts'
 import { peerSettings, ready } from '../harness/peer.ts'
 import { HELLO, LARGE, ORDER } from '../suites/payloads.ts'
 
@@ -49,9 +52,16 @@ const server = httpServer(settings.variant === 'fetch' ? fetchService : service,
   // The idle connections of the memory suite must not time out while they are counted.
   keepAliveTimeoutMs: 600_000,
 })
-const listener = await server.listen(tcp(), 'tcp://127.0.0.1:0')
-ready({ port: portOf(listener.address) })
+const credentials = {
+  certificate: readFileSync(settings.certFile),
+  key: readFileSync(settings.keyFile),
+}
+ready({
+  port: await listen(tcp()),
+  tlsPort: await listen(tls({ credentials, alpn: ['http/1.1'] })),
+})
 
-function portOf(address: typeof listener.address): number {
+async function listen(transport: Transport): Promise<number> {
+  const { address } = await server.listen(transport, 'tcp://127.0.0.1:0')
   return address.kind === 'ip' ? address.port : 0
 }

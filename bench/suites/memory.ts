@@ -5,14 +5,14 @@ import { checkAnswer } from '../harness/check.ts'
 import type { MemoryScenario } from '../harness/memory.ts'
 import { nginxServer } from '../peers/nginx.ts'
 import { serverRequests } from './payloads.ts'
-import { nodeServers, tlsServers } from './server.ts'
+import { nodeServers } from './server.ts'
 import { ratioAim, type Suite } from './suite.ts'
 
 const scenario = (name: string, tls: boolean, description: string): MemoryScenario => ({
   kind: 'memory',
   name,
   description,
-  contestants: [...(tls ? tlsServers : nodeServers), nginxServer],
+  contestants: [...nodeServers, nginxServer],
   baseline: 'node:http',
   check: ({ port, tlsPort }) => checkAnswer(tls ? tlsPort : port, tls, serverRequests.hello),
   job({ port, tlsPort }, connections) {

@@ -42,9 +42,6 @@ export const nodeServers: readonly Contestant[] = [
   fastifyServer,
   honoServer,
 ]
-/** heddle joins when its TLS transport lands. */
-export const tlsServers: readonly Contestant[] = [nodeHttpServer, fastifyServer, honoServer]
-
 interface Shape {
   readonly name: string
   readonly description: string
@@ -118,7 +115,6 @@ export const serverSuite: Suite = {
 
 function toScenario(shape: Shape): Scenario {
   const { name, description, request, depth = 1, tls = false, nginx = true } = shape
-  const servers = tls ? tlsServers : nodeServers
   const job = (port: number, milliseconds: number): HttpJob => {
     const { method, path, bodyBytes } = request
     const shared = { port, tls, connections: CONNECTIONS, depth, milliseconds }
@@ -128,7 +124,7 @@ function toScenario(shape: Shape): Scenario {
     kind: 'load',
     name,
     description,
-    contestants: nginx ? [...servers, nginxServer] : servers,
+    contestants: nginx ? [...nodeServers, nginxServer] : nodeServers,
     baseline: 'node:http',
     check: (contestant) => checkAnswer(tls ? contestant.tlsPort : contestant.port, tls, request),
     async work(contestant, { load }, milliseconds) {
