@@ -18,6 +18,8 @@ export interface ProgramOptions {
   readonly name: string
   readonly setup: string
   readonly command: string
+  /** @default 'program' */
+  readonly kind?: Contestant['kind']
   /** The whole configuration. */
   configure(ports: ProgramPorts, settings: PeerSettings): string
   /** Arguments, given where the configuration was written. */
@@ -36,7 +38,7 @@ export interface ProgramPorts {
 
 export function program(options: ProgramOptions): Contestant {
   return {
-    kind: 'program',
+    kind: options.kind ?? 'program',
     name: options.name,
     setup: options.setup,
     unavailable() {
@@ -51,7 +53,7 @@ async function startProgram(
   options: ProgramOptions,
   settings: PeerSettings,
 ): Promise<RunningContestant> {
-  const directory = mkdtempSync(join(settings.directory, `${options.command}-`))
+  const directory = mkdtempSync(join(settings.directory, `${options.name.replaceAll(/\W/g, '')}-`))
   // Workers that a root's master starts run as nobody and must get in.
   for (const path of [settings.directory, directory]) chmodSync(path, 0o755)
   for (const [name, content] of Object.entries(options.files?.() ?? {})) {
@@ -62,6 +64,7 @@ async function startProgram(
   writeFileSync(configFile, options.configure({ port, tlsPort, directory }, settings))
   const child = spawn(options.command, options.parameters(configFile, directory), {
     stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production' },
   })
   const exited = once(child, 'exit')
   await waitUntilAccepting(options.name, port, child)

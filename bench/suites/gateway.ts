@@ -6,12 +6,14 @@ import { checkAnswer } from '../harness/check.ts'
 import { type Contestant, script } from '../harness/contestant.ts'
 import type { Scenario } from '../harness/measure.ts'
 import type { HttpJob } from '../load/jobs.ts'
+import { heddleGateway } from '../peers/gateway-heddle.ts'
 import { haproxyGateway } from '../peers/haproxy.ts'
 import { nginxGateway } from '../peers/nginx.ts'
 import { LARGE, type ServerRequest, serverRequests, UPSTREAM_BODY } from './payloads.ts'
 import { ratioAim, type Suite } from './suite.ts'
 
 const contestants: readonly Contestant[] = [
+  heddleGateway,
   script({ name: 'httpxy', setup: 'xfwd, its keep-alive agent', file: 'gateway-httpxy.ts' }),
   script({
     name: 'http-proxy-3',
