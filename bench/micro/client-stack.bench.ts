@@ -85,7 +85,7 @@ const classifier: Classifier<Request, Response> = {
   isIdempotent: () => true,
   isReplayable: () => true,
   classifyResponse: () => SUCCEEDED,
-  classifyError: (_request, error) => verdictOfError(error),
+  classifyError: (_request, error, context) => verdictOfError(error, context),
   errorResponse: () => ({ status: 500 }),
   operation: () => 'call',
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Call } from './context.ts'
 import * as errors from './errors.ts'
 import * as verdicts from './verdicts.ts'
 
@@ -25,8 +26,19 @@ test('verdictOfError blames the endpoint for what the network or the peer did, a
     [new errors.InternalError('ERR_INVARIANT', ''), verdicts.FAILED],
   ]
   for (const [error, expected] of table) {
-    assert.equal(verdicts.verdictOfError(error), expected, String(error))
+    assert.equal(verdicts.verdictOfError(error, new Call()), expected, String(error))
   }
+})
+
+test('verdictOfError blames nobody for a caller that gave up, but the endpoint for a deadline', () => {
+  const lost = new errors.TransportError('ERR_DISCONNECTED', 'the client left')
+  const left = new Call()
+  left.cancel(lost)
+  assert.equal(verdicts.verdictOfError(lost, left), verdicts.FAILED)
+  const late = new errors.TimeoutError('ERR_DEADLINE', '', { sent: 'all' })
+  const expired = new Call()
+  expired.cancel(late)
+  assert.equal(verdicts.verdictOfError(late, expired), verdicts.ENDPOINT_FAILED_RETRY)
 })
 
 test('verdicts are shared and frozen', () => {

@@ -4,7 +4,8 @@
  *
  * The objects are shared and frozen: classifying a call allocates nothing.
  */
-import { HeddleError } from './errors.ts'
+import type { CallContext } from './context.ts'
+import { HeddleError, TimeoutError } from './errors.ts'
 import type { Verdict } from './policy.ts'
 
 /** It went well. */
@@ -18,9 +19,16 @@ export const ENDPOINT_FAILED: Verdict = verdict(true, true, false)
 /** Failed, the endpoint is to blame, another attempt may help. */
 export const ENDPOINT_FAILED_RETRY: Verdict = verdict(true, true, true)
 
-/** What an error means, whatever the protocol. Errors that are not heddle's are nobody's fault. */
-export function verdictOfError(error: unknown): Verdict {
+/**
+ * What an error means, whatever the protocol. Errors that are not heddle's are nobody's fault. So is
+ * what a caller causes by giving up, whatever its reason: that it lost its own connection, say, which
+ * looks like a failure of the network but is none of the endpoint's. A deadline that passed is the
+ * endpoint's, as far as something had been sent.
+ */
+export function verdictOfError(error: unknown, context: CallContext): Verdict {
   if (!(error instanceof HeddleError)) return FAILED
+  const { cancelReason } = context
+  if (cancelReason !== undefined && !(cancelReason instanceof TimeoutError)) return FAILED
   const retry = error.retryable !== 'no'
   if (blamesEndpoint(error)) return retry ? ENDPOINT_FAILED_RETRY : ENDPOINT_FAILED
   return retry ? FAILED_RETRY : FAILED

@@ -113,7 +113,7 @@ export const scriptedClassifier: Classifier<string, string> = {
   isIdempotent: (request) => !request.startsWith('post'),
   isReplayable: (request) => !request.includes('once'),
   classifyResponse: (_request, response) => classify(response),
-  classifyError: (_request, error) => verdictOfError(error),
+  classifyError: (_request, error, context) => verdictOfError(error, context),
   errorResponse: (error) => `error: ${(error as Error).message}`,
   operation: (request) => request.split(' ', 1)[0] as string,
 }

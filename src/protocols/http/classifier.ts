@@ -9,6 +9,7 @@
  * | other 5xx              | yes    | yes                 | no: the request may be the reason |
  * | an error               | as its class says (core/verdicts.ts) | | |
  */
+import type { CallContext } from '../../core/context.ts'
 import { HeddleError } from '../../core/errors.ts'
 import type { Classifier, Verdict } from '../../core/policy.ts'
 import {
@@ -48,7 +49,8 @@ export function createHttpClassifier(
       const pushbackMs = verdict.retry ? retryAfterMs(response, wallNow) : undefined
       return pushbackMs === undefined ? verdict : { ...verdict, pushbackMs }
     },
-    classifyError: (_request: HttpRequest, error: unknown) => verdictOfError(error),
+    classifyError: (_request: HttpRequest, error: unknown, context: CallContext) =>
+      verdictOfError(error, context),
     errorResponse,
     discardResponse: (response: HttpResponse) => response.body.discard(),
     operation: (request: HttpRequest) => request.method,
