@@ -45,7 +45,14 @@ export function program(options: ProgramOptions): Contestant {
       const found = spawnSync(options.command, ['-v'], { stdio: 'ignore' })
       return found.error === undefined ? undefined : `${options.command} is not installed`
     },
-    start: (settings) => startProgram(options, settings),
+    async start(settings) {
+      // As for scripts: what counts is a process that had no types to strip.
+      if (options.kind === 'script' && !compiled.has(options.name)) {
+        compiled.add(options.name)
+        await (await startProgram(options, settings)).stop()
+      }
+      return startProgram(options, settings)
+    },
   }
 }
 
@@ -64,7 +71,11 @@ async function startProgram(
   writeFileSync(configFile, options.configure({ port, tlsPort, directory }, settings))
   const child = spawn(options.command, options.parameters(configFile, directory), {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production' },
+    env: {
+      ...process.env,
+      NODE_ENV: 'production',
+      NODE_COMPILE_CACHE: join(settings.directory, 'compile-cache'),
+    },
   })
   const exited = once(child, 'exit')
   await waitUntilAccepting(options.name, port, child)
@@ -123,5 +134,6 @@ async function freePort(): Promise<number> {
   return port
 }
 
+const compiled = new Set<string>()
 const MAX_ATTEMPTS = 100
 const ATTEMPT_WAIT_MS = 50
