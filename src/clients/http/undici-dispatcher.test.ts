@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { test } from 'node:test'
 import * as undici from 'undici'
 import { ip } from '../../core/address.ts'
@@ -227,3 +227,27 @@ test('heddleDispatcher upgrades', async () => {
   for await (const chunk of socket) text += chunk
   assert.equal(text, 'QUIET')
 })
+
+test('heddleDispatcher carries undici.stream and pipeline', async () => {
+  await using sides = await serve((request) => new HttpResponse({ body: request.body }))
+  const { dispatcher, origin } = sides
+  let text = ''
+  const sink = (): Writable =>
+    new Writable({
+      write(chunk, _encoding, done) {
+        text += chunk
+        done()
+      },
+    })
+  await undici.stream(origin, { dispatcher, method: 'POST', body: 'streamed' }, sink)
+  assert.equal(text, 'streamed')
+  const piped = undici.pipeline(origin, { dispatcher, method: 'POST' }, ({ body }) => body)
+  piped.end('piped')
+  assert.equal(await readAll(piped), 'piped')
+})
+
+async function readAll(stream: AsyncIterable<unknown>): Promise<string> {
+  let text = ''
+  for await (const chunk of stream) text += String(chunk)
+  return text
+}
