@@ -161,6 +161,50 @@ test('Gateway survives an upstream that is killed and comes back, without one wr
   assert.ok(gateway.totals.retries > 0)
 })
 
+test('Gateway does not blame an upstream for clients that go away or send nonsense', async (t) => {
+  const waiting = await upstream(t, async (request) => {
+    await request.body.bytes()
+    await new Promise(() => {})
+    return HttpResponse.text('')
+  })
+  const { at, gateway } = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'waiting', max_request_body: 100 }],
+    clusters: [
+      {
+        name: 'waiting',
+        endpoints: [waiting],
+        outlier_detection: { consecutive_failures: 1 },
+        circuit_breakers: { consecutive_failures: 1 },
+      },
+    ],
+  })
+  const post = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const chunk = `64\r\n${'x'.repeat(100)}\r\n`
+  const requests = [
+    'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
+    `${post}5\r\nab`,
+    `${post}zz\r\n`,
+    post + chunk + chunk,
+  ]
+  for (const bytes of requests) {
+    const socket = connect(at())
+    socket.on('error', () => {})
+    socket.write(bytes)
+    // As soon as the upstream has it, or at once where it never will.
+    while (gateway.clusters()[0]?.inFlight === 0 && gateway.totals.activeRequests > 0) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    socket.destroy()
+    await once(socket, 'close')
+  }
+  while (gateway.totals.activeRequests > 0) await new Promise((resolve) => setImmediate(resolve))
+  const [endpoint] = gateway.clusters()[0]?.endpoints ?? []
+  assert.deepEqual([endpoint?.breaker, endpoint?.failures], ['closed', 0])
+  assert.ok(gateway.totals.clientAborts >= 2)
+})
+
 test('Gateway listens on a Unix socket', async (t) => {
   const path = `/tmp/heddle-gateway-${process.pid}.sock`
   const { gateway } = await start(t, {

@@ -117,6 +117,7 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
   readonly #options: HttpProxyOptions
   readonly #plan: HttpPlan
   #bodyTooLarge = false
+  #client: CallContext | undefined
 
   constructor(request: HttpRequest, options: HttpProxyOptions, plan: HttpPlan) {
     this.request = request
@@ -130,6 +131,7 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
   }
 
   proxy(action: ProxyAction, target: string, context: CallContext): MaybePromise<HttpResponse> {
+    this.#client = context
     const { request } = this
     const { clock, random } = this.#options
     const limit = action.maxRequestBytes ?? this.#plan.maxRequestBytes
@@ -179,6 +181,11 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
   /** Of the settlement: there is no answer. */
   onError(error: unknown): HttpResponse {
     if (typeof error === 'object' && error !== null) this.attempts = attemptsOf(error).length + 1
+    // Nobody is there to be answered, and nobody failed.
+    if (this.#client?.cancelled) {
+      this.errorCode = 'client_closed'
+      return CLIENT_GONE
+    }
     if (this.#bodyTooLarge) return this.#fail(answerToRefusal('body_too_large'), toError(error))
     return this.#fail(answerToError(error), toError(error))
   }
@@ -249,6 +256,9 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     settle(upstream.call, copy, new Call({ deadline }), DROP)
   }
 }
+
+/** Never sent. 499 as nginx logs it. */
+const CLIENT_GONE = new HttpResponse({ status: 499 })
 
 /** Drops whatever comes. */
 const DROP: Settlement<HttpResponse> = {

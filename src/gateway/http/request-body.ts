@@ -4,7 +4,7 @@
  * Chunks are passed on as they come, never collected; only a mirror keeps a copy, up to its bound.
  */
 import { iterate } from '../../core/channel.ts'
-import { ProtocolError } from '../../core/errors.ts'
+import { ClosedError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
 import { Body } from '../../protocols/http/body.ts'
 
@@ -42,7 +42,8 @@ export class BodyLimit implements BodyWatcher {
     if (this.#bytes <= this.#maxBytes) return
     this.#onExceeded()
     const message = `request body of over ${this.#bytes} bytes is over ${this.#maxBytes}`
-    throw new ProtocolError('ERR_LIMIT', message, { status: 413, sent: 'some' })
+    // Our own doing: an upstream must not be blamed for what its client sent.
+    throw new ClosedError('ERR_ABORTED', message, { sent: 'some' })
   }
 }
 

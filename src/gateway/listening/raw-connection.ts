@@ -82,8 +82,9 @@ export class RawConnection implements ServerConnection {
     const { cluster, idleTimeoutMs } = route
     cluster.rawInFlight++
     try {
-      const upstream = await cluster.connectRaw(connection, this.#call)
+      const { connection: upstream, release } = await cluster.connectRaw(connection, this.#call)
       if (this.#call.cancelled) {
+        release()
         upstream.destroy()
         throw this.#call.cancelReason
       }
@@ -92,6 +93,7 @@ export class RawConnection implements ServerConnection {
         idleTimeoutMs,
         onDone: ({ reason }) => {
           cluster.rawInFlight--
+          release()
           onClosed(reason)
         },
       })

@@ -75,6 +75,12 @@ export type ClusterEvent =
       readonly error: Error | undefined
     }
 
+/** A layer-4 connection; whoever has it calls `release` once, when it is over. */
+export interface RawUpstream {
+  readonly connection: Connection
+  release(): void
+}
+
 export class Cluster implements Upstream {
   readonly name: string
   readonly config: ClusterConfig
@@ -112,8 +118,8 @@ export class Cluster implements Upstream {
     return settle(this.client.call, request, context, this.#counter)
   }
 
-  /** For layer 4: an endpoint to connect to, and the connection. */
-  async connectRaw(client: Connection, context: CallContext): Promise<Connection> {
+  /** For layer 4: a connection to an endpoint. */
+  async connectRaw(client: Connection, context: CallContext): Promise<RawUpstream> {
     const { clock, random, transport, plain, config } = this.#options
     await (this.client.endpoints.known ? undefined : this.client.endpoints.whenKnown(context))
     this.#requests++
@@ -172,7 +178,7 @@ export class Cluster implements Upstream {
     client: Connection,
     context: CallContext,
     transport: Transport,
-  ): Promise<Connection> {
+  ): Promise<RawUpstream> {
     const { clock, config } = this.#options
     const startedAt = clock.now()
     const { endpoint } = picked.node
@@ -182,8 +188,9 @@ export class Cluster implements Upstream {
         config.proxy_protocol === 'none'
           ? await transport.connect(endpoint.address, { signal: context.signal, deadline })
           : await this.#connectWithHeader(endpoint, client, { signal: context.signal, deadline })
-      picked.done(clock.now(), clock.now() - startedAt, false)
-      return connection
+      const connectMs = clock.now() - startedAt
+      // Until it is closed it counts as load: balancers see long connections.
+      return { connection, release: () => picked.done(clock.now(), connectMs, false) }
     } catch (error) {
       picked.done(clock.now(), undefined, !context.cancelled)
       throw error
