@@ -55,6 +55,7 @@ listeners: [{ name: http, address: '127.0.0.1:0' }]
 `,
   )
   const outcome = { ok: 0, failed: 0, wrong: 0, statuses: new Map<number, number>() }
+  const reasons = new Map<string, number>()
   const agent = new http.Agent({ keepAlive: true, maxSockets: 64 })
   const until = Date.now() + SECONDS * 1_000
   let next = 0
@@ -69,8 +70,12 @@ listeners: [{ name: http, address: '127.0.0.1:0' }]
         body,
       )
       outcome.statuses.set(answer.status, (outcome.statuses.get(answer.status) ?? 0) + 1)
-      if (answer.status !== 200) outcome.failed++
-      else if (answer.body !== `${tag}:${body}` || answer.headers['x-tag'] !== tag) outcome.wrong++
+      if (answer.status !== 200) {
+        outcome.failed++
+        const reason = `${answer.status} ${answer.headers['x-heddle-error']}`
+        reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+      } else if (answer.body !== `${tag}:${body}` || answer.headers['x-tag'] !== tag)
+        outcome.wrong++
       else outcome.ok++
     }
   }
@@ -84,13 +89,14 @@ listeners: [{ name: http, address: '127.0.0.1:0' }]
   })()
   await Promise.all([...Array.from({ length: 64 }, worker), killing])
   agent.destroy()
+  await victim.stop('SIGKILL')
   const total = outcome.ok + outcome.failed + outcome.wrong
-  t.diagnostic(`${total} requests, ${outcome.failed} failed, ${outcome.wrong} wrong`)
+  const why = JSON.stringify(Object.fromEntries(reasons))
+  t.diagnostic(`${total} requests, ${outcome.failed} failed ${why}, ${outcome.wrong} wrong`)
   assert.equal(outcome.wrong, 0)
   assert.ok(outcome.ok / total >= 0.999, `${outcome.failed} of ${total} failed`)
   const counted = await countedByStatus(gateway)
   for (const [status, count] of outcome.statuses) assert.equal(counted.get(status), count)
-  await victim.stop('SIGKILL')
 })
 
 /** Requests by status as the gateway's metrics have them. */

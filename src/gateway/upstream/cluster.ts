@@ -46,6 +46,7 @@ import { clusterResolver } from './cluster-resolver.ts'
 import { ClusterHealth, type HealthEvent } from './endpoint-health.ts'
 import { type HealthAware, observedBalancer } from './observed-balancer.ts'
 import { type HttpExchanger, OneCallExchanger, sendProxyHeader } from './proxy-header-connect.ts'
+import { keepSmallBodies } from './replayable-body.ts'
 
 export interface ClusterOptions {
   readonly config: ClusterConfig
@@ -89,6 +90,7 @@ export class Cluster implements Upstream {
   readonly #health: ClusterHealth
   readonly #checkers = new Map<string, HealthChecker>()
   readonly #counter: Settlement<HttpResponse>
+  readonly #service: HttpService
   #balancer: HealthAware | undefined
   #requests = 0
   #failures = 0
@@ -111,11 +113,14 @@ export class Cluster implements Upstream {
     // Health checks and dashboards need the endpoints before the first request.
     this.client.endpoints.start()
     this.#counter = this.#makeCounter()
+    const { num_retries: retries, max_replay_body } = config.retry_policy
+    const maxReplayBytes = retries === 0 ? 0 : sizeBytes(max_replay_body)
+    this.#service = keepSmallBodies(maxReplayBytes, this.client.call)
   }
 
   readonly call: HttpService = (request, context): MaybePromise<HttpResponse> => {
     this.#requests++
-    return settle(this.client.call, request, context, this.#counter)
+    return settle(this.#service, request, context, this.#counter)
   }
 
   /** For layer 4: a connection to an endpoint. */

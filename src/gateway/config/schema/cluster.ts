@@ -135,6 +135,13 @@ const retryPolicy = z
       })
       .prefault({})
       .describe('So that retries never multiply an outage'),
+    max_replay_body: size(0, 16 * 1024 * 1024)
+      .default('64KiB')
+      .describe(
+        'Bodies of idempotent requests up to this are read whole before they are sent, so that ' +
+          'a retry can send them again; 0: every body is streamed, and a request with one is ' +
+          'retried only when nothing was sent',
+      ),
   })
   .describe('When a failed attempt is made again')
 
