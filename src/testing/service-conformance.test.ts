@@ -32,10 +32,11 @@ const correct: Middleware = (next, clock) => (request, context) => {
       .then(resolve, reject)
       .finally(() => {
         stop()
+        letGo()
         timer?.cancel()
         call.finish()
       })
-    call.onCancel(() => {
+    const letGo = call.onCancel(() => {
       timer?.cancel()
       call.finish()
     })
