@@ -3,83 +3,16 @@
  * What is left between this and `npm run bench -- server` is the transport and the kernel.
  */
 import { memory } from '../../src/core/address.ts'
-import type {
-  ChunkLease,
-  Connection,
-  ConnectionFacts,
-  ConnectionHandler,
-} from '../../src/core/connection.ts'
-import type { Listener, ListenOptions, Transport } from '../../src/core/transport.ts'
 import { HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
 import { httpServer } from '../../src/servers/http/http-server.ts'
 import type { Benchmark, Variant } from '../benchmark.ts'
-
-const FACTS: ConnectionFacts = {
-  transport: 'null',
-  local: memory('server'),
-  remote: memory('client'),
-  role: 'accepting',
-  tls: undefined,
-  mtu: undefined,
-  receiveBufferBytes: undefined,
-  sendBufferBytes: undefined,
-  capabilities: 0,
-  roundTripMs: () => undefined,
-}
-
-/** Gives its handler the bytes it is told to, and counts what is written. */
-class NullConnection implements Connection {
-  readonly id = 1
-  readonly facts = FACTS
-  readonly writableLength = 0
-  handler: ConnectionHandler | undefined
-  writes = 0
-  bytes = 0
-
-  open(handler: ConnectionHandler): void {
-    this.handler = handler
-  }
-  write(chunk: Uint8Array): boolean {
-    this.writes++
-    this.bytes += chunk.length
-    return true
-  }
-  writeAll(chunks: readonly Uint8Array[]): boolean {
-    this.writes++
-    for (const chunk of chunks) this.bytes += chunk.length
-    return true
-  }
-  pause(): void {}
-  resume(): void {}
-  end(): void {}
-  destroy(reason?: Error): void {
-    this.handler?.onClose(reason)
-  }
-  leaseChunk(): ChunkLease {
-    return { release: () => {} }
-  }
-  detach(): void {}
-  ref(): void {}
-  unref(): void {}
-}
+import { NullConnection, nullTransport } from './null-transport.ts'
 
 async function connectTo(service: HttpService): Promise<NullConnection> {
-  let accept: ((connection: Connection) => void) | undefined
-  const transport: Transport = {
-    name: 'null',
-    traits: { halfClose: true, secure: false, messageBoundaries: false },
-    connect: () => Promise.reject(new Error('the null transport only listens')),
-    async listen(address, { onConnection }: ListenOptions): Promise<Listener> {
-      accept = onConnection
-      const noop = (): void => {}
-      const close = async (): Promise<void> => {}
-      const calls = { pause: noop, resume: noop, ref: noop, unref: noop, close }
-      return { address, connectionCount: 1, ...calls, [Symbol.asyncDispose]: close }
-    },
-  }
+  const transport = nullTransport(() => new NullConnection())
   await httpServer(service).listen(transport, memory('server'))
   const connection = new NullConnection()
-  accept?.(connection)
+  transport.accept?.(connection)
   return connection
 }
 
