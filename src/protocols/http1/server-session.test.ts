@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClosedError, UsageError } from '../../core/errors.ts'
 import { HttpFields } from '../http/fields.ts'
-import type { RequestEvent, ServerCommand, ServerEvent } from './messages.ts'
+import type { RequestEvent, RespondCommand, ServerCommand, ServerEvent } from './messages.ts'
 import type { Http1ServerOptions } from './options.ts'
 import { Http1ServerSession } from './server-session.ts'
 
@@ -394,5 +394,266 @@ describe('Http1ServerSession time', () => {
     bench.feed('c')
     assert.equal(types(bench.advance(100)), 'aborted')
     assert.match(bench.sent, /^HTTP\/1.1 408/)
+  })
+})
+
+describe('Http1ServerSession commands', () => {
+  const respondWith = (init: Partial<RespondCommand>): RespondCommand => ({
+    type: 'respond',
+    exchange: 1,
+    status: 200,
+    reason: undefined,
+    fields: NONE,
+    body: undefined,
+    ...init,
+  })
+
+  test('that could not be sent as they are change nothing', () => {
+    const bad: Partial<RespondCommand>[] = [
+      { status: 100 },
+      { status: 199 },
+      { status: 1000 },
+      { status: 200.5 },
+      { status: 101, detach: true },
+      { status: 200, detach: true },
+      { status: 204, body: 'x' },
+      { reason: 'OK\r\nX: y' },
+      { reason: 'x'.repeat(129) },
+      { body: 'x', fields: new HttpFields({ 'content-length': '2' }) },
+      { fields: new HttpFields({ 'content-length': 'two' }) },
+      { fields: new HttpFields({ 'transfer-encoding': 'gzip' }) },
+      { exchange: 2 },
+      { exchange: 0 },
+    ]
+    for (const init of bad) {
+      const bench = new Bench()
+      bench.feed(GET)
+      assert.throws(() => bench.do(respondWith(init)), UsageError, JSON.stringify(init))
+      assert.equal(bench.sent, '', JSON.stringify(init))
+      assert.equal(types(bench.respond(1)), 'sent', 'the exchange can still be answered')
+    }
+  })
+
+  test('are checked at once, also when their turn has not come', () => {
+    const bench = new Bench()
+    bench.feed(GET + GET)
+    const fields = new HttpFields({ 'content-length': '2' })
+    assert.throws(() => bench.do(respondWith({ exchange: 2, fields, body: 'x' })), UsageError)
+    bench.respond(2)
+    assert.throws(() => bench.respond(2), UsageError, 'a second response')
+  })
+
+  test('send fields that frame nothing as they are, and a reason of their own', () => {
+    const bench = new Bench({ date: () => 'now' })
+    bench.feed(GET)
+    const fields = new HttpFields([
+      ['Date', 'then'],
+      ['Content-Length', '1'],
+      ['Transfer-Encoding', 'chunked'],
+      ['Connection', 'Keep-Alive, X-Hop'],
+    ])
+    bench.do(respondWith({ reason: 'Fine', fields, body: 'x' }))
+    assert.equal(
+      bench.sent,
+      'HTTP/1.1 200 Fine\r\nDate: then\r\nConnection: x-hop\r\ncontent-length: 1\r\n\r\nx',
+    )
+  })
+
+  test('describe what a GET would have given: HEAD and 304', () => {
+    const fields = new HttpFields({ 'content-length': '9' })
+    const head = new Bench()
+    head.feed('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n')
+    head.do(respondWith({ fields }))
+    assert.equal(head.sent, 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n')
+    const unchanged = new Bench()
+    unchanged.feed(GET)
+    unchanged.do(respondWith({ status: 304, fields }))
+    assert.equal(unchanged.sent, 'HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n')
+    const streamed = new Bench()
+    streamed.feed('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n')
+    streamed.head(1)
+    streamed.data(1, 'not sent')
+    assert.equal(types(streamed.endBody(1)), 'sent')
+    assert.equal(streamed.sent, 'HTTP/1.1 200 OK\r\n\r\n')
+    assert.equal(streamed.session.state, 'open')
+  })
+
+  test('close when the response says so, and abort what is behind it', () => {
+    const bench = new Bench()
+    bench.feed(GET + GET)
+    const fields = new HttpFields({ connection: 'close' })
+    assert.equal(types(bench.do(respondWith({ fields }))), 'sent aborted')
+    assert.match(bench.sent, /^HTTP\/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n$/)
+  })
+
+  test('keep a body of announced length to its length', () => {
+    const bench = new Bench()
+    bench.feed(GET)
+    bench.head(1, 3)
+    assert.throws(() => bench.data(1, 'four'), UsageError)
+    bench.data(1, 'abc')
+    assert.equal(types(bench.endBody(1)), 'sent')
+    assert.match(bench.sent, /content-length: 3\r\n\r\nabc$/)
+    const short = new Bench()
+    short.feed(GET)
+    short.head(1, 3)
+    short.data(1, 'ab')
+    assert.throws(() => short.endBody(1), UsageError)
+    const error = new ClosedError('ERR_ABORTED', 'cannot go on')
+    assert.equal(types(short.do({ type: 'reset', exchange: 1, error })), 'aborted')
+    assert.equal(short.session.failure, error)
+  })
+
+  test('refuse trailers that frame a message, and drop them where there is no place', () => {
+    const bench = new Bench()
+    bench.feed(GET)
+    bench.head(1)
+    assert.throws(() => bench.endBody(1, new HttpFields({ 'content-length': '1' })), UsageError)
+    bench.endBody(1)
+    const fixed = new Bench()
+    fixed.feed(GET)
+    fixed.head(1, 0)
+    fixed.endBody(1, new HttpFields({ a: 'b' }))
+    assert.match(fixed.sent, /content-length: 0\r\n\r\n$/)
+  })
+
+  test('cut a body that ends with the connection so that it shows', () => {
+    const bench = new Bench()
+    bench.feed('GET / HTTP/1.0\r\n\r\n')
+    bench.head(1)
+    bench.data(1, 'half')
+    const error = new ClosedError('ERR_ABORTED', 'gone')
+    bench.do({ type: 'reset', exchange: 1, error })
+    assert.equal(bench.session.cut, true)
+  })
+
+  test('reset an exchange whose turn has not come: the ones before it are answered', () => {
+    const bench = new Bench()
+    bench.feed(GET + GET + GET)
+    const error = new ClosedError('ERR_ABORTED', 'gone')
+    assert.equal(types(bench.do({ type: 'reset', exchange: 2, error })), '')
+    assert.equal(types(bench.respond(1)), 'sent aborted aborted')
+    assert.match(bench.sent, /^HTTP\/1.1 200/)
+    assert.equal(bench.session.state, 'closed')
+  })
+
+  test('are taken in silence once the connection is closed', () => {
+    const bench = new Bench()
+    bench.feed(GET)
+    bench.end()
+    assert.deepEqual(bench.respond(1), [])
+    assert.deepEqual(bench.demand(1), [])
+    assert.equal(bench.sent, '')
+  })
+})
+
+describe('Http1ServerSession interim responses', () => {
+  const inform = (bench: Bench, exchange: number, status = 103, fields?: HttpFields): void => {
+    bench.do({ type: 'inform', exchange, status, fields })
+  }
+  const LINK = new HttpFields({ link: '</a>' })
+
+  test('leave before the final one, at their turn', () => {
+    const bench = new Bench()
+    bench.feed(GET + GET)
+    inform(bench, 2, 103, LINK)
+    inform(bench, 1)
+    assert.equal(bench.sent, 'HTTP/1.1 103 Early Hints\r\n\r\n')
+    bench.respond(1)
+    assert.match(
+      bench.sent,
+      /^HTTP\/1.1 200 .*\r\n\r\nHTTP\/1.1 103 Early Hints\r\nlink: <\/a>\r\n\r\n$/s,
+    )
+    bench.respond(2)
+    assert.match(bench.sent, /^HTTP\/1.1 200/)
+  })
+
+  test('are not sent to HTTP/1.0, nor an unasked 100', () => {
+    const old = new Bench()
+    old.feed('GET / HTTP/1.0\r\n\r\n')
+    inform(old, 1)
+    assert.equal(old.sent, '')
+    const bench = new Bench()
+    bench.feed(GET)
+    inform(bench, 1, 100)
+    assert.equal(bench.sent, '')
+  })
+
+  test('say 100 once, however it is asked for', () => {
+    const bench = new Bench()
+    bench.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n')
+    inform(bench, 1, 100)
+    bench.demand(1)
+    inform(bench, 1, 100)
+    assert.equal(bench.sent, 'HTTP/1.1 100 Continue\r\n\r\n')
+    assert.equal(types(bench.feed('ok')), 'data end')
+  })
+
+  test('wait with 100 until the turn of their request', () => {
+    const bench = new Bench()
+    bench.feed(
+      `${GET}GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n`,
+    )
+    bench.demand(2)
+    assert.equal(bench.sent, '')
+    bench.respond(1)
+    assert.match(bench.sent, /100 Continue\r\n\r\n$/)
+  })
+
+  test('that are none are refused, and so are too many and late ones', () => {
+    const bench = new Bench()
+    bench.feed(GET + GET)
+    for (const status of [99, 101, 200, 103.5]) {
+      assert.throws(() => inform(bench, 1, status), UsageError, String(status))
+    }
+    assert.throws(
+      () => inform(bench, 1, 103, new HttpFields({ 'content-length': '1' })),
+      UsageError,
+    )
+    for (let count = 0; count < 32; count++) inform(bench, 2)
+    assert.throws(() => inform(bench, 2), UsageError)
+    bench.head(1)
+    assert.throws(() => inform(bench, 1), UsageError)
+  })
+})
+
+describe('Http1ServerSession drains', () => {
+  test('what is under way: half a head, a parked request, a body', () => {
+    const half = new Bench()
+    half.feed('GET / HT')
+    half.do({ type: 'drain' })
+    assert.equal(half.session.state, 'closing')
+    assert.equal(types(half.feed(`TP/1.1\r\nHost: a\r\n\r\n${GET}`)), 'request')
+    half.respond(1)
+    assert.match(half.sent, /connection: close/)
+    assert.equal(half.session.state, 'closed')
+
+    const parked = new Bench()
+    parked.feed(GET + POST(''))
+    parked.do({ type: 'drain' })
+    assert.equal(types(parked.respond(1)), 'sent request')
+    parked.respond(2)
+    assert.equal(parked.session.state, 'closed')
+
+    const body = new Bench({ maxDiscardBytes: 100 })
+    body.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab')
+    body.do({ type: 'drain' })
+    body.demand(1)
+    assert.equal(types(body.feed('cd')), 'data end')
+    body.respond(1)
+    assert.equal(body.session.state, 'closed')
+  })
+
+  test('a connection that was lost tells every exchange why', () => {
+    const bench = new Bench()
+    bench.feed(GET + GET)
+    bench.session.receiveClose(new Error('reset by peer'), 0)
+    const events = bench.poll()
+    assert.equal(types(events), 'aborted aborted')
+    assert.match(bench.session.failure?.message ?? '', /reset by peer/)
+    const idle = new Bench()
+    idle.session.receiveClose(undefined, 0)
+    assert.equal(idle.session.state, 'closed')
+    assert.equal(idle.session.failure, undefined)
   })
 })
