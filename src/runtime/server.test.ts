@@ -154,6 +154,25 @@ test('ServerCore pauses its listeners at maxConnections and resumes below it', a
   assert.equal(transport.listeners[1]?.paused, false)
 })
 
+test('ServerCore accepts again when a hundredth is free, not for every place', async () => {
+  const { listener, protocols } = await fixture({ maxConnections: 300 })
+  for (let count = 0; count < 300; count++) listener.accept()
+  assert.equal(listener.paused, true)
+  protocols[0]?.control.closed(undefined)
+  protocols[1]?.control.closed(undefined)
+  assert.equal(listener.paused, true)
+  protocols[2]?.control.closed(undefined)
+  assert.equal(listener.paused, false)
+})
+
+test('ServerCore counts connections without a call', async () => {
+  const { server, listener, protocols } = await fixture()
+  listener.accept()
+  listener.accept()
+  ;(protocols[0] as ScriptedProtocol).idle = false
+  assert.equal(server.countIdle(), 1)
+})
+
 test('ServerCore refuses at maxConnections when told to reject', async () => {
   const refused: string[] = []
   const { server, listener } = await fixture({

@@ -32,6 +32,8 @@ export interface ServerConnection {
 export interface ConnectionControl {
   readonly connection: Connection
   readonly state: ConnectionState
+  /** No call is in flight. */
+  readonly idle: boolean
   /** Value of the monotonic clock. */
   readonly acceptedAt: number
   /** The state of the protocol: `authenticating`, `ready`, `draining` … It begins `connected`. */
@@ -168,6 +170,13 @@ export class ServerCore implements Server {
 
   get listeners(): Iterable<Listener> {
     return this.#listeners
+  }
+
+  /** Connections without a call in flight. Counted when asked: it looks at all of them. */
+  countIdle(): number {
+    let count = 0
+    for (const record of this.#records) if (record.idle) count++
+    return count
   }
 
   /** The connections that are open now, oldest first. */
@@ -321,7 +330,9 @@ export class ServerCore implements Server {
       if (left > 0) this.#perAddress.set(key, left)
       else this.#perAddress.delete(key)
     }
-    if (this.#paused && this.#records.size < this.#maxConnections) this.#resume()
+    // Not at the first place: a full server must not pause and resume for every connection.
+    const free = this.#maxConnections - this.#records.size
+    if (this.#paused && free >= this.#maxConnections * RESUME_SHARE) this.#resume()
     if (this.#records.size === 0) this.#onEmpty?.()
   }
 
@@ -378,6 +389,10 @@ class ConnectionRecord implements ConnectionControl {
 
   get state(): ConnectionState {
     return this.#machine.state
+  }
+
+  get idle(): boolean {
+    return this.#running?.idle ?? true
   }
 
   /** Ignored where the life cycle has gone further already: `ready` after `draining`. */
@@ -451,4 +466,6 @@ function closedError(): ClosedError {
   return new ClosedError('ERR_CLOSED', 'the server is closed')
 }
 
+/** Of `maxConnections` that must be free before accepting goes on. */
+const RESUME_SHARE = 0.01
 const MAX_COUNT = 0x7fff_ffff
