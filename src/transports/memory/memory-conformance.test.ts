@@ -36,12 +36,12 @@ const VARIANTS: readonly (readonly [
   () => Partial<MemoryOptions>,
 ])[] = [
   ['memory', 1_048_576, () => ({})],
-  ['memory, a byte per chunk', 131_072, () => ({ maxChunkBytes: 1 })],
-  ['memory, 3 bytes per chunk', 262_144, () => ({ maxChunkBytes: 3 })],
-  ['memory, small buffers', 262_144, () => ({ bufferBytes: 100, highWaterMarkBytes: 50 })],
+  ['memory, a byte per chunk', 65_536, () => ({ maxChunkBytes: 1 })],
+  ['memory, 3 bytes per chunk', 100_000, () => ({ maxChunkBytes: 3 })],
+  ['memory, small buffers', 100_000, () => ({ bufferBytes: 100, highWaterMarkBytes: 50 })],
   [
     'memory, random chunks and delays',
-    262_144,
+    100_000,
     () => ({ random: seededRandom(42), maxChunkBytes: 5_000, maxDelayMs: 20 }),
   ],
 ]
