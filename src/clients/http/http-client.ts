@@ -38,7 +38,7 @@ import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
 import { type ClientCore, type ClientOptions, createClient } from '../../runtime/client.ts'
 import type { ConnectContext } from '../../runtime/exchanger.ts'
-import { type Settlement, settle } from '../../runtime/settle.ts'
+import { isPromise, type Settlement, settle } from '../../runtime/settle.ts'
 import type { MetricNames } from '../../runtime/stack/client-stack.ts'
 import { type DecompressOptions, decompress } from './decompress.ts'
 import {
@@ -180,16 +180,16 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     return settle(this.#service, request, context, followed)
   }
 
-  async get(target: string, init: HttpRequestInit & HttpCallInit = {}): Promise<HttpResponse> {
-    return this.request({ ...init, method: 'GET', target })
+  get(target: string, init?: HttpRequestInit & HttpCallInit): Promise<HttpResponse> {
+    return this.#send('GET', target, undefined, init)
   }
 
-  async post(
+  post(
     target: string,
     body: HttpRequestInit['body'],
-    init: HttpRequestInit & HttpCallInit = {},
+    init?: HttpRequestInit & HttpCallInit,
   ): Promise<HttpResponse> {
-    return this.request({ ...init, method: 'POST', target, body })
+    return this.#send('POST', target, body, init)
   }
 
   close(options?: { signal?: AbortSignal }): Promise<void> {
@@ -198,6 +198,25 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** Not `async`: the promise of the connection is the promise of the caller. */
+  #send(
+    method: string,
+    target: string,
+    body: HttpRequestInit['body'],
+    init: (HttpRequestInit & HttpCallInit) | undefined,
+  ): Promise<HttpResponse> {
+    const { scheme, authority } = this
+    try {
+      const reply =
+        init === undefined
+          ? this.#call(new HttpRequest({ method, target, scheme, authority, body }))
+          : this.request({ ...init, method, target, body: body ?? init.body })
+      return isPromise(reply) ? reply : Promise.resolve(reply)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #call(request: HttpRequest): MaybePromise<HttpResponse> {

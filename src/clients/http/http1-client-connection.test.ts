@@ -8,6 +8,7 @@ import type { Flow, Sink, Source } from '../../core/flow.ts'
 import { Body } from '../../protocols/http/body.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest } from '../../protocols/http/messages.ts'
+import { LeakCheck } from '../../testing/leak-check.ts'
 import { type HttpClient, type HttpClientOptions, httpClient } from './http-client.ts'
 
 /** A server that says exactly what a test tells it to, so that nothing of ours is on both sides. */
@@ -608,4 +609,94 @@ test('HttpClient refuses what cannot be sent, and the connection stays', async (
   connection.send(OK)
   assert.equal((await call).status, 200)
   assert.equal(peer.connections.length, 1)
+})
+
+test('HttpClient pipelines up to maxPipelined, in order, and nothing behind a POST', async () => {
+  await using peer = await Peer.start()
+  await using client = peer.client({ pool: { max: 1 }, http1: { maxPipelined: 3 } })
+  const first = client.get('/1')
+  const connection = await peer.accept()
+  await connection.until(/GET \/1 /)
+  const calls = [client.get('/2'), client.get('/3'), client.get('/4')]
+  await connection.until(/GET \/2 [^]*GET \/3 /)
+  const answer = (text: string): string =>
+    `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`
+  connection.send(answer('one'))
+  assert.equal(await (await first).body.text(), 'one')
+  await connection.until(/GET \/4 /)
+  connection.send(answer('two') + answer('three') + answer('four'))
+  const texts = await Promise.all(calls.map(async (call) => (await call).body.text()))
+  assert.deepEqual(texts, ['two', 'three', 'four'])
+  const posted = client.post('/5', 'x')
+  const behind = client.get('/6')
+  const sent = await connection.until(/x$/)
+  assert.doesNotMatch(sent, /GET/)
+  connection.send(OK)
+  await posted
+  await connection.until(/GET \/6/)
+  connection.send(OK)
+  assert.equal((await behind).status, 200)
+  assert.equal(peer.connections.length, 1)
+})
+
+test('HttpClient sends again what was behind a cancelled request', async () => {
+  await using peer = await Peer.start()
+  await using client = peer.client({ pool: { max: 1 }, http1: { maxPipelined: 2 } })
+  const controller = new AbortController()
+  const warm = client.get('/')
+  const connection = await peer.accept()
+  await connection.until(HEAD_END)
+  connection.send(OK)
+  await warm
+  const cancelled = client.get('/1', { signal: controller.signal })
+  const behind = client.get('/2')
+  await connection.until(/GET \/1 [^]*GET \/2 /)
+  const reason = new Error('not any more')
+  const rejected = assert.rejects(cancelled, (error) => error === reason)
+  controller.abort(reason)
+  await rejected
+  await connection.end()
+  const next = await peer.accept()
+  await next.until(/GET \/2 /)
+  next.send(OK)
+  assert.equal((await behind).status, 200)
+})
+
+test('HttpClient leaves no timer, no socket and no unread connection behind', async () => {
+  const count = (kind: RegExp): number =>
+    process.getActiveResourcesInfo().filter((name) => kind.test(name)).length
+  const leaks = new LeakCheck({
+    timers: () => count(/Timeout/),
+    sockets: () => count(/TCP|Pipe/),
+  })
+  {
+    await using peer = await Peer.start()
+    await using client = peer.client(NO_RETRY)
+    const whole = client.get('/', { timeoutMs: 60_000 })
+    const connection = await peer.accept()
+    await connection.until(HEAD_END)
+    connection.send(OK)
+    await whole
+    const posted = client.post('/', 'body', { fields: { expect: '100-continue' } })
+    await connection.until(HEAD_END)
+    connection.send(`HTTP/1.1 100 Continue\r\n\r\n`)
+    await connection.until(/body/)
+    connection.send(OK)
+    await posted
+    const half = 'HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhalf'
+    const streamed = client.get('/', { timeoutMs: 60_000 })
+    await connection.until(HEAD_END)
+    connection.send(half)
+    const response = await streamed
+    response.exchange?.abort(new Error('enough'))
+    await connection.end()
+    const broken = client.get('/', { timeoutMs: 60_000 })
+    const second = await peer.accept()
+    await second.until(HEAD_END)
+    second.socket.destroy()
+    await failure(broken)
+    assert.deepEqual(client.core.counts, { started: 4, succeeded: 3, failed: 1, inFlight: 0 })
+  }
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(await leaks.leaksAfter(turn, 50), [])
 })

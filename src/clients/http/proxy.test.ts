@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, request as forward, type Server } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import {
+  type AddressInfo,
+  connect,
+  createServer as createNetServer,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net'
 import { test } from 'node:test'
 import { ip } from '../../core/address.ts'
 import type { HeddleError } from '../../core/errors.ts'
@@ -100,6 +106,53 @@ test('HttpClient tunnels https through an HTTP proxy and checks the origin’s c
     return (error.cause as HeddleError).code === 'ERR_TLS'
   })
   await stranger.close()
+  await server.close()
+  proxy.close()
+})
+
+/** SOCKS 5 without authentication, for names; each message comes in one piece on loopback. */
+async function startSocks(): Promise<NetServer & { url: string; seen: string[] }> {
+  const seen: string[] = []
+  const server = createNetServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write(Buffer.from([5, 0]))
+      socket.once('data', (asked: Buffer) => {
+        const length = asked[4] as number
+        seen.push(asked.subarray(5, 5 + length).toString())
+        const target = connect(asked.readUInt16BE(5 + length), '127.0.0.1', () => {
+          socket.write(Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]))
+          socket.pipe(target).pipe(socket)
+        })
+        target.on('error', () => socket.destroy())
+        socket.on('close', () => target.destroy())
+      })
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return Object.assign(server, { url: `socks5h://127.0.0.1:${port}`, seen })
+}
+
+test('HttpClient goes through SOCKS for http and https, and leaves names to it', async () => {
+  const service = (): HttpResponse => HttpResponse.text('here')
+  const server = httpServer(service)
+  const plain = await server.listen(tcp(), ip('127.0.0.1', 0))
+  const secure = await server.listen(tls({ credentials }), ip('127.0.0.1', 0))
+  const proxy = await startSocks()
+  for (const [scheme, { address }] of [
+    ['http', plain],
+    ['https', secure],
+  ] as const) {
+    const port = address.kind === 'ip' ? address.port : 0
+    await using client = httpClient(`${scheme}://localhost:${port}`, {
+      proxy: proxy.url,
+      tls: { ca },
+    })
+    assert.equal(await (await client.get('/')).body.text(), 'here')
+  }
+  assert.deepEqual(proxy.seen, ['localhost', 'localhost'])
   await server.close()
   proxy.close()
 })

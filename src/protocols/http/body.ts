@@ -80,7 +80,8 @@ export class Body implements Source<Uint8Array> {
 
   async text(maxBytes?: number): Promise<string> {
     if (typeof this.content === 'string') return this.content
-    return new TextDecoder().decode(await this.bytes(maxBytes))
+    const { content } = this
+    return DECODER.decode(content ?? (await this.bytes(maxBytes)))
   }
 
   /** @throws SyntaxError when it is not JSON */
@@ -106,7 +107,7 @@ export class Body implements Source<Uint8Array> {
   }
 
   #toBytes(): Uint8Array | undefined {
-    if (typeof this.content === 'string') return new TextEncoder().encode(this.content)
+    if (typeof this.content === 'string') return ENCODER.encode(this.content)
     return this.content
   }
 }
@@ -175,3 +176,7 @@ function concat(chunks: readonly Uint8Array[], length: number): Uint8Array {
 function copyChunk(chunk: Uint8Array): Uint8Array {
   return chunk.slice()
 }
+
+// Stateless without `stream`, and not free to make.
+const DECODER = new TextDecoder()
+const ENCODER = new TextEncoder()
