@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { realFixture } from '../../../test/transports/real-fixture.ts'
-import { ip, memory as memoryAddress } from '../../core/address.ts'
+import { memory as memoryAddress } from '../../core/address.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { Transport } from '../../core/transport.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { transportConformance } from '../../testing/transport-conformance.ts'
 import { MemoryNetwork } from '../memory/memory-network.ts'
 import { memory } from '../memory/memory-transport.ts'
-import { tcp } from '../tcp/tcp.ts'
 import { fromDuplex } from './from-duplex.ts'
 import { toDuplex } from './to-duplex.ts'
 
@@ -42,11 +41,5 @@ transportConformance(
       return realFixture(bridged(inner), memoryAddress('0'))
     },
   },
-  harness,
-)
-
-transportConformance(
-  'fromDuplex(toDuplex(tcp))',
-  { traits, create: () => realFixture(bridged(tcp()), ip('127.0.0.1', 0)) },
   harness,
 )

@@ -7,7 +7,6 @@ import { DevAuthority } from '../../security/dev-certificate.ts'
 import { transportConformance } from '../../testing/transport-conformance.ts'
 import { MemoryNetwork } from '../memory/memory-network.ts'
 import { memory } from '../memory/memory-transport.ts'
-import { tcp } from '../tcp/tcp.ts'
 import { tls } from './tls.ts'
 
 const traits = { halfClose: true, secure: true, messageBoundaries: false }
@@ -22,16 +21,6 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     realFixture(tls({ credentials, ca, maxVersion }), ip('127.0.0.1', 0), { connectOptions })
   transportConformance(`tls (${maxVersion})`, { traits, create }, harness)
 }
-
-transportConformance(
-  'tls over tcp connections',
-  {
-    traits,
-    create: () =>
-      realFixture(tls({ credentials, ca, inner: tcp() }), ip('127.0.0.1', 0), { connectOptions }),
-  },
-  harness,
-)
 
 transportConformance(
   'tls over memory',
