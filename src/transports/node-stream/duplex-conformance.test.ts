@@ -15,7 +15,12 @@ import { toDuplex } from './to-duplex.ts'
 function bridged(inner: Transport): Transport {
   const bridge = (connection: Connection): Connection => {
     const { role, local, remote, transport } = connection.facts
-    return fromDuplex(toDuplex(connection), { role, local, remote, transport })
+    return fromDuplex(toDuplex(connection, { allowHalfOpen: true }), {
+      role,
+      local,
+      remote,
+      transport,
+    })
   }
   return {
     name: inner.name,

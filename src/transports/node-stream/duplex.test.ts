@@ -80,9 +80,9 @@ test('toDuplex calls a write back when the connection has taken it all', async (
   assert.equal(length(), 8 * 1024 * 1024)
 })
 
-test('toDuplex half-closes, and ends by itself when told not to stay half open', async () => {
+test('toDuplex half-closes when told to, and otherwise ends with its peer, as sockets do', async () => {
   await using pair = await connectPair(tcp(), LOOPBACK)
-  const client = toDuplex(pair.client)
+  const client = toDuplex(pair.client, { allowHalfOpen: true })
   const server = new Recorder()
   pair.server.open(server)
   pair.server.end()
@@ -92,7 +92,7 @@ test('toDuplex half-closes, and ends by itself when told not to stay half open',
   assert.equal(await server.closed, undefined)
   assert.equal(server.text, 'after the end')
   await using other = await connectPair(tcp(), LOOPBACK)
-  toDuplex(other.client, { allowHalfOpen: false }).resume()
+  toDuplex(other.client).resume()
   const peer = new Recorder()
   other.server.open(peer)
   other.server.end()

@@ -28,7 +28,12 @@ export interface ToDuplexOptions {
   readableHighWaterMarkBytes?: number
   /** Bytes that may wait unwritten before `write` returns false. @default 65_536 */
   writableHighWaterMarkBytes?: number
-  /** False: the writing side ends as soon as the peer's has. @default true */
+  /**
+   * Whether the writing side stays open when the peer's has ended. Drivers count on sockets that
+   * end with their peer.
+   *
+   * @default false, as `net.connect`
+   */
   allowHalfOpen?: boolean
   /**
    * How long a duplex that was destroyed after its `end`, without an error, waits for the peer's
@@ -42,7 +47,7 @@ export interface ToDuplexOptions {
 export const toDuplexDefaults: Readonly<Required<Omit<ToDuplexOptions, 'clock'>>> = Object.freeze({
   readableHighWaterMarkBytes: 65_536,
   writableHighWaterMarkBytes: 65_536,
-  allowHalfOpen: true,
+  allowHalfOpen: false,
   lingerMs: 2_000,
 })
 

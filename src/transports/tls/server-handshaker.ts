@@ -24,7 +24,7 @@ import {
 
 export interface HandshakerOwner {
   onSecure(socket: TLSSocket, stream: Duplex): void
-  onError(error: Error): void
+  onError(error: Error, stream: Duplex): void
   describePeer(socket: TLSSocket): Omit<TlsPeer, 'role'>
   /** Who is at the other end of the stream, for messages. */
   nameOf(stream: Duplex): string
@@ -78,7 +78,7 @@ export class ServerHandshaker {
       const message = `${name} was refused: ${maxHandshakes} TLS handshakes are under way`
       stream.on('error', ignore)
       stream.destroy()
-      return this.#owner.onError(new OverloadError('ERR_LIMITED', message))
+      return this.#owner.onError(new OverloadError('ERR_LIMITED', message), stream)
     }
     const socket = new TLSSocket(stream, {
       isServer: true,
@@ -134,7 +134,7 @@ export class ServerHandshaker {
     const handshake = this.#handshakes.get(socket)
     if (handshake === undefined) return
     const refused = this.#checkPeer(socket, handshake.name)
-    if (refused !== undefined) return this.#refuse(socket, refused)
+    if (refused !== undefined) return this.#refuse(socket, handshake, refused)
     this.#handshakes.delete(socket)
     // From here on errors are those of a connection: without this Node keeps them to itself.
     ;(socket as unknown as { _releaseControl?(): void })._releaseControl?.()
@@ -165,13 +165,14 @@ export class ServerHandshaker {
 
   #fail(socket: TLSSocket, cause: Error): void {
     const handshake = this.#handshakes.get(socket)
-    if (handshake !== undefined) this.#refuse(socket, handshakeError(cause, handshake.name))
+    if (handshake === undefined) return
+    this.#refuse(socket, handshake, handshakeError(cause, handshake.name))
   }
 
-  #refuse(socket: TLSSocket, error: Error): void {
+  #refuse(socket: TLSSocket, handshake: Handshake, error: Error): void {
     this.#handshakes.delete(socket)
     socket.destroy()
-    this.#owner.onError(error)
+    this.#owner.onError(error, handshake.stream)
   }
 
   /** One timer for all: it waits for the oldest, and then for the next. */

@@ -57,6 +57,13 @@ import {
 
 export interface TlsTransport extends Transport {
   listen(address: Address, options: ListenOptions): Promise<TlsListener>
+  /**
+   * The client's side on a connection that exists, unopened or detached: after STARTTLS, or through
+   * a tunnel. It belongs to TLS from here on, and is destroyed when the handshake fails.
+   */
+  secure(connection: Connection, options?: ConnectOptions): Promise<Connection>
+  /** The server's side of the same. */
+  accept(connection: Connection): Promise<Connection>
 }
 
 /** @throws UsageError for an option that is unknown, out of range or not supported here */
@@ -72,6 +79,7 @@ class NodeTlsTransport implements TlsTransport {
   readonly #clock: Clock
   readonly #sessions: SessionCache
   #client: TlsClientSettings | undefined
+  #acceptor: Acceptor | undefined
 
   constructor(options: TlsOptions) {
     this.#options = resolveTlsOptions(options)
@@ -90,28 +98,39 @@ class NodeTlsTransport implements TlsTransport {
     const serverName = serverNameFor(address, this.#options, options.serverName)
     this.#client ??= this.#prepareClient()
     const client = this.#client
-    return withTimeLimit(address, connectTimeoutMs, this.#clock, options, async (signal) => {
-      const raw = await this.#connectRaw(address, signal)
-      const describe = (socket: TLSSocket) => describePeer(socket, serverName)
-      const socket = await handshake(raw, address, serverName, client, describe, signal)
-      return this.#wrap(socket, 'initiating', namesOf(raw), serverName)
+    return withTimeLimit(address, connectTimeoutMs, this.#clock, options, async (signal) =>
+      this.#secure(await this.#connectRaw(address, signal), address, serverName, client, signal),
+    )
+  }
+
+  async secure(connection: Connection, options: ConnectOptions = {}): Promise<Connection> {
+    const address = connection.facts.remote
+    const serverName = serverNameFor(address, this.#options, options.serverName)
+    this.#client ??= this.#prepareClient()
+    const client = this.#client
+    const { connectTimeoutMs } = this.#options
+    return withTimeLimit(address, connectTimeoutMs, this.#clock, options, (signal) =>
+      this.#secure(this.#carry(connection), address, serverName, client, signal),
+    )
+  }
+
+  accept(connection: Connection): Promise<Connection> {
+    this.#acceptor ??= this.#makeAcceptor()
+    const { handshaker, waiting } = this.#acceptor
+    return new Promise((resolve, reject) => {
+      const stream = this.#carry(connection)
+      waiting.set(stream, { resolve, reject })
+      handshaker.accept(stream)
     })
   }
 
   async listen(address: Address, callbacks: ListenOptions): Promise<TlsListener> {
-    const { credentials, serverNames, inner, maxPausedConnections } = this.#options
-    if (credentials === undefined) {
-      throw new UsageError('ERR_ARGUMENT', 'tls needs credentials to listen')
-    }
+    const { inner, maxPausedConnections } = this.#options
     let listener: NodeListener
-    const shown = { credentials, ...(serverNames !== undefined && { serverNames }) }
-    const handshaker = new ServerHandshaker(this.#options, shown, this.#clock, this.#keyLog(), {
-      onSecure: (socket, stream) =>
-        listener.accept(this.#wrap(socket, 'accepting', namesOf(stream))),
-      onError: (error) => callbacks.onError?.(error),
-      describePeer,
-      nameOf: (stream) => `client ${formatAddress(namesOf(stream).remote())}`,
-    })
+    const handshaker = this.#makeHandshaker(
+      (socket, stream) => listener.accept(this.#wrap(socket, 'accepting', namesOf(stream))),
+      (error) => callbacks.onError?.(error),
+    )
     if (inner === undefined) {
       const server = createTcpServer(this.#tcp)
       await bindTcp(server, address, this.#tcp, callbacks)
@@ -127,7 +146,7 @@ class NodeTlsTransport implements TlsTransport {
     }
     const carrier = await inner.listen(address, {
       ...callbacks,
-      onConnection: (connection) => handshaker.accept(toDuplex(connection, { clock: this.#clock })),
+      onConnection: (connection) => handshaker.accept(this.#carry(connection)),
     })
     const server = {
       close: (done: () => void) => void carrier.close().then(done, done),
@@ -139,6 +158,46 @@ class NodeTlsTransport implements TlsTransport {
       maxPausedConnections,
     })
     return new SecureListener(listener, handshaker, carrier)
+  }
+
+  async #secure(
+    raw: Duplex,
+    address: Address,
+    serverName: string | undefined,
+    client: TlsClientSettings,
+    signal: AbortSignal,
+  ): Promise<Connection> {
+    const describe = (socket: TLSSocket) => describePeer(socket, serverName)
+    const socket = await handshake(raw, address, serverName, client, describe, signal)
+    return this.#wrap(socket, 'initiating', namesOf(raw), serverName)
+  }
+
+  #makeHandshaker(
+    onSecure: (socket: TLSSocket, stream: Duplex) => void,
+    onError: (error: Error, stream: Duplex) => void,
+  ): ServerHandshaker {
+    const { credentials, serverNames } = this.#options
+    if (credentials === undefined) {
+      throw new UsageError('ERR_ARGUMENT', 'tls needs credentials to be a server')
+    }
+    const shown = { credentials, ...(serverNames !== undefined && { serverNames }) }
+    const nameOf = (stream: Duplex) => `client ${formatAddress(namesOf(stream).remote())}`
+    const owner = { onSecure, onError, describePeer, nameOf }
+    return new ServerHandshaker(this.#options, shown, this.#clock, this.#keyLog(), owner)
+  }
+
+  #makeAcceptor(): Acceptor {
+    const waiting: Acceptor['waiting'] = new Map()
+    const take = (stream: Duplex) => {
+      const promise = waiting.get(stream)
+      waiting.delete(stream)
+      return promise
+    }
+    const handshaker = this.#makeHandshaker(
+      (socket, stream) => take(stream)?.resolve(this.#wrap(socket, 'accepting', namesOf(stream))),
+      (error, stream) => take(stream)?.reject(error),
+    )
+    return { handshaker, waiting }
   }
 
   #prepareClient(): TlsClientSettings {
@@ -155,7 +214,11 @@ class NodeTlsTransport implements TlsTransport {
   async #connectRaw(address: Address, signal: AbortSignal): Promise<Socket | ConnectionDuplex> {
     const { inner } = this.#options
     if (inner === undefined) return connectSocket(address, this.#tcp, this.#clock, { signal })
-    return toDuplex(await inner.connect(address, { signal }), { clock: this.#clock })
+    return this.#carry(await inner.connect(address, { signal }))
+  }
+
+  #carry(connection: Connection): ConnectionDuplex {
+    return toDuplex(connection, { clock: this.#clock, allowHalfOpen: true })
   }
 
   #wrap(
@@ -174,6 +237,15 @@ class NodeTlsTransport implements TlsTransport {
       beforeClose,
     })
   }
+}
+
+/** Handshakes on connections that somebody else accepted. */
+interface Acceptor {
+  readonly handshaker: ServerHandshaker
+  readonly waiting: Map<
+    Duplex,
+    { resolve(connection: Connection): void; reject(error: Error): void }
+  >
 }
 
 function describePeer(socket: TLSSocket, serverName?: string): Omit<TlsPeer, 'role'> {
