@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { ip } from '../../core/address.ts'
-import type { FieldsInit } from '../../protocols/http/fields.ts'
+import { iterableSource } from '../../links/web-stream/iterable-source.ts'
+import { Body } from '../../protocols/http/body.ts'
+import { type FieldsInit, HttpFields } from '../../protocols/http/fields.ts'
 import { HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { httpServer } from '../../servers/http/http-server.ts'
 import { tcp } from '../../transports/tcp/tcp.ts'
@@ -64,6 +66,17 @@ test('decompress leaves what the caller asked for itself, plain bodies and HEAD 
   const head = await client.request({ method: 'HEAD', target: '/' })
   assert.equal(head.fields.get('content-encoding'), 'gzip')
   assert.deepEqual(asked.slice(0, 2), ['gzip', undefined])
+})
+
+test('decompress keeps the trailers of the body that it decodes', async () => {
+  await using sides = await pair(() => {
+    const body = Body.from(iterableSource([gzipSync(TEXT)]))
+    body.trailers = new HttpFields({ 'x-check': 'sum' })
+    return new HttpResponse({ fields: { 'content-encoding': 'gzip' }, body })
+  })
+  const { body } = await sides.client.get('/')
+  assert.equal(await body.text(), TEXT)
+  assert.equal(body.trailers?.get('x-check'), 'sum')
 })
 
 test('decompress is off unless asked for', async () => {

@@ -16,6 +16,11 @@ export type BodyInit = Body | Source<Uint8Array> | Uint8Array | string | undefin
  */
 export const DEFAULT_MAX_COLLECT_BYTES: number = 16 * 1024 * 1024
 
+/** A source that may know trailers when it has ended, such as one that decodes another body. */
+interface TrailedSource extends Source<Uint8Array> {
+  readonly trailers?: HttpFields | undefined
+}
+
 export class Body implements Source<Uint8Array> {
   static readonly empty: Body = new Body(undefined, undefined, 0)
 
@@ -23,9 +28,8 @@ export class Body implements Source<Uint8Array> {
   readonly content: Uint8Array | string | undefined
   /** Length in bytes where it is known before reading. */
   readonly length: number | undefined
-  /** Trailer fields, once a stream that has them has ended. */
-  trailers: HttpFields | undefined
-  readonly #source: Source<Uint8Array> | undefined
+  readonly #source: TrailedSource | undefined
+  #trailers: HttpFields | undefined
   #used = false
 
   private constructor(
@@ -54,6 +58,15 @@ export class Body implements Source<Uint8Array> {
   /** False once a stream was opened: one that was not can still be sent to somebody else. */
   get replayable(): boolean {
     return this.#source === undefined || !this.#used
+  }
+
+  /** Trailer fields, once a stream that has them has ended: set, or those its source came to. */
+  get trailers(): HttpFields | undefined {
+    return this.#trailers ?? this.#source?.trailers
+  }
+
+  set trailers(fields: HttpFields | undefined) {
+    this.#trailers = fields
   }
 
   get used(): boolean {

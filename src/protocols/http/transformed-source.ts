@@ -8,6 +8,7 @@ import { iterate } from '../../core/channel.ts'
 import { UsageError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
 import type { Transformer } from '../../core/host.ts'
+import type { HttpFields } from './fields.ts'
 
 export class TransformedSource implements Source<Uint8Array>, Flow, Sink<Uint8Array> {
   readonly #source: Source<Uint8Array>
@@ -30,6 +31,11 @@ export class TransformedSource implements Source<Uint8Array>, Flow, Sink<Uint8Ar
   constructor(source: Source<Uint8Array>, create: () => Transformer) {
     this.#source = source
     this.#create = create
+  }
+
+  /** Of the body it transforms: content is coded, trailers are not. */
+  get trailers(): HttpFields | undefined {
+    return (this.#source as { trailers?: HttpFields }).trailers
   }
 
   open(sink: Sink<Uint8Array>): Flow {
