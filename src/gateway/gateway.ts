@@ -8,25 +8,23 @@
  * A reload prepares everything before anything is replaced. When a part of it fails (a file, an
  * address in use), the old configuration goes on and says why.
  */
-import type { Clock, Random } from '../core/clock.ts'
 import { HeddleError, toError, UsageError } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
-import type { Resolver } from '../core/policy.ts'
-import type { ProcessFacts } from '../core/process-facts.ts'
 import { TimerWheel } from '../runtime/timer-wheel.ts'
 import { cachedDate } from '../servers/http/http-server.ts'
-import type { Logger } from '../telemetry/log.ts'
 import { Registry } from '../telemetry/registry.ts'
 import { type RunningAdmin, startAdmin } from './admin/start-admin.ts'
 import { effectiveConfig } from './config/effective.ts'
-import type { LoadedConfig, LoadOutcome } from './config/load.ts'
+import type { LoadedConfig } from './config/load.ts'
 import { formatProblem } from './config/problem.ts'
 import { durationMs } from './config/quantity.ts'
-import type { AccessLogConfig, GatewayConfig } from './config/schema/gateway.ts'
+import type { GatewayConfig } from './config/schema/gateway.ts'
 import { type DemoUpstreams, startDemoUpstreams } from './demo/demo-upstreams.ts'
+import type { GatewayEnvironment } from './gateway-environment.ts'
 import { FileProblems, GatewayFiles } from './gateway-files.ts'
 import { bindKey, type GatewayPlan, makePlan, type PlanEnvironment } from './gateway-plan.ts'
 import { GatewayListener } from './listening/gateway-listener.ts'
+import { parseListenAddress } from './listening/listen-address.ts'
 import { ListenerTraffic } from './listening/listener-traffic.ts'
 import { type OpenAccessLog, openAccessLog } from './logging/open-access-log.ts'
 import { planChanges } from './plan-changes.ts'
@@ -42,29 +40,7 @@ import type {
   RequestRecord,
   TrafficTotals,
 } from './status.ts'
-import type { GatewayTransports } from './transports.ts'
 import type { ClusterEvent } from './upstream/cluster.ts'
-
-export interface GatewayEnvironment {
-  readonly clock: Clock
-  readonly random: Random
-  readonly host: Host
-  readonly transports: GatewayTransports
-  /** Resolves host names, again after at most so long. */
-  readonly names: (maxTtlMs: number) => Resolver
-  readonly log: Logger
-  readonly version: string
-  readonly process: ProcessFacts | undefined
-  /** Where `access_log.path: stdout` and `stderr` go. */
-  readonly writeOut: (line: string) => void
-  readonly writeErr: (line: string) => void
-  /** File name to show; undefined: the built-in configuration. */
-  readonly file: string | undefined
-  /** Reads the configuration again, for reloads. */
-  readonly load: () => Promise<LoadOutcome>
-  /** Descriptor of a socket that was passed to us, by `systemd:name` or `fd:3`. */
-  readonly descriptor: (address: string) => number | undefined
-}
 
 /**
  * @throws UsageError ERR_CONFIG for files that cannot be read, TransportError for addresses that
@@ -256,8 +232,10 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     const { log } = this.#environment
     const outcome = await this.#environment.load()
     if (!outcome.ok) return this.#rejected(outcome.problems.map(formatProblem))
+    let accessLog: { readonly opened: OpenAccessLog | undefined } | undefined
     try {
       const before = this.#plan
+      accessLog = await this.#prepareReplacements(outcome.config, before?.config)
       const plan = await this.#prepare(outcome.config)
       const changes = planChanges(before, plan)
       if (changes.length === 0) {
@@ -265,14 +243,26 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
         return { status: 'unchanged', version: this.#config.version }
       }
       await this.#apply(plan)
-      await this.#changeAccessLog(outcome.config.access_log, before?.config.access_log)
+      // From here on nothing is expected to fail.
+      await this.#useAccessLog(accessLog)
+      accessLog = undefined
       await this.#changeAdmin(outcome.config, before?.config)
       this.#adopt(outcome)
       log.info('configuration reloaded', { version: this.#config.version, changes })
       return { status: 'applied', version: this.#config.version, changes }
     } catch (error) {
+      await accessLog?.opened?.file?.close()
       return this.#rejected([toError(error).message])
     }
+  }
+
+  async #useAccessLog(
+    next: { readonly opened: OpenAccessLog | undefined } | undefined,
+  ): Promise<void> {
+    if (next === undefined) return
+    const old = this.#accessLog
+    this.#accessLog = next.opened
+    await old?.file?.close()
   }
 
   #rejected(problems: readonly string[]): ReloadOutcome {
@@ -422,14 +412,28 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     await this.#startAdmin(config)
   }
 
-  async #changeAccessLog(
-    config: AccessLogConfig,
-    before: AccessLogConfig | undefined,
-  ): Promise<void> {
-    if (JSON.stringify(config) === JSON.stringify(before)) return
-    const old = this.#accessLog
-    this.#accessLog = await openAccessLog(config, this.#environment)
-    await old?.file?.close()
+  /**
+   * Opens what a reload replaces besides listeners and clusters, before anything is replaced.
+   *
+   * @returns the new access log; undefined: it stays
+   */
+  async #prepareReplacements(
+    { access_log, admin }: GatewayConfig,
+    before: GatewayConfig | undefined,
+  ): Promise<{ readonly opened: OpenAccessLog | undefined } | undefined> {
+    if (admin.enabled && admin.address !== before?.admin.address) {
+      // Listened on once, so that an address in use is found out while there is still an old one.
+      const { transports, descriptor } = this.#environment
+      if (descriptor(admin.address) === undefined) {
+        const address = parseListenAddress(admin.address)
+        const probe = await transports.plain(undefined).listen(address, {
+          onConnection: (connection) => connection.destroy(),
+        })
+        await probe.close()
+      }
+    }
+    if (JSON.stringify(access_log) === JSON.stringify(before?.access_log)) return undefined
+    return { opened: await openAccessLog(access_log, this.#environment) }
   }
 
   async #stop(): Promise<void> {

@@ -404,6 +404,42 @@ test('Gateway reload adds, moves and removes listeners, and gives up nothing whe
   assert.equal(gateway.listeners().length, 1)
 })
 
+test('Gateway reload moves admin and the access log, or leaves both where they are', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'heddle-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const taken = await rawUpstream(t, () => {})
+  const config = (body: string, extra: object) => ({
+    listeners: [HTTP],
+    routes: [{ fixed_response: { body } }],
+    admin: { address: '127.0.0.1:0' },
+    ...extra,
+  })
+  const running = await start(t, config('one', {}))
+  const { gateway, url } = running
+  const ready = async () => (await fetch(`http://${gateway.adminAddress}/readyz`)).status
+  assert.equal(await ready(), 200)
+  const before = gateway.adminAddress
+  for (const broken of [
+    { admin: { address: taken } },
+    { access_log: { path: join(folder, 'missing', 'log') } },
+  ]) {
+    running.change(config('two', broken))
+    assert.equal((await gateway.reload()).status, 'rejected')
+    assert.equal(await (await fetch(url('/'))).text(), 'one')
+    assert.equal(gateway.adminAddress, before)
+    assert.equal(await ready(), 200)
+  }
+  const log = join(folder, 'log')
+  running.change(config('three', { access_log: { path: log }, admin: { enabled: false } }))
+  assert.equal((await gateway.reload()).status, 'applied')
+  assert.equal(gateway.adminAddress, undefined)
+  assert.equal(await (await fetch(url('/'))).text(), 'three')
+  running.change(config('three', {}))
+  assert.equal((await gateway.reload()).status, 'applied')
+  assert.equal(await ready(), 200)
+  assert.match(await readFile(log, 'utf8'), /"status":200/)
+})
+
 test('Gateway drains: finishes what is in flight, refuses what is new', async (t) => {
   const release = Promise.withResolvers<void>()
   const arrived = Promise.withResolvers<void>()

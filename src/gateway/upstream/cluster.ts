@@ -19,10 +19,6 @@ import type { MaybePromise } from '../../core/service.ts'
 import type { Transport } from '../../core/transport.ts'
 import { type HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
-import type { BalancerFactory } from '../../runtime/balancer/balancer.ts'
-import { p2c } from '../../runtime/balancer/p2c.ts'
-import { random as randomBalancer } from '../../runtime/balancer/random.ts'
-import { roundRobin } from '../../runtime/balancer/round-robin.ts'
 import {
   type ClientCore,
   type ClientOptions,
@@ -42,6 +38,7 @@ import { ProxiedRequest } from '../http/http-proxy.ts'
 import type { Upstream } from '../http/http-route.ts'
 import type { ClusterStatus, EndpointStatus } from '../status.ts'
 import { clusterClassifier } from './cluster-classifier.ts'
+import { BALANCERS, policiesOf } from './cluster-policies.ts'
 import { clusterResolver } from './cluster-resolver.ts'
 import { ClusterHealth, type HealthEvent } from './endpoint-health.ts'
 import { type HealthAware, observedBalancer } from './observed-balancer.ts'
@@ -444,35 +441,6 @@ function causeOf(failure: unknown): string {
   return failure instanceof HttpResponse ? `answered ${failure.status}` : toError(failure).message
 }
 
-/** Retries and breakers as the runtime takes them. */
-function policiesOf(
-  config: ClusterConfig,
-): Required<Pick<ClientOptions<HttpRequest, HttpResponse>, 'retry' | 'breaker'>> {
-  const { circuit_breakers: breakers, retry_policy: retry } = config
-  return {
-    retry:
-      retry.num_retries === 0
-        ? false
-        : {
-            maxAttempts: retry.num_retries + 1,
-            baseMs: durationMs(retry.retry_back_off.base_interval),
-            maxMs: durationMs(retry.retry_back_off.max_interval),
-            budget: {
-              ratio: retry.retry_budget.budget_percent / 100,
-              minPerSecond: retry.retry_budget.min_retries_per_second,
-            },
-          },
-    breaker: {
-      consecutiveFailures: breakers.consecutive_failures,
-      failureRate: breakers.failure_percent / 100,
-      minCalls: breakers.min_calls,
-      windowMs: durationMs(breakers.window),
-      openMs: durationMs(breakers.open_time),
-      maxOpenMs: durationMs(breakers.max_open_time),
-    },
-  }
-}
-
 /** Leaves the endpoint's address with the request, for logs. */
 class NotedConnection extends Http1ClientConnection {
   readonly #key: string
@@ -494,10 +462,4 @@ class NotedConnection extends Http1ClientConnection {
     }
     return super.call(request, context)
   }
-}
-
-const BALANCERS: Readonly<Record<ClusterConfig['lb_policy'], () => BalancerFactory>> = {
-  least_request: () => p2c(),
-  round_robin: () => roundRobin(),
-  random: () => randomBalancer(),
 }
