@@ -197,6 +197,36 @@ test('Gateway passes an upgrade through', async (t) => {
   assert.equal(gateway.totals.requests, 1)
 })
 
+test('Gateway counts upgraded connections, and cuts them when the drain’s time is over', async (t) => {
+  const silent = await rawUpstream(t, (socket) => {
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 101 Up\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n')
+    })
+  })
+  const { gateway, at } = await start(t, {
+    drain: { timeout: '50ms' },
+    listeners: [HTTP],
+    routes: [{ cluster: 'silent' }],
+    clusters: [{ name: 'silent', endpoints: [silent] }],
+  })
+  const upgrade = async () => {
+    const socket = connect(at())
+    socket.on('error', () => {})
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n')
+    await once(socket, 'data')
+    return socket
+  }
+  const first = await upgrade()
+  const second = await upgrade()
+  assert.equal(gateway.totals.openConnections, 2)
+  first.destroy()
+  while (gateway.totals.openConnections > 1) await new Promise((resolve) => setImmediate(resolve))
+  const closed = once(second, 'close')
+  await gateway.drain()
+  await closed
+  assert.equal(gateway.totals.openConnections, 0)
+})
+
 test('Gateway believes a PROXY header and refuses connections without one', async (t) => {
   const show = await upstream(t, ({ fields }) =>
     HttpResponse.text(fields.get('x-forwarded-for') ?? ''),

@@ -65,7 +65,8 @@ export class GatewayListener {
   #plan: ListenerPlan
   readonly #options: GatewayListenerOptions
   readonly #core: ServerCore
-  readonly #tunnels = new Set<Splice>()
+  /** By the client's connection: upgraded, and no longer HTTP. */
+  readonly #tunnels = new Map<Connection, Tunnel>()
   readonly #handoff = new Handoff()
   readonly #staged: boolean
   #proxyPolicy: ReturnType<typeof proxyHeaderPolicy>
@@ -145,7 +146,7 @@ export class GatewayListener {
       transport: config.tls !== undefined ? 'tls' : unixSocket ? 'unix' : 'tcp',
       protocol: config.protocol,
       state: this.#state,
-      openConnections: connections + this.#tunnels.size,
+      openConnections: connections,
       totalConnections: accepted - this.#handedOff,
       requests: traffic.requests,
       activeRequests: traffic.active,
@@ -160,26 +161,9 @@ export class GatewayListener {
   /** Stops accepting; what is in flight goes on until `close`'s time is over. */
   async close(options: { signal?: AbortSignal } = {}): Promise<void> {
     this.#state = 'draining'
-    const { clock, drainTimeoutMs } = this.#options
-    const cut = (): void => {
-      const reason = new ClosedError('ERR_CLOSED', 'the listener is closing')
-      for (const tunnel of this.#tunnels) tunnel.destroy(reason)
-    }
-    // Upgraded connections have no request that ends: they get the drain's time like raw ones.
-    const timer = clock.setTimer(clock.now() + drainTimeoutMs, cut)
-    options.signal?.addEventListener('abort', cut, { once: true })
     await this.#core.close(options)
-    while (this.#tunnels.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onTunnelsEmpty = resolve
-      })
-    }
-    timer.cancel()
-    options.signal?.removeEventListener('abort', cut)
     this.#state = 'closed'
   }
-
-  #onTunnelsEmpty: (() => void) | undefined
 
   /** A connection as it came from the transport, or back from TLS. */
   #begin(connection: Connection, control: ConnectionControl): ServerConnection {
@@ -375,7 +359,7 @@ export class GatewayListener {
         observer: traffic,
         errorResponse: httpClassifier.errorResponse,
       },
-      (reason) => control.closed(reason),
+      (reason) => this.#onHttpClosed(connection, control, reason),
     )
     control.to('ready')
     served.start()
@@ -397,14 +381,33 @@ export class GatewayListener {
     })
   }
 
+  /**
+   * The connection is done with HTTP: it closed, or it was upgraded and will be a tunnel in a moment.
+   * A tunnel stays in the registry, so that limits and the drain hold for it as well.
+   */
+  #onHttpClosed(
+    connection: Connection,
+    control: ConnectionControl,
+    reason: Error | undefined,
+  ): void {
+    if (reason !== undefined) return control.closed(reason)
+    queueMicrotask(() => {
+      const tunnel = this.#tunnels.get(connection)
+      if (tunnel === undefined) return control.closed(undefined)
+      tunnel.onDone = () => control.closed(undefined)
+      control.replace(tunnel)
+    })
+  }
+
   #tunnel(downstream: Connection, upstream: Connection): void {
-    const tunnel: Splice = splice(downstream, upstream, {
+    const tunnel = new Tunnel()
+    this.#tunnels.set(downstream, tunnel)
+    tunnel.splice = splice(downstream, upstream, {
       onDone: () => {
-        this.#tunnels.delete(tunnel)
-        if (this.#tunnels.size === 0) this.#onTunnelsEmpty?.()
+        this.#tunnels.delete(downstream)
+        tunnel.onDone?.()
       },
     })
-    this.#tunnels.add(tunnel)
   }
 
   #gone(control: ConnectionControl, reason: Error | undefined): void {
@@ -416,6 +419,25 @@ export class GatewayListener {
     const { traffic } = this.#options
     if (reason instanceof ProtocolError || reason instanceof TimeoutError) traffic.fail(reason)
     else if (reason instanceof ClosedError) traffic.fail(reason)
+  }
+}
+
+/** Two connections after an upgrade. */
+class Tunnel implements ServerConnection {
+  readonly idle = false
+  splice: Splice | undefined
+  onDone: (() => void) | undefined
+
+  constructor() {
+    this.splice = undefined
+    this.onDone = undefined
+  }
+
+  /** Nobody can tell where it may be cut: it goes on until the drain's time is over. */
+  drain(): void {}
+
+  destroy(reason: Error): void {
+    this.splice?.destroy(reason)
   }
 }
 

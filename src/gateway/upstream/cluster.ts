@@ -19,12 +19,7 @@ import type { MaybePromise } from '../../core/service.ts'
 import type { Transport } from '../../core/transport.ts'
 import { type HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
-import {
-  type ClientCore,
-  type ClientOptions,
-  createClient,
-  type EndpointStack,
-} from '../../runtime/client.ts'
+import { type ClientCore, createClient, type EndpointStack } from '../../runtime/client.ts'
 import { endpointKey } from '../../runtime/endpoint-set.ts'
 import type { ConnectContext } from '../../runtime/exchanger.ts'
 import { type Settlement, settle } from '../../runtime/settle.ts'
