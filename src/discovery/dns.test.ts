@@ -111,6 +111,12 @@ test('dns never empties a known set for an error, and waits longer after each', 
   await clock.advanceAsync(8_000)
   assert.equal(heard.at(-1), '10.0.0.2:80')
   assert.equal(heard.filter((each) => each === '').length, 0)
+  // After a success the waits begin anew.
+  hosts['a.example'] = new Error('SERVFAIL')
+  await clock.advanceAsync(10_000)
+  const again = asked.length
+  await clock.advanceAsync(1_000)
+  assert.equal(asked.length, again + 1)
 })
 
 test('dns keeps a failure for negativeTtlMs and tells newcomers at once', async () => {
@@ -217,6 +223,36 @@ test('dns has at most maxConcurrent lookups under way, and each for lookupTimeou
   assert.deepEqual(heard, ['b', 'c', 'd'])
   await clock.advanceAsync(1_000)
   assert.equal(heard.at(-1), 'no answer for address silent.example within 1000 ms')
+})
+
+test('dns gives the place of a lookup that ended to the next in turn, not to a newcomer', async () => {
+  const clock = new ManualClock()
+  const open: ((answer: DnsAddress[]) => void)[] = []
+  const asked: string[] = []
+  const resolver = dns({
+    clock,
+    maxConcurrent: 2,
+    lookup: {
+      addresses(host) {
+        asked.push(host)
+        return new Promise((resolve) => void open.push(resolve))
+      },
+      services: () => Promise.reject(new Error('none')),
+    },
+  })
+  const watch = (host: string): void => {
+    resolver.watch(`${host}.example:80`, { onEndpoints() {}, onError() {} })
+  }
+  for (const host of ['a', 'b', 'c', 'd']) watch(host)
+  await clock.settle()
+  open[0]?.([a('10.0.0.1')])
+  await clock.settle()
+  watch('e')
+  await clock.settle()
+  assert.deepEqual(asked, ['a.example', 'b.example', 'c.example'])
+  open[1]?.([a('10.0.0.1')])
+  await clock.settle()
+  assert.deepEqual(asked.slice(3), ['d.example'])
 })
 
 test('dns forgets names that nobody watches, beyond maxNames', async () => {
