@@ -231,6 +231,26 @@ describe('Http1ServerSession pipelines', () => {
     assert.equal(types(bench.respond(1)), 'sent request')
     assert.equal(types(bench.respond(2)), 'sent request')
   })
+
+  for (const [name, first] of [
+    [
+      'an upgrade that is not answered',
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
+    ],
+    ['a request that waits for its turn', GET + POST('1')],
+  ] as const) {
+    test(`keeps a bounded number of bytes behind ${name}`, () => {
+      const bench = new Bench({ maxHeadBytes: 1_024 })
+      bench.feed(first)
+      let reads = 0
+      while (bench.session.wantsRead && reads < 100) {
+        bench.feed(GET.repeat(20))
+        reads++
+      }
+      assert.ok(reads < 5, `it went on reading: ${bench.session.buffered} bytes are kept`)
+      assert.match(types(bench.respond(1)), /^sent request/)
+    })
+  }
 })
 
 describe('Http1ServerSession hand-over', () => {

@@ -159,8 +159,9 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
   get wantsRead(): boolean {
     if (this.state === 'closed' || this.state === 'detached') return false
     if (this.#phase === BODY) return this.#demand || this.#discarding
-    if (this.#phase === STOPPED || this.#mayReadHead()) return true
-    // Nothing is handed out now; reading on, within a bound, is how a client that leaves is noticed.
+    const readsHeads = this.#phase === HEAD && this.#parked === undefined
+    if (this.#phase === STOPPED || (readsHeads && this.#mayReadHead())) return true
+    // Nothing is handed out now, as behind an upgrade that is not answered or a request that waits; reading on, within a bound, is how a client that leaves is noticed.
     return this.#decoder.buffered < this.#limits.maxHeadBytes
   }
 
