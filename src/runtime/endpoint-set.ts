@@ -83,6 +83,8 @@ export class EndpointSet<Node extends EndpointNode> {
     if (this.#known) return Promise.resolve()
     if (this.#closed) return Promise.reject(closedError())
     if (context.cancelled) return Promise.reject(context.cancelReason)
+    // The resolver asks again by itself: until then its last word is the answer, without a wait.
+    if (this.#lastError !== undefined) return Promise.reject(this.#resolveError(this.#lastError))
     const { wheel, maxWaitMs, maxWaiting } = this.#options
     if (this.#waiting >= maxWaiting) {
       const message = `${this.#waiting} calls wait for the addresses of ${this.target}`
@@ -131,15 +133,13 @@ export class EndpointSet<Node extends EndpointNode> {
     if (this.#closed) return
     this.#lastError = error
     this.#options.onError?.(error)
-    this.#refuseWaiters(() => {
-      const message = `cannot resolve ${this.target}: ${error.message}`
-      const retryable = error instanceof HeddleError ? error.retryable : 'yes'
-      return new TransportError('ERR_RESOLVE', message, {
-        cause: error,
-        sent: 'nothing',
-        retryable,
-      })
-    })
+    this.#refuseWaiters(() => this.#resolveError(error))
+  }
+
+  #resolveError(error: Error): TransportError {
+    const message = `cannot resolve ${this.target}: ${error.message}`
+    const retryable = error instanceof HeddleError ? error.retryable : 'yes'
+    return new TransportError('ERR_RESOLVE', message, { cause: error, sent: 'nothing', retryable })
   }
 
   #refuseWaiters(reason: () => Error): void {
