@@ -2,10 +2,11 @@
  * A listener on a `net.Server`: binding, inherited descriptors and cluster sharing are Node's; what
  * an accepted socket becomes is the transport's.
  *
- * **Pausing.** Node has no call that stops accepting and keeps the socket bound. A paused listener
- * therefore goes on accepting but keeps the newcomers unopened, unread and in order, and hands them
- * out when it is resumed. Their number is bounded by `maxPausedConnections`; more are reset, which
- * is what a full kernel queue would do to them a little later, and reported.
+ * **Pausing.** Node has no call that stops accepting and keeps the socket bound. Where a server can
+ * be parked (parked-server.ts), the kernel's queue holds newcomers. Elsewhere a paused listener goes
+ * on accepting but keeps the newcomers unopened, unread and in order, and hands them out when it is
+ * resumed. Their number is bounded by `maxPausedConnections`; more are closed, which is what a full
+ * kernel queue would do to them a little later, and reported.
  *
  * **Out of descriptors.** libuv keeps a spare one, and with it accepts and closes newcomers without
  * telling anybody. So the listener watches the numbers of the sockets it gets: the kernel hands out
@@ -19,6 +20,7 @@ import { ClosedError, OverloadError, TransportError, toError } from '../../core/
 import type { Listener, ListenOptions } from '../../core/transport.ts'
 import { openFileLimit } from '../../platform/process-access.ts'
 import type { ConnectionKeeper, NodeConnection } from './node-connection.ts'
+import { ParkedServer } from './parked-server.ts'
 import type { ListeningHandle, StreamHandle } from './stream-handle.ts'
 import { acceptError, systemError } from './system-errors.ts'
 
@@ -36,7 +38,11 @@ export interface NodeListenerOptions {
 
 export class NodeListener implements Listener, ConnectionKeeper {
   readonly address: Address
-  readonly #server: ListeningServer
+  #server: ListeningServer
+  /** A TCP or Unix server of Node's, and how newcomers are taken from it. */
+  #attach: ((server: Server) => void) | undefined
+  #parked: ParkedServer | undefined
+  #referenced = true
   readonly #callbacks: ListenOptions
   readonly #options: NodeListenerOptions
   readonly #connections = new Set<Connection>()
@@ -65,30 +71,36 @@ export class NodeListener implements Listener, ConnectionKeeper {
    * for each.
    */
   acceptHandles(server: Server, adopt: (handle: StreamHandle) => NodeConnection): void {
-    this.#reportErrors(server)
-    const { _handle } = server as unknown as { _handle: ListeningHandle }
-    _handle.onconnection = (status, handle) => {
-      if (status !== 0 || handle === undefined) {
-        return this.report(acceptError(systemError(status, 'accept'), this.address))
+    this.#attachTo(server, (attached) => {
+      const { _handle } = attached as unknown as { _handle: ListeningHandle }
+      _handle.onconnection = (status, handle) => {
+        if (status !== 0 || handle === undefined) {
+          return this.report(acceptError(systemError(status, 'accept'), this.address))
+        }
+        this.#watchDescriptors(handle.fd)
+        this.accept(adopt(handle))
       }
-      this.#watchDescriptors(handle.fd)
-      this.accept(adopt(handle))
-    }
+    })
   }
 
   /** The same through `net.Socket`. `adopt` may call `accept` later itself: after a handshake. */
   acceptSockets(server: Server, adopt: (socket: Socket) => NodeConnection | undefined): void {
-    this.#reportErrors(server)
-    server.on('connection', (socket) => {
-      const { _handle } = socket as unknown as { _handle: StreamHandle | null }
-      this.#watchDescriptors(_handle?.fd)
-      const connection = adopt(socket)
-      if (connection !== undefined) this.accept(connection)
+    this.#attachTo(server, (attached) => {
+      attached.on('connection', (socket) => {
+        const { _handle } = socket as unknown as { _handle: StreamHandle | null }
+        this.#watchDescriptors(_handle?.fd)
+        const connection = adopt(socket)
+        if (connection !== undefined) this.accept(connection)
+      })
     })
   }
 
-  #reportErrors(server: Server): void {
-    server.on('error', (error) => this.report(acceptError(error, this.address)))
+  #attachTo(server: Server, attach: (server: Server) => void): void {
+    this.#attach = (attached) => {
+      attached.on('error', (error) => this.report(acceptError(error, this.address)))
+      attach(attached)
+    }
+    this.#attach(server)
   }
 
   /** A connection is there: counts it and hands it out, now or when resumed. */
@@ -126,11 +138,17 @@ export class NodeListener implements Listener, ConnectionKeeper {
   }
 
   pause(): void {
+    if (this.#paused || this.#closing !== undefined) return
     this.#paused = true
+    if (this.#attach === undefined) return
+    this.#parked = ParkedServer.park(this.#server as Server)
+    if (this.#referenced) this.#parked?.ref()
   }
 
   resume(): void {
+    if (!this.#paused) return
     this.#paused = false
+    this.#unpark()
     while (!this.#paused && this.#waiting.length > 0) {
       const connection = this.#waiting.shift() as NodeConnection
       this.#callbacks.onConnection(connection)
@@ -159,11 +177,13 @@ export class NodeListener implements Listener, ConnectionKeeper {
   }
 
   ref(): void {
-    this.#server.ref()
+    this.#referenced = true
+    ;(this.#parked ?? this.#server).ref()
   }
 
   unref(): void {
-    this.#server.unref()
+    this.#referenced = false
+    ;(this.#parked ?? this.#server).unref()
   }
 
   onConnectionClosed(connection: NodeConnection): void {
@@ -171,7 +191,17 @@ export class NodeListener implements Listener, ConnectionKeeper {
     if (this.#connections.size === 0) this.#onEmpty?.()
   }
 
+  #unpark(): void {
+    const server = this.#parked?.take()
+    this.#parked = undefined
+    if (server === undefined) return
+    this.#server = server
+    if (!this.#referenced) server.unref()
+    this.#attach?.(server)
+  }
+
   async #close(): Promise<void> {
+    this.#unpark()
     // The server's own close event waits for sockets that it counts; ours are not among them.
     const unbound = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     // Nobody will ever open these.

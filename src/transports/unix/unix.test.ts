@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import {
+  Acceptor,
   connectPair,
   patternChecker,
   Recorder,
@@ -86,6 +87,21 @@ for (const engine of ['handle', 'net'] as const) {
     })
   })
 }
+
+test('unix holds newcomers while paused, and closes those over the limit', async () => {
+  const transport = unix({ maxPausedConnections: 2 })
+  await using acceptor = await Acceptor.listen(transport, fresh())
+  const { listener, address } = acceptor
+  listener.pause()
+  const clients = [1, 2, 3].map(() => transport.connect(address))
+  const error = await acceptor.nextError()
+  assert.equal(error.code, 'ERR_LIMITED')
+  assert.match(error.message, /more than 2 connections came while the listener was paused/)
+  assert.equal(acceptor.connections.length, 0)
+  listener.resume()
+  assert.equal(acceptor.connections.length, 2)
+  for (const connection of await Promise.all(clients)) connection.destroy()
+})
 
 test('unix makes the socket with its mode and puts the mask back', async () => {
   const before = process.umask()
