@@ -161,7 +161,8 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
     if (this.#phase === BODY) return this.#demand || this.#discarding
     const readsHeads = this.#phase === HEAD && this.#parked === undefined
     if (this.#phase === STOPPED || (readsHeads && this.#mayReadHead())) return true
-    // Nothing is handed out now, as behind an upgrade that is not answered or a request that waits; reading on, within a bound, is how a client that leaves is noticed.
+    // Nothing is handed out now, as behind an upgrade that is not answered or a request that waits.
+    // Reading on, within a bound, is how a client that leaves is noticed.
     return this.#decoder.buffered < this.#limits.maxHeadBytes
   }
 
