@@ -1,2 +1,3 @@
 /** `heddle/transports/unix`: Unix domain sockets. */
 export * from '../../transports/unix/unix.ts'
+export * from '../../transports/unix/unix-options.ts'

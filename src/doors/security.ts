@@ -1,0 +1,2 @@
+/** `heddle/security`: certificates for development and tests. */
+export * from '../security/dev-certificate.ts'

@@ -1,0 +1,39 @@
+/**
+ * The defaults in docs/transports are those of the code, and no option is missing.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { fromRoot } from '../../scripts/repository.ts'
+import { toDuplexDefaults } from '../../src/transports/node-stream/to-duplex.ts'
+import { tcpDefaults } from '../../src/transports/tcp/tcp-options.ts'
+import { tlsDefaults } from '../../src/transports/tls/tls-options.ts'
+import { unixDefaults } from '../../src/transports/unix/unix-options.ts'
+
+const PAGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  tcp: tcpDefaults,
+  tls: tlsDefaults,
+  unix: unixDefaults,
+  duplex: toDuplexDefaults,
+}
+
+for (const [page, defaults] of Object.entries(PAGES)) {
+  test(`docs/transports/${page}.md has every option with its default`, () => {
+    const text = readFileSync(fromRoot('docs/transports', `${page}.md`), 'utf8')
+    const rows = text.split('\n').filter((line) => line.startsWith('| `'))
+    for (const [name, value] of Object.entries(defaults)) {
+      const row = rows.find((line) => line.split('|')[1]?.includes(`\`${name}\``))
+      assert.ok(row !== undefined, `${name} is not on the page`)
+      if (row.includes('as for [TCP]')) {
+        assert.equal(value, tcpDefaults[name as keyof typeof tcpDefaults], name)
+      } else {
+        assert.ok(row.includes(shown(name, value)), `${name}: ${shown(name, value)} not in ${row}`)
+      }
+    }
+  })
+}
+
+function shown(name: string, value: unknown): string {
+  if (name === 'mode') return `0o${Number(value).toString(8)}`
+  return typeof value === 'number' ? value.toLocaleString('en-US') : String(value)
+}
