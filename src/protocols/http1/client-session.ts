@@ -88,7 +88,6 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
   // The body of the response to exchange `#answered + 1`.
   #demand = false
   #discarding = false
-  #discardFrom = 0
 
   #now: number
   /** Since when the next response is awaited. */
@@ -425,11 +424,6 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
       if (chunk === undefined) break
       this.#windowBytes += chunk.length
       if (!this.#discarding) return { type: 'data', exchange, chunk }
-      if (body.received - this.#discardFrom > this.#limits.maxDiscardBytes) {
-        const message = 'closed rather than read the rest of a response that nobody wants'
-        this.#lose('ERR_DISCONNECTED', message, undefined)
-        return undefined
-      }
     }
     const { failure } = this.#decoder
     if (failure !== undefined) {
@@ -489,7 +483,6 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
     this.#events.push({ type: 'aborted', exchange, error })
     if (index === 0 && this.#phase === BODY && this.#canDiscard(exchange)) {
       this.#discarding = true
-      this.#discardFrom = (this.#decoder.body as BodyDecoder).received
       this.#demand = false
       return this.#startWindow()
     }

@@ -297,6 +297,19 @@ describe('Http1ServerSession unread bodies', () => {
     assert.doesNotMatch(bench.sent, /close/)
   })
 
+  test('of unknown length are dropped up to maxDiscardBytes, then the connection is closed', () => {
+    const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+    const within = new Bench({ maxDiscardBytes: 5 })
+    within.feed(head)
+    assert.equal(types(within.respond(1)), 'sent')
+    assert.equal(types(within.feed(`3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n${GET}`)), 'request')
+    const beyond = new Bench({ maxDiscardBytes: 5 })
+    beyond.feed(head)
+    beyond.respond(1)
+    assert.equal(types(beyond.feed(`3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n${GET}`)), '')
+    assert.equal(beyond.session.state, 'closed')
+  })
+
   test('close the connection beyond maxDiscardBytes', () => {
     const bench = new Bench({ maxDiscardBytes: 4 })
     bench.feed(POST('hello'))
