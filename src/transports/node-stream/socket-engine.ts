@@ -4,6 +4,7 @@
  * what their addresses are.
  */
 import type { Server, Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { ConnectionRole } from '../../core/connection.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { DuplexConnection } from './duplex-connection.ts'
@@ -16,6 +17,7 @@ import { chooseEngine, type StreamEngine } from './handle-engine.ts'
 import type { NodeConnection } from './node-connection.ts'
 import type { NodeListener } from './node-listener.ts'
 import { ReadMemory } from './read-memory.ts'
+import { SecureConnection } from './secure-connection.ts'
 import {
   type EndNames,
   HANDLE_CAPABILITIES,
@@ -70,6 +72,15 @@ export class SocketEngine {
     return new HandleConnection(environment, takeHandle(socket), this.#handleFacts(role, names))
   }
 
+  /** Takes over a TLS socket on TCP whose handshake is over and that nobody reads from. */
+  secure(socket: TLSSocket, facts: CapturableFacts): NodeConnection {
+    const environment = this.#environment
+    if (environment !== undefined && SecureConnection.canTakeOver(socket)) {
+      return new SecureConnection(environment, socket, facts)
+    }
+    return overStream(socket, facts, this.#settings.highWaterMarkBytes)
+  }
+
   /** From now on, what `server` accepts becomes connections of `listener`. */
   serve(server: Server, listener: NodeListener, names: NameReaders, setup?: SocketSetup): void {
     const environment = this.#environment
@@ -91,12 +102,7 @@ export class SocketEngine {
     const { transport, highWaterMarkBytes } = this.#settings
     const capabilities = SOCKET_CAPABILITIES
     const facts = new SocketFacts(transport, role, capabilities, names.ofSocket(socket))
-    const beforeClose = () => facts.capture()
-    return new DuplexConnection(socket, facts, {
-      highWaterMarkBytes,
-      copyWrites: false,
-      beforeClose,
-    })
+    return overStream(socket, facts, highWaterMarkBytes)
   }
 
   #handleFacts(
@@ -106,6 +112,16 @@ export class SocketEngine {
     const { transport } = this.#settings
     return (handle) => new SocketFacts(transport, role, HANDLE_CAPABILITIES, names.ofHandle(handle))
   }
+}
+
+/** Through the socket's own streams, which keep what they are given only until it is written. */
+export function overStream(
+  socket: Socket,
+  facts: CapturableFacts,
+  highWaterMarkBytes: number,
+): NodeConnection {
+  const beforeClose = () => facts.capture()
+  return new DuplexConnection(socket, facts, { highWaterMarkBytes, copyWrites: false, beforeClose })
 }
 
 /** Takes the handle out of a socket, as child_process does when it sends one away. */

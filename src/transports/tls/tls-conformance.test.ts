@@ -23,6 +23,18 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
 }
 
 transportConformance(
+  'tls on the streams of TLSSocket',
+  {
+    traits,
+    create: () =>
+      realFixture(tls({ credentials, ca, tcp: { engine: 'net' } }), ip('127.0.0.1', 0), {
+        connectOptions,
+      }),
+  },
+  harness,
+)
+
+transportConformance(
   'tls over memory',
   {
     traits,

@@ -25,8 +25,9 @@ import type {
 } from '../../core/transport.ts'
 import { environmentVariable } from '../../platform/process-access.ts'
 import { systemClock } from '../../platform/system-clock.ts'
-import { DuplexConnection } from '../node-stream/duplex-connection.ts'
+import type { NodeConnection } from '../node-stream/node-connection.ts'
 import { NodeListener } from '../node-stream/node-listener.ts'
+import { overStream, SocketEngine } from '../node-stream/socket-engine.ts'
 import type { EndNames } from '../node-stream/socket-facts.ts'
 import { withTimeLimit } from '../node-stream/time-limit.ts'
 import { SocketTls, TlsSocketFacts } from '../node-stream/tls-facts.ts'
@@ -79,6 +80,8 @@ class NodeTlsTransport implements TlsTransport {
   readonly #clock: Clock
   readonly #sessions: SessionCache
   #client: TlsClientSettings | undefined
+  /** For TLS directly on TCP; there once the first socket is. */
+  #engine: SocketEngine | undefined
   #acceptor: Acceptor | undefined
 
   constructor(options: TlsOptions) {
@@ -96,6 +99,7 @@ class NodeTlsTransport implements TlsTransport {
     const { connectTimeoutMs, inner } = this.#options
     if (inner === undefined) requireIp(address)
     const serverName = serverNameFor(address, this.#options, options.serverName)
+    if (inner === undefined) await this.#prepareEngine()
     this.#client ??= this.#prepareClient()
     const client = this.#client
     return withTimeLimit(address, connectTimeoutMs, this.#clock, options, async (signal) =>
@@ -128,10 +132,11 @@ class NodeTlsTransport implements TlsTransport {
     const { inner, maxPausedConnections } = this.#options
     let listener: NodeListener
     const handshaker = this.#makeHandshaker(
-      (socket, stream) => listener.accept(this.#wrap(socket, 'accepting', namesOf(stream))),
+      (socket, stream) => listener.accept(this.#wrap(socket, 'accepting', stream)),
       (error) => callbacks.onError?.(error),
     )
     if (inner === undefined) {
+      await this.#prepareEngine()
       const server = createTcpServer(this.#tcp)
       await bindTcp(server, address, this.#tcp, callbacks)
       const bound = boundAddress(server, address)
@@ -169,7 +174,7 @@ class NodeTlsTransport implements TlsTransport {
   ): Promise<Connection> {
     const describe = (socket: TLSSocket) => describePeer(socket, serverName)
     const socket = await handshake(raw, address, serverName, client, describe, signal)
-    return this.#wrap(socket, 'initiating', namesOf(raw), serverName)
+    return this.#wrap(socket, 'initiating', raw, serverName)
   }
 
   #makeHandshaker(
@@ -194,10 +199,16 @@ class NodeTlsTransport implements TlsTransport {
       return promise
     }
     const handshaker = this.#makeHandshaker(
-      (socket, stream) => take(stream)?.resolve(this.#wrap(socket, 'accepting', namesOf(stream))),
+      (socket, stream) => take(stream)?.resolve(this.#wrap(socket, 'accepting', stream)),
       (error, stream) => take(stream)?.reject(error),
     )
     return { handshaker, waiting }
+  }
+
+  async #prepareEngine(): Promise<void> {
+    const { highWaterMarkBytes } = this.#options
+    const settings = { ...this.#tcp, highWaterMarkBytes, transport: this.name }
+    this.#engine ??= await SocketEngine.prepare(settings)
   }
 
   #prepareClient(): TlsClientSettings {
@@ -221,21 +232,14 @@ class NodeTlsTransport implements TlsTransport {
     return toDuplex(connection, { clock: this.#clock, allowHalfOpen: true })
   }
 
-  #wrap(
-    socket: TLSSocket,
-    role: ConnectionRole,
-    names: EndNames,
-    serverName?: string,
-  ): DuplexConnection {
-    const { highWaterMarkBytes } = this.#options
+  #wrap(socket: TLSSocket, role: ConnectionRole, raw: Duplex, serverName?: string): NodeConnection {
     const capabilities = this.traits.halfClose ? Capability.HALF_CLOSE : 0
+    const names = namesOf(raw)
     const facts = new TlsSocketFacts(this.name, role, capabilities, names, socket, serverName)
-    const beforeClose = () => facts.capture()
-    return new DuplexConnection(socket, facts, {
-      highWaterMarkBytes,
-      copyWrites: false,
-      beforeClose,
-    })
+    if (this.#engine !== undefined && !(raw instanceof ConnectionDuplex)) {
+      return this.#engine.secure(socket, facts)
+    }
+    return overStream(socket, facts, this.#options.highWaterMarkBytes)
   }
 }
 
