@@ -36,6 +36,7 @@ const status = runTool('@biomejs/biome/bin/biome', [
 ])
 if (status !== 0) process.exit(status)
 console.log(`next: npm test -- src/protocols/${name}   (fails until the codec is written)`)
+console.log(`then: src/doors/protocols/${name}.ts, npm run gen, docs/protocols/${name}.md`)
 
 function fill(text: string): string {
   const pascal = name.replace(/(^|-)([a-z0-9])/g, (_, _dash, letter: string) =>
