@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import v8 from 'node:v8'
 import { Call } from '../core/context.ts'
 import type { MaybePromise, Service } from '../core/service.ts'
-import { type Settlement, settle, settleReply } from './settle.ts'
+import { PendingReply, type Settlement, settle, settleReply } from './settle.ts'
 
 const context = new Call()
 
@@ -116,4 +116,58 @@ test('settleReply is right when it comes after the promise was settled', async (
   const reply = around(async (request) => request, mark('a', log))('r', context)
   await reply
   assert.equal(await settleReply(reply, mark('b', log)), 'rab')
+})
+
+test('PendingReply runs the settlements around it, inside out, before its promise is settled', async () => {
+  const pending = new PendingReply<string>()
+  const seen: string[] = []
+  const looking = (name: string): Settlement<string> => ({
+    onReply(reply) {
+      seen.push(`${name} ${reply}`)
+      return `${reply} ${name}`
+    },
+    onError(error) {
+      seen.push(`${name} failed`)
+      throw error
+    },
+  })
+  const reply = settleReply(settleReply(pending.promise, looking('inner')), looking('outer'))
+  assert.equal(reply, pending.promise)
+  pending.resolve('reply')
+  assert.deepEqual(seen, ['inner reply', 'outer reply inner'])
+  assert.equal(await reply, 'reply inner outer')
+  pending.resolve('again')
+  pending.reject(new Error('too late'))
+  assert.equal(await reply, 'reply inner outer')
+  assert.equal(seen.length, 2)
+})
+
+test('PendingReply gives what settlements make of an error, and late ones their own promise', async () => {
+  const reason = new Error('down')
+  const failing = new PendingReply<string>()
+  const rescued = settleReply(failing.promise, {
+    onReply: (reply) => reply,
+    onError: () => Promise.resolve('rescued'),
+  })
+  failing.reject(reason)
+  assert.equal(await rescued, 'rescued')
+  const plain = new PendingReply<string>()
+  plain.reject(reason)
+  const late = settleReply(plain.promise, {
+    onReply: (reply) => reply,
+    onError: (error) => {
+      throw new Error('late', { cause: error })
+    },
+  })
+  assert.notEqual(late, plain.promise)
+  await assert.rejects(Promise.resolve(late), (error: Error) => error.cause === reason)
+  const throwing = new PendingReply<string>()
+  const thrown = settleReply(throwing.promise, {
+    onReply: () => {
+      throw reason
+    },
+    onError: () => 'not asked',
+  })
+  throwing.resolve('reply')
+  await assert.rejects(Promise.resolve(thrown), (error) => error === reason)
 })

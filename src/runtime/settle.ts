@@ -44,10 +44,54 @@ export function settleReply<Res>(
   if (!isPromise(reply)) return settlement.onReply(reply)
   const shared = (reply as Shared<Res>)[CHAIN]
   if (shared?.add(settlement) === true) return reply
-  const chain = new Chain<Res>(settlement)
-  const promise: Shared<Res> = reply.then(chain.onReply, chain.onError)
+  const chain = new Chain<Res>()
+  chain.add(settlement)
+  const promise: Shared<Res> = reply.then(
+    (value) => chain.onReply(value),
+    (error: unknown) => chain.onError(error),
+  )
   promise[CHAIN] = chain
   return promise
+}
+
+/**
+ * A promise for whoever answers a call: the settlements of the middleware around it run first, then
+ * it is settled with what they made of the outcome. A call over it makes no other promise, and its
+ * caller hears one turn earlier.
+ */
+export class PendingReply<Res> {
+  readonly promise: Promise<Res>
+  readonly #chain = new Chain<Res>()
+  #resolve!: (reply: MaybePromise<Res>) => void
+  #reject!: (reason: unknown) => void
+
+  constructor() {
+    const promise: Shared<Res> = new Promise<Res>((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    promise[CHAIN] = this.#chain
+    this.promise = promise
+  }
+
+  /** The first of `resolve` and `reject` counts. */
+  resolve(reply: Res): void {
+    if (this.#chain.running) return
+    try {
+      this.#resolve(this.#chain.onReply(reply))
+    } catch (error) {
+      this.#reject(error)
+    }
+  }
+
+  reject(error: unknown): void {
+    if (this.#chain.running) return
+    try {
+      this.#resolve(this.#chain.onError(error))
+    } catch (thrown) {
+      this.#reject(thrown)
+    }
+  }
 }
 
 export function isPromise<Value>(value: MaybePromise<Value>): value is Promise<Value> {
@@ -59,26 +103,36 @@ export function isPromise<Value>(value: MaybePromise<Value>): value is Promise<V
 }
 
 class Chain<Res> {
-  readonly #settlements: (Settlement<Res> | undefined)[]
-  #count = 1
-  #running = false
-  readonly onReply = (reply: Res): MaybePromise<Res> => this.#run(0, false, reply)
-  readonly onError = (error: unknown): MaybePromise<Res> => this.#run(0, true, error)
+  // As many places as a client's stack needs: an array that grows takes more than it needs.
+  readonly #settlements: (Settlement<Res> | undefined)[] = [
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]
+  #count = 0
+  /** The outcome is known. */
+  running = false
 
-  constructor(first: Settlement<Res>) {
-    // As many places as a client's stack needs: an array that grows takes more than it needs.
-    this.#settlements = [first, undefined, undefined, undefined, undefined, undefined]
+  onReply(reply: Res): MaybePromise<Res> {
+    return this.#run(0, false, reply)
+  }
+
+  onError(error: unknown): MaybePromise<Res> {
+    return this.#run(0, true, error)
   }
 
   /** False: too late, the promise is being settled. */
   add(settlement: Settlement<Res>): boolean {
-    if (this.#running) return false
+    if (this.running) return false
     this.#settlements[this.#count++] = settlement
     return true
   }
 
   #run(from: number, failed: boolean, outcome: unknown): MaybePromise<Res> {
-    this.#running = true
+    this.running = true
     const settlements = this.#settlements
     for (let index = from; index < this.#count; index++) {
       const settlement = settlements[index] as Settlement<Res>

@@ -20,6 +20,7 @@ import {
   type ResponseExchange,
 } from '../../protocols/http/messages.ts'
 import type { ResponseEvent } from '../../protocols/http1/messages.ts'
+import { PendingReply } from '../../runtime/settle.ts'
 import { ResponseStream, type StreamOwner } from './response-stream.ts'
 
 /** What an exchange needs of its connection. */
@@ -34,12 +35,10 @@ export interface ExchangeOwner {
 export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseExchange {
   readonly id: number
   readonly request: HttpRequest
-  readonly promise: Promise<HttpResponse>
   onOver: (() => void) | undefined
   over = false
   readonly #owner: ExchangeOwner
-  #resolve!: (response: HttpResponse) => void
-  #reject!: (reason: unknown) => void
+  readonly #reply = new PendingReply<HttpResponse>()
   #stopWatching: (() => void) | undefined
   #flow: Flow | undefined
   #bodyStarted = false
@@ -64,10 +63,10 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     this.#held = undefined
     this.#response = undefined
     this.#stream = undefined
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
+  }
+
+  get promise(): Promise<HttpResponse> {
+    return this.#reply.promise
   }
 
   watch(context: CallContext): void {
@@ -152,7 +151,7 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     if (head === undefined || this.over) return
     this.#stream = new ResponseStream(this, this.#held ?? [])
     this.#held = undefined
-    this.#respond(head, Body.from(this.#stream, head.bodyLength)).exchange = this
+    this.#respond(head, Body.from(this.#stream, head.bodyLength), this)
   }
 
   /** The response is complete. */
@@ -176,7 +175,7 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
   completeWith(connection: HttpResponse['connection']): void {
     const head = this.#head as ResponseEvent
     this.#finish()
-    this.#respond(head, Body.empty, connection)
+    this.#respond(head, Body.empty, undefined, connection)
   }
 
   onInform(status: number, fields: HttpFields): void {
@@ -189,7 +188,7 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     if (this.over) return
     this.#finish()
     this.dropBody(toError(reason))
-    if (this.#response === undefined) this.#reject(reason)
+    if (this.#response === undefined) this.#reply.reject(reason)
     else {
       this.#response.exchange = undefined
       this.#stream?.fail(toError(reason))
@@ -210,7 +209,13 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     this.#owner.cancel(this, reason)
   }
 
-  #respond(head: ResponseEvent, body: Body, connection?: HttpResponse['connection']): HttpResponse {
+  /** Everything about the response is set before: middleware looks at it inside `resolve`. */
+  #respond(
+    head: ResponseEvent,
+    body: Body,
+    exchange?: ResponseExchange,
+    connection?: HttpResponse['connection'],
+  ): void {
     const response = new HttpResponse({
       status: head.status,
       reason: head.reason,
@@ -218,11 +223,11 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
       body,
       version: head.version,
     })
-    if (connection !== undefined) response.connection = connection
+    response.exchange = exchange
+    response.connection = connection
     this.#head = undefined
     this.#response = response
-    this.#resolve(response)
-    return response
+    this.#reply.resolve(response)
   }
 
   #finish(): void {
