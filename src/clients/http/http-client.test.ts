@@ -6,10 +6,12 @@ import { test } from 'node:test'
 import { type Address, ip, memory, unix as unixAddress } from '../../core/address.ts'
 import type { HeddleError } from '../../core/errors.ts'
 import type { Sink, Source } from '../../core/flow.ts'
+import type { Resolver } from '../../core/policy.ts'
 import type { Transport } from '../../core/transport.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import { roundRobin } from '../../runtime/balancer/round-robin.ts'
 import { DevAuthority } from '../../security/dev-certificate.ts'
 import { httpServer } from '../../servers/http/http-server.ts'
 import { memory as memoryTransport } from '../../transports/memory/memory-transport.ts'
@@ -312,4 +314,32 @@ test('httpClient takes a transport or its parts, not both', () => {
   ]) {
     assert.throws(() => httpClient('http://a.example', options), { code: 'ERR_ARGUMENT' })
   }
+})
+
+test('httpClient asks its resolver for the origin, and spreads calls over what it finds', async () => {
+  const transport = memoryTransport({ clock: systemClock })
+  const servers = ['a', 'b'].map((name) => ({
+    name,
+    server: httpServer(() => HttpResponse.text(name)),
+  }))
+  for (const { name, server } of servers) await server.listen(transport, memory(name))
+  const targets: string[] = []
+  const resolver: Resolver = {
+    watch(target, listener) {
+      targets.push(target)
+      listener.onEndpoints(servers.map(({ name }) => ({ address: memory(name) })))
+      return { [Symbol.dispose]() {} }
+    },
+  }
+  const client = httpClient('http://service.example', {
+    transport,
+    resolver,
+    balancer: roundRobin(),
+  })
+  const texts: string[] = []
+  for (let call = 0; call < 4; call++) texts.push(await (await client.get('/')).body.text())
+  assert.deepEqual(targets, ['service.example:80'])
+  assert.deepEqual(texts.toSorted(), ['a', 'a', 'b', 'b'])
+  await client.close()
+  for (const { server } of servers) await server.close()
 })
