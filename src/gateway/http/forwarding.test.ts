@@ -128,6 +128,21 @@ test('Forwarder replaces what untrusted clients say of themselves', () => {
   assert.deepEqual(sent, OURS)
 })
 
+test('Forwarder drops our fields in the spelling that CGI-like servers mix up with ours', () => {
+  const spoofed: Pairs = [
+    ['X_Forwarded_For', '127.0.0.1'],
+    ['x-forwarded_proto', 'https'],
+    ['X_FORWARDED_HOST', 'evil.example'],
+    ['Content_Length', '5'],
+    ['Transfer_Encoding', 'chunked'],
+  ]
+  assert.deepEqual(forward([...spoofed, ['X_Other_Header_', '1']]), {
+    x_other_header_: ['1'],
+    ...OURS,
+  })
+  assert.deepEqual(forward(spoofed, { trustedHops: 1 }), OURS)
+})
+
 test('Forwarder continues what trusted proxies said', () => {
   const sent = forward(
     [

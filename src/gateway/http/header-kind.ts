@@ -36,15 +36,20 @@ export function headerKind(name: string): HeaderKind {
     case 10:
       if (is(name, 'connection')) return CONNECTION
       return is(name, 'keep-alive') ? HOP : PLAIN
+    case 14:
+      return isTwin(name, 'content-length') ? HOP : PLAIN
     case 15:
-      return is(name, 'x-forwarded-for') ? X_FORWARDED_FOR : PLAIN
+      if (is(name, 'x-forwarded-for')) return X_FORWARDED_FOR
+      return isTwin(name, 'x-forwarded-for') ? HOP : PLAIN
     case 16:
       if (is(name, 'x-forwarded-host')) return X_FORWARDED_HOST
+      if (isTwin(name, 'x-forwarded-host')) return HOP
       // Never registered, still sent by old clients; a few servers take it for Connection.
       return is(name, 'proxy-connection') ? HOP : PLAIN
     case 17:
       if (is(name, 'x-forwarded-proto')) return X_FORWARDED_PROTO
-      return is(name, 'transfer-encoding') ? HOP : PLAIN
+      if (is(name, 'transfer-encoding') || isTwin(name, 'transfer-encoding')) return HOP
+      return isTwin(name, 'x-forwarded-proto') ? HOP : PLAIN
     case 18:
       return is(name, 'proxy-authenticate') ? HOP : PLAIN
     case 19:
@@ -62,4 +67,12 @@ export function is(name: string, lower: string): boolean {
     if (folded !== lower.charCodeAt(index)) return false
   }
   return true
+}
+
+/**
+ * `X_Forwarded_For` and the like: servers of the CGI kind (PHP, WSGI, Rack) give both spellings the
+ * same name, so a client could write what we replace in the other.
+ */
+function isTwin(name: string, lower: string): boolean {
+  return name.includes('_') && is(name.replaceAll('_', '-'), lower)
 }

@@ -104,3 +104,24 @@ test('normalizeTarget is idempotent', () => {
     }
   }
 })
+
+test('normalizeTarget refuses dot segments that only some servers see', () => {
+  for (const target of [
+    '/public/..;/admin',
+    '/public/..;x=1/admin',
+    '/public/.;/admin',
+    '/public/..;',
+    '/public/..%2fadmin',
+    '/public/x%2f..%2f..%2Fadmin',
+    '/public/x%2F%2e%2e',
+    '/public/..%5Cadmin',
+    '/public/%2e%2e%2fadmin',
+  ]) {
+    assert.equal(normalize(target), undefined, target)
+    assert.notEqual(normalize(target, { dotSegments: 'keep' }), undefined, target)
+  }
+  assert.equal(normalize('/a/..\\b', { backslashes: 'keep' }), undefined)
+  for (const target of ['/a..;x/b', '/v1..v2%2Fb', '/...%2Fa', '/a;..', '/.well-known%2Fx']) {
+    assert.equal(normalize(target), target)
+  }
+})

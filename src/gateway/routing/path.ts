@@ -11,6 +11,8 @@
  *     /a//b                merged, refused or kept
  *     %2F, %5C             kept as part of a segment, decoded, or refused
  *     \                    refused, turned into a slash, or kept
+ *     /..;x/a, /..%2Fa     refused, unless dot segments are kept: servers that strip parameters or
+ *                          decode %2F would climb out of the route after it was chosen
  *
  * The query is not touched. What has no one meaning (`%zz`, a control character) is refused.
  */
@@ -78,6 +80,7 @@ function normalizePath(raw: string, options: PathOptions): string | undefined {
     if (options.dotSegments === 'reject') return undefined
     if (options.dotSegments === 'resolve') path = resolveDotSegments(path)
   }
+  if (options.dotSegments !== 'keep' && HIDDEN_DOT_SEGMENT.test(path)) return undefined
   return path
 }
 
@@ -138,6 +141,8 @@ const QUESTION = 0x3f
 const BACKSLASH = 0x5c
 const DELETE = 0x7f
 const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/
+/** What some servers take for one: with parameters, or between encoded slashes or backslashes. */
+const HIDDEN_DOT_SEGMENT = /(?:[/\\]|%2F|%5C)\.{1,2}(?:[/\\;]|%2F|%5C|$)/
 /** RFC 3986 2.3. */
 const UNRESERVED: Readonly<Uint8Array> = /* @__PURE__ */ (() => {
   const table = new Uint8Array(256)
