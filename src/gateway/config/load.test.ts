@@ -339,3 +339,15 @@ clusters: [{name: a, endpoints: [":1"]}]
   const again = accepted(text)
   assert.deepEqual(again.clusters, outcome.config.clusters)
 })
+
+test('loadConfig quotes no value of a secret in its problems', () => {
+  const wrong = [
+    'listeners: [{name: http, address: ":1"}]\nroutes: [{cluster: "${API_TOKEN}"}]\nclusters: [{name: hunter3, endpoints: [":1"]}]\n',
+    'listeners: [{name: http, address: ":1"}]\nroutes: [{cluster: a}]\nclusters: [{name: a, endpoints: ["${API_TOKEN} x"]}]\n',
+  ]
+  for (const text of wrong) {
+    const shown = problems(text).join('\n')
+    assert.ok(!shown.includes('hunter'), shown)
+    assert.match(shown, /\[redacted\]/)
+  }
+})

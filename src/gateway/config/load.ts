@@ -7,11 +7,11 @@
 import { readFile } from 'node:fs/promises'
 import { errorCodeOf } from './file-error.ts'
 import type { Environment } from './interpolation.ts'
-import type { ConfigProblem } from './problem.ts'
+import { type ConfigProblem, formatPath } from './problem.ts'
 import { checkReferences } from './references.ts'
 import type { GatewayConfig } from './schema/gateway.ts'
 import { validate } from './validate.ts'
-import { readYaml } from './yaml-source.ts'
+import { readYaml, type YamlSource } from './yaml-source.ts'
 
 export interface LoadOptions {
   /** Name for messages; for `loadConfigFile` the file that is read. */
@@ -43,7 +43,7 @@ export function loadConfig(text: string, options: LoadOptions): LoadOutcome {
   // With a document that is not YAML, or values that are missing, later messages would mislead.
   if (source.problems.length > 0) return { ok: false, problems: source.problems }
   const { config, problems } = validate(source, file)
-  if (config === undefined) return { ok: false, problems }
+  if (config === undefined) return { ok: false, problems: withoutSecrets(problems, source) }
   const found = checkReferences(config)
   if (found.length === 0) return { ok: true, config, secretPaths: source.secretPaths }
   const located = found.map(({ path, message, suggestion }): ConfigProblem => {
@@ -51,7 +51,21 @@ export function loadConfig(text: string, options: LoadOptions): LoadOutcome {
     return { file, line: place?.line, column: place?.column, path, message, suggestion }
   })
   located.sort((a, b) => (a.line ?? 0) - (b.line ?? 0))
-  return { ok: false, problems: located }
+  return { ok: false, problems: withoutSecrets(located, source) }
+}
+
+/** Messages quote the value that is wrong; that of a secret goes to no terminal, log or page. */
+function withoutSecrets(
+  problems: readonly ConfigProblem[],
+  { value, secretPaths }: YamlSource,
+): ConfigProblem[] {
+  return problems.map((problem) => {
+    if (!secretPaths.has(formatPath(problem.path))) return problem
+    let at = value
+    for (const part of problem.path) at = (at as Record<string | number, unknown> | null)?.[part]
+    const message = problem.message.replaceAll(String(at), '[redacted]')
+    return { ...problem, message, suggestion: undefined }
+  })
 }
 
 export async function loadConfigFile(options: LoadOptions): Promise<LoadOutcome> {

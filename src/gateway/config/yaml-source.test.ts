@@ -38,3 +38,12 @@ test('readYaml merges maps, own keys first, wherever the merge key stands', () =
   assert.deepEqual({ ...first }, { x: 3, y: 2 })
   assert.deepEqual({ ...last }, { x: 3, y: 2 })
 })
+
+test('readYaml knows secrets in maps that are merged from a list', () => {
+  const source = read('a:\n  <<: [{b: "${MY_TOKEN}"}, {c: "1", d: ["${MY_TOKEN}"]}]\n', {
+    environment: () => 's3cr3t',
+  })
+  assert.ok(source.secretPaths.has('a.b'))
+  assert.ok(source.secretPaths.has('a.d[0]'))
+  assert.ok(!source.secretPaths.has('a.c'))
+})

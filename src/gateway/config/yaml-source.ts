@@ -214,12 +214,26 @@ class YamlReader implements YamlSource {
     own: ReadonlySet<string>,
   ): void {
     const merged = this.#walk(node, path)
+    if (Array.isArray(merged)) this.#liftSecrets(path, merged.length)
     for (const one of Array.isArray(merged) ? merged : [merged]) {
       if (one === null || typeof one !== 'object') {
         this.report(path, node?.range?.[0], "'<<' needs a map, or an alias of one")
         continue
       }
       for (const [key, value] of Object.entries(one)) if (!own.has(key)) result[key] = value
+    }
+  }
+
+  /** What a list of merged maps holds becomes part of `path` itself: secrets stay secret there. */
+  #liftSecrets(path: ConfigPath, count: number): void {
+    const base = formatPath(path)
+    for (let index = 0; index < count; index++) {
+      const inside = formatPath([...path, index])
+      for (const secret of [...this.secretPaths]) {
+        if (!secret.startsWith(inside)) continue
+        const rest = secret.slice(inside.length)
+        this.secretPaths.add(base === '' ? rest.replace(/^\./, '') : base + rest)
+      }
     }
   }
 
