@@ -20,6 +20,11 @@ export interface Connection {
   readonly facts: ConnectionFacts
   /** Bytes accepted by `write` that the layer below has not taken yet. */
   readonly writableLength: number
+  /**
+   * How many of them have not left this process, which moves while a long write is on its way.
+   * Undefined: nothing finer than `writableLength` is known.
+   */
+  readonly unsentLength?: number
 
   /**
    * Starts reading. Nothing is read or delivered before. Bytes given to `detach` are delivered

@@ -14,6 +14,8 @@
  * - **Lingering close** (RFC 9112 9.6): after a session closed, output is flushed, the stream is
  *   ended, and input is dropped until the peer ends too or `lingerMs` passed. Closing at once would
  *   reset the connection and could destroy the last answer on its way.
+ * - **Nobody is waited for that takes nothing.** A client that asks and never reads would keep its
+ *   connection and everything queued for it: after `writeTimeoutMs` without a byte it is dropped.
  */
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Connection, ConnectionHandler } from '../core/connection.ts'
@@ -35,10 +37,21 @@ export interface DriverOptions {
    * @default 262_144
    */
   maxTransmitBytes?: number
+  /**
+   * On the accepting side: how long output may be stuck without a byte leaving, in milliseconds.
+   * As long as a slow client takes something it may take as long as it likes. Kernels ask for more
+   * only when a good part of their buffer is free, a megabyte and more, so less is no proof.
+   *
+   * @default 120_000
+   */
+  writeTimeoutMs?: number
 }
 
-export const driverDefaults: Readonly<{ lingerMs: number; maxTransmitBytes: number }> =
-  Object.freeze({ lingerMs: 2_000, maxTransmitBytes: 262_144 })
+export const driverDefaults: Readonly<{
+  lingerMs: number
+  maxTransmitBytes: number
+  writeTimeoutMs: number
+}> = Object.freeze({ lingerMs: 2_000, maxTransmitBytes: 262_144, writeTimeoutMs: 120_000 })
 
 export interface DriverOwner<Event> {
   /** One event; what it points to is borrowed until the call returns. */
@@ -58,6 +71,7 @@ export class Driver<Command, Event> implements ConnectionHandler {
   readonly #clock: Clock
   readonly #lingerMs: number
   readonly #maxTransmitBytes: number
+  readonly #writeTimeoutMs: number
   readonly #stopsReadingWhenStuck: boolean
   readonly #runDeferred: () => void
   #pumping = false
@@ -70,6 +84,10 @@ export class Driver<Command, Event> implements ConnectionHandler {
   #peerEnded = false
   #timer: Timer | undefined
   #timerAt = 0
+  /** Runs from when output got stuck, and is late rather than moved. */
+  #stuckTimer: Timer | undefined
+  /** What was stuck when the timer was set; -1: all of it has left since. */
+  #stuckBytes = 0
   /** Time of the input batch: one look at the clock serves every command given in it. */
   #now = 0
 
@@ -83,6 +101,7 @@ export class Driver<Command, Event> implements ConnectionHandler {
       clock,
       lingerMs = driverDefaults.lingerMs,
       maxTransmitBytes = driverDefaults.maxTransmitBytes,
+      writeTimeoutMs = driverDefaults.writeTimeoutMs,
     } = options
     this.connection = connection
     this.session = session
@@ -90,7 +109,10 @@ export class Driver<Command, Event> implements ConnectionHandler {
     this.#clock = clock
     this.#lingerMs = checkRange('lingerMs', lingerMs, 0, 3_600_000)
     this.#maxTransmitBytes = checkRange('maxTransmitBytes', maxTransmitBytes, 1, 0x4000_0000)
-    this.#stopsReadingWhenStuck = connection.facts.role === 'accepting'
+    const accepting = connection.facts.role === 'accepting'
+    this.#stopsReadingWhenStuck = accepting
+    const limit = checkRange('writeTimeoutMs', writeTimeoutMs, 1, Number.POSITIVE_INFINITY)
+    this.#writeTimeoutMs = accepting ? limit : Number.POSITIVE_INFINITY
     this.#runDeferred = () => {
       this.#deferred = false
       this.#pump(this.#clock.now())
@@ -170,11 +192,13 @@ export class Driver<Command, Event> implements ConnectionHandler {
 
   onDrain(): void {
     if (this.#closed) return
+    this.#stuckBytes = -1
     this.session.pollTransmit(0).recycle()
+    if (this.#ending) return this.#linger()
     if (!this.#blocked) return
     this.#blocked = false
     this.#flush()
-    if (!this.#blocked && !this.#ending) this.#owner.onWritable()
+    if (!this.#blocked) this.#owner.onWritable()
     this.#pump(this.#clock.now())
   }
 
@@ -253,7 +277,32 @@ export class Driver<Command, Event> implements ConnectionHandler {
     const room = this.#maxTransmitBytes
     const output = this.session.pollTransmit(room)
     if (output.pending === 0) return
-    if (!output.flushTo(this.connection)) this.#blocked = true
+    if (output.flushTo(this.connection)) return
+    this.#blocked = true
+    this.#watchStuck()
+  }
+
+  #watchStuck(): void {
+    if (this.#stuckTimer !== undefined || this.#writeTimeoutMs === Number.POSITIVE_INFINITY) return
+    this.#stuckBytes = this.#progressMark()
+    const at = this.#clock.now() + this.#writeTimeoutMs
+    this.#stuckTimer = this.#clock.setTimer(at, () => this.#onStuck())
+    this.#stuckTimer.unref()
+  }
+
+  #onStuck(): void {
+    this.#stuckTimer = undefined
+    const bytes = this.#progressMark()
+    if (bytes === 0) return this.#ending ? this.#linger() : undefined
+    if (bytes !== this.#stuckBytes) return this.#watchStuck()
+    const message = `the peer took nothing of what was sent for ${this.#writeTimeoutMs} ms`
+    this.connection.destroy(new TimeoutError('ERR_IDLE', message, { sent: 'some' }))
+  }
+
+  /** Another number whenever something has left; 0: all has. */
+  #progressMark(): number {
+    const { unsentLength = 0, writableLength } = this.connection
+    return writableLength === 0 ? 0 : writableLength + unsentLength
   }
 
   #updateReading(): void {
@@ -294,8 +343,15 @@ export class Driver<Command, Event> implements ConnectionHandler {
       this.#reading = true
       this.connection.resume()
     }
+    // The time to linger begins when the last answer has left: a slow reader gets all of it.
+    const watched = this.#writeTimeoutMs < Number.POSITIVE_INFINITY
+    if (watched && this.connection.writableLength > 0) return this.#watchStuck()
+    this.#linger()
+  }
+
+  #linger(): void {
+    if (this.#peerEnded || this.#timer !== undefined) return
     const failure = this.session.failure
-    if (this.#peerEnded) return
     const at = this.#clock.now() + this.#lingerMs
     this.#timer = this.#clock.setTimer(at, () => {
       const message = `peer did not close within ${this.#lingerMs} ms`
@@ -307,6 +363,9 @@ export class Driver<Command, Event> implements ConnectionHandler {
   #cancelTimer(): void {
     this.#timer?.cancel()
     this.#timer = undefined
+    if (!this.#closed) return
+    this.#stuckTimer?.cancel()
+    this.#stuckTimer = undefined
   }
 }
 

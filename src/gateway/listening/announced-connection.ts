@@ -39,6 +39,10 @@ export class AnnouncedConnection implements Connection {
     return this.#inner.writableLength
   }
 
+  get unsentLength(): number {
+    return this.#inner.unsentLength ?? this.#inner.writableLength
+  }
+
   open(handler: ConnectionHandler): void {
     this.#inner.open(handler)
   }

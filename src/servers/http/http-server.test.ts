@@ -203,3 +203,24 @@ test('HttpServer refuses garbage with 400 and others go on', async () => {
   await good.until(/ok$/)
   good.socket.destroy()
 })
+
+for (const [name, connection] of [
+  ['keeps the connection', 'keep-alive'],
+  ['closes', 'close'],
+] as const) {
+  test(`HttpServer drops a client that never reads when the answer ${name}`, async () => {
+    const failed = Promise.withResolvers<Error>()
+    const big = new Uint8Array(8 * 1024 * 1024)
+    await using server = httpServer(() => new HttpResponse({ status: 200, body: big }), {
+      writeTimeoutMs: 300,
+      keepAliveTimeoutMs: 100,
+      observer: { onExchange: () => {}, onError: (error) => failed.resolve(error) },
+    })
+    const client = await serve(server)
+    client.socket.pause()
+    client.send(`GET / HTTP/1.1\r\nHost: x\r\nConnection: ${connection}\r\n\r\n`)
+    assert.match((await failed.promise).message, /took nothing of what was sent for 300 ms/)
+    assert.equal(server.stats.connections, 0)
+    client.socket.destroy()
+  })
+}

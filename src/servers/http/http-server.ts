@@ -21,6 +21,7 @@ import { formatHttpDate } from '../../protocols/http/date.ts'
 import type { HttpResponse, HttpService } from '../../protocols/http/messages.ts'
 import type { Http1ServerOptions } from '../../protocols/http1/options.ts'
 import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
+import { driverDefaults } from '../../runtime/driver.ts'
 import {
   type ConnectionControl,
   ServerCore,
@@ -40,6 +41,14 @@ export interface HttpServerOptions
    * @default Infinity
    */
   requestTimeoutMs?: number
+  /**
+   * How long a client may take nothing of what is sent to it, in milliseconds; then it is dropped.
+   * Anything in that time is enough; it is long because a kernel may take a megabyte from a slow
+   * reader before it asks us for more.
+   *
+   * @default 120_000
+   */
+  writeTimeoutMs?: number
   /** Told about each exchange. */
   observer?: HttpServerObserver
   /**
@@ -53,9 +62,11 @@ export interface HttpServerOptions
   host?: Host
 }
 
-export const httpServerDefaults: Readonly<{ requestTimeoutMs: number }> = Object.freeze({
-  requestTimeoutMs: Number.POSITIVE_INFINITY,
-})
+export const httpServerDefaults: Readonly<{ requestTimeoutMs: number; writeTimeoutMs: number }> =
+  Object.freeze({
+    requestTimeoutMs: Number.POSITIVE_INFINITY,
+    writeTimeoutMs: driverDefaults.writeTimeoutMs,
+  })
 
 export function httpServer(service: HttpService, options: HttpServerOptions = {}): HttpServer {
   return new HttpServer(service, options)
@@ -68,6 +79,7 @@ export class HttpServer implements Server {
   readonly #host: Host
   readonly #core: ServerCore
   readonly #requestTimeoutMs: number
+  readonly #writeTimeoutMs: number
   readonly #date: (now: number) => string
 
   constructor(service: HttpService, options: HttpServerOptions = {}) {
@@ -75,6 +87,7 @@ export class HttpServer implements Server {
       clock = systemClock,
       host = nodeHost,
       requestTimeoutMs = httpServerDefaults.requestTimeoutMs,
+      writeTimeoutMs = httpServerDefaults.writeTimeoutMs,
     } = options
     this.#service = service
     this.#options = options
@@ -86,6 +99,7 @@ export class HttpServer implements Server {
       1,
       Number.POSITIVE_INFINITY,
     )
+    this.#writeTimeoutMs = checkRange('writeTimeoutMs', writeTimeoutMs, 1, Number.POSITIVE_INFINITY)
     this.#date = cachedDate(clock)
     this.#core = new ServerCore({
       ...options,
@@ -134,6 +148,7 @@ export class HttpServer implements Server {
         scheme,
         clock: this.#clock,
         requestTimeoutMs: this.#requestTimeoutMs,
+        writeTimeoutMs: this.#writeTimeoutMs,
         observer: this.#options.observer,
         errorResponse: this.#options.errorResponse ?? httpClassifier.errorResponse,
       },

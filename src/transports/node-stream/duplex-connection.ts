@@ -62,6 +62,13 @@ export class DuplexConnection extends NodeConnection {
     return this.isClosing ? 0 : this.#stream.writableLength
   }
 
+  /** As Node's own socket timeout finds progress: a socket hands a write over as a whole. */
+  get unsentLength(): number {
+    if (this.isClosing) return 0
+    const { writableLength, _handle } = this.#stream as Duplex & { _handle?: QueueingHandle | null }
+    return _handle?.writeQueueSize ?? writableLength
+  }
+
   write(chunk: Uint8Array): boolean {
     if (!this.writable) return false
     this.#give(chunk)
@@ -137,6 +144,10 @@ export class DuplexConnection extends NodeConnection {
     }
     this.closed()
   }
+}
+
+interface QueueingHandle {
+  readonly writeQueueSize?: number
 }
 
 const OWN_MEMORY: ChunkLease = Object.freeze({ release() {} })

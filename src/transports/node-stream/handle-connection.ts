@@ -59,6 +59,10 @@ export class HandleConnection extends NodeConnection {
     return this.#pendingBytes
   }
 
+  get unsentLength(): number {
+    return this.isClosing ? 0 : (this.#handle.writeQueueSize ?? this.#pendingBytes)
+  }
+
   write(chunk: Uint8Array): boolean {
     if (!this.writable) return false
     if (chunk.length === 0) return this.#pendingBytes <= this.#environment.highWaterMarkBytes

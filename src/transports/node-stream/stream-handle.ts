@@ -14,6 +14,8 @@ export interface StreamHandle {
   /** Ours: set while a `HandleConnection` owns the handle. */
   heddle?: unknown
   readonly fd: number
+  /** Bytes that libuv still holds. */
+  readonly writeQueueSize?: number
   readStart(): number
   readStop(): number
   /** Reads go into `memory` from now on; whatever `onread` returns replaces it. */
