@@ -95,20 +95,20 @@ class Side implements DriverOwner<YamuxEvent> {
     this.closed = { reason }
   }
 
-  /** In pieces of 5,000 bytes until the stream is stuck. */
+  /** In pieces of 7,000 bytes until the stream is stuck. */
   #feed(stream: number): void {
-    const unsent = this.#unsent.get(stream) ?? 0
-    const count = Math.min(unsent, QUEUED)
+    let unsent = this.#unsent.get(stream) ?? 0
     const total = TOTALS.get(stream) ?? unsent
     TOTALS.set(stream, total)
-    const bytes = Uint8Array.from({ length: count }, (_, at) =>
-      patternAt(stream, total - unsent + at),
-    )
-    for (let at = 0; at < count; at += 5_000) {
-      this.driver.submit({ type: 'data', stream, bytes: bytes.subarray(at, at + 5_000) })
+    while (unsent > 0 && this.session.isWritable(stream)) {
+      const from = total - unsent
+      const length = Math.min(unsent, 7_000)
+      const bytes = Uint8Array.from({ length }, (_, at) => patternAt(stream, from + at))
+      this.driver.submit({ type: 'data', stream, bytes })
+      unsent -= length
     }
-    this.#unsent.set(stream, unsent - count)
-    if (unsent === count) this.driver.submit({ type: 'end', stream })
+    this.#unsent.set(stream, unsent)
+    if (unsent === 0) this.driver.submit({ type: 'end', stream })
   }
 }
 

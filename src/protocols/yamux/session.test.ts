@@ -439,7 +439,11 @@ describe('limits, at the limit and one past it', () => {
   test('maxQueuedBytes: stuck from there on, until all has left', () => {
     const peer = new Peer({ maxQueuedBytes: 100 })
     peer.give(frame(DATA, SYN, 1))
-    peer.submit(accept(1), write(1, 99), write(1, 1))
+    assert.equal(peer.session.isWritable(1), false, 'not accepted')
+    peer.submit(accept(1), write(1, 99))
+    assert.equal(peer.session.isWritable(1), true)
+    peer.submit(write(1, 1))
+    assert.equal(peer.session.isWritable(1), false)
     assert.throws(() => peer.submit(write(1, 1)), { code: 'ERR_STATE' })
     peer.sent(60)
     assert.deepEqual(peer.poll(), [])

@@ -108,6 +108,13 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
     return this.#openStreams
   }
 
+  /** Whether the stream takes data now; after false, `writable` tells unless it has ended. */
+  isWritable(id: number): boolean {
+    const stream = this.#streams.get(id)
+    if (stream === undefined || stream.closed || stream.ending || stream.stuck) return false
+    return stream.own || stream.accepted
+  }
+
   receive(chunk: Uint8Array, now: number): void {
     if (this.state === 'closed') return
     this.#lastReceived = now
