@@ -396,10 +396,12 @@ class Exchange implements Sink<Uint8Array> {
     this.#flow = undefined
     if (error === undefined) {
       this.call.finish()
-      // What has not come of the request by now is dropped by the session.
-      this.channel?.fail(
-        new ClosedError('ERR_CLOSED', 'the response was sent, the body is dropped'),
-      )
+      // What has not come of the request by now is dropped by the session. Most have come whole, and
+      // an error costs as much as the rest of the exchange.
+      if (this.channel?.done === false) {
+        const message = 'the response was sent, the body is dropped'
+        this.channel.fail(new ClosedError('ERR_CLOSED', message))
+      }
       return
     }
     flow?.cancel(error)
