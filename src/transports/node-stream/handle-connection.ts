@@ -8,15 +8,13 @@
  */
 import type { ChunkLease, ConnectionFacts } from '../../core/connection.ts'
 import { defer } from '../../platform/process-access.ts'
+import { HandleReader, type ReadEnvironment, type ReadTarget } from './handle-reader.ts'
 import { NodeConnection } from './node-connection.ts'
-import { LeasedBuffer, type ReadGroup, type ReadMemory } from './read-memory.ts'
 import type { ShutdownRequest, StreamHandle, StreamHandles, WriteRequest } from './stream-handle.ts'
 import { connectionError, systemError } from './system-errors.ts'
 
 /** What the connections of one transport share. */
-export interface HandleEnvironment {
-  readonly handles: StreamHandles
-  readonly memory: ReadMemory
+export interface HandleEnvironment extends ReadEnvironment {
   readonly highWaterMarkBytes: number
 }
 
@@ -25,15 +23,13 @@ export interface CapturableFacts extends ConnectionFacts {
   capture(): void
 }
 
-export class HandleConnection extends NodeConnection {
+export class HandleConnection extends NodeConnection implements ReadTarget {
   readonly #environment: HandleEnvironment
   readonly #handle: StreamHandle
   readonly #makeFacts: (handle: StreamHandle) => CapturableFacts
+  readonly #reader: HandleReader
   #facts: CapturableFacts | undefined
   #pendingBytes = 0
-  #group: ReadGroup | undefined
-  #leased: LeasedBuffer | undefined
-  #reading = false
   #sentEnd = false
 
   /** Takes over `handle`, which must not be reading. */
@@ -46,8 +42,7 @@ export class HandleConnection extends NodeConnection {
     this.#environment = environment
     this.#handle = handle
     this.#makeFacts = makeFacts
-    handle.heddle = this
-    handle.onread = onRead
+    this.#reader = new HandleReader(environment, handle, this)
   }
 
   get facts(): CapturableFacts {
@@ -98,18 +93,25 @@ export class HandleConnection extends NodeConnection {
     if (!this.isClosing) this.#handle.unref()
   }
 
+  onHandleData(chunk: Uint8Array): void {
+    this.received(chunk)
+  }
+
+  onHandleEnd(): void {
+    this.receivedEnd()
+  }
+
+  onHandleError(status: number): void {
+    this.readFailed(connectionError(systemError(status, 'read')))
+  }
+
   protected startReading(): void {
-    if (this.#reading || this.isClosing) return
-    this.#reading = true
-    this.#group ??= this.#environment.memory.join(this.#handle)
-    const status = this.#handle.readStart()
-    if (status !== 0) this.#fail(status, 'read')
+    const status = this.#reader.start()
+    if (status !== 0) this.onHandleError(status)
   }
 
   protected stopReading(): void {
-    if (!this.#reading || this.isClosing) return
-    this.#reading = false
-    this.#handle.readStop()
+    this.#reader.stop()
   }
 
   protected sendEnd(): void {
@@ -127,8 +129,7 @@ export class HandleConnection extends NodeConnection {
     this.#facts.capture()
     const handle = this.#handle
     const done = () => this.closed()
-    this.#group?.leave(handle)
-    this.#group = undefined
+    this.#reader.close()
     // A stream that lost queued bytes must not look whole to the peer: reset instead of ending.
     // libuv refuses a reset after a shutdown request, and the handle would then never close.
     const cut = this.#pendingBytes > 0 && !this.#sentEnd
@@ -137,40 +138,7 @@ export class HandleConnection extends NodeConnection {
   }
 
   protected lease(): ChunkLease {
-    if (this.#leased === undefined) {
-      const group = this.#group as ReadGroup
-      this.#leased = new LeasedBuffer(this.#environment.memory, group.bytes)
-      this.#group = group.split(this.#handle)
-    }
-    return this.#leased.lease()
-  }
-
-  static onRead(handle: StreamHandle): Uint8Array | undefined {
-    const connection = handle.heddle as HandleConnection
-    const { handles } = connection.#environment
-    const count = handles.state[handles.readResult] as number
-    if (count > 0) return connection.#onBytes(count)
-    if (count === UV_EOF) connection.#onEnd()
-    else if (count < 0) connection.readFailed(connectionError(systemError(count, 'read')))
-    return undefined
-  }
-
-  /** @returns memory for the next read, when this one was leased away */
-  #onBytes(count: number): Uint8Array | undefined {
-    const group = this.#group
-    if (group === undefined) return undefined
-    this.received(group.view(count))
-    const leased = this.#leased
-    if (leased === undefined) return undefined
-    this.#leased = undefined
-    leased.delivered()
-    return this.#group?.bytes
-  }
-
-  #onEnd(): void {
-    this.#reading = false
-    if (!this.isClosing) this.#handle.readStop()
-    this.receivedEnd()
+    return this.#reader.lease()
   }
 
   #writePacked(chunks: readonly Uint8Array[], bytes: number): boolean {
@@ -189,7 +157,7 @@ export class HandleConnection extends NodeConnection {
   /** The write did not finish at once: it failed, or libuv goes on with it. */
   #queued(status: number, request: WriteRequest, bytes: number, memory: unknown): boolean {
     if (status !== 0) {
-      this.#fail(status, 'write')
+      this.writeFailed(connectionError(systemError(status, 'write')))
       return false
     }
     spareRequest = undefined
@@ -205,14 +173,8 @@ export class HandleConnection extends NodeConnection {
     request.memory = undefined
     if (connection.isClosing) return
     connection.#pendingBytes -= request.bytes
-    if (status < 0) connection.#fail(status, 'write')
+    if (status < 0) connection.writeFailed(connectionError(systemError(status, 'write')))
     else if (connection.#pendingBytes === 0) connection.drained()
-  }
-
-  #fail(status: number, call: string): void {
-    const error = connectionError(systemError(status, call))
-    if (call === 'write') this.writeFailed(error)
-    else this.readFailed(error)
   }
 }
 
@@ -225,10 +187,6 @@ function newRequest(handles: StreamHandles): WriteRequest {
   return request
 }
 
-function onRead(this: StreamHandle): Uint8Array | undefined {
-  return HandleConnection.onRead(this)
-}
-
 function onComplete(this: WriteRequest, status: number): void {
   HandleConnection.onWritten(this, status)
 }
@@ -238,7 +196,6 @@ let spareRequest: WriteRequest | undefined
 let packingScratch: Uint8Array | undefined
 
 const EMPTY = new Uint8Array(0)
-const UV_EOF = -4095
 /**
  * Chunks of this average size are copied together; larger ones go out as a vector. Measured: 16
  * chunks of 64 B cost 4.0 µs packed and 5.1 as a vector, 16 of 512 B 7.5 and 6.4.

@@ -18,19 +18,17 @@ import type { ChunkLease } from '../../core/connection.ts'
 import { TransportError } from '../../core/errors.ts'
 import { defer } from '../../platform/process-access.ts'
 import type { CapturableFacts, HandleEnvironment } from './handle-connection.ts'
+import { HandleReader, type ReadTarget } from './handle-reader.ts'
 import { NodeConnection } from './node-connection.ts'
-import { LeasedBuffer, type ReadGroup } from './read-memory.ts'
 import type { StreamHandle, WriteRequest } from './stream-handle.ts'
 import { connectionError, systemError } from './system-errors.ts'
 
-export class SecureConnection extends NodeConnection {
+export class SecureConnection extends NodeConnection implements ReadTarget {
   readonly facts: CapturableFacts
   readonly #environment: HandleEnvironment
   readonly #socket: TLSSocket
   readonly #handle: StreamHandle
-  #group: ReadGroup | undefined
-  #leased: LeasedBuffer | undefined
-  #reading = false
+  readonly #reader: HandleReader
   /** Bytes that OpenSSL has and the kernel may not have yet, and those in `#queue`. */
   #pendingBytes = 0
   #writing = false
@@ -52,16 +50,17 @@ export class SecureConnection extends NodeConnection {
     this.facts = facts
     const handle = handleOf(socket) as StreamHandle
     this.#handle = handle
-    handle.readStop()
-    handle.heddle = this
-    handle.onread = onRead
     socket.on('error', (error: Error) => this.readFailed(connectionError(error)))
     socket.on('close', () => this.#onSocketClose())
     socket.on('finish', () => this.endLeft())
-    // What came behind the handshake was read by the socket already; its end may stand behind it.
+    // What came behind the handshake may have been read by the socket already, its end as well.
     socket.on('end', () => this.receivedEnd())
     const early: Uint8Array | null = socket.read()
     if (early !== null) this.received(early)
+    // After that `read`, which starts the handle's reading.
+    handle.readStop()
+    this.#reader = new HandleReader(environment, handle, this)
+    this.#reader.prepare()
   }
 
   get writableLength(): number {
@@ -97,18 +96,25 @@ export class SecureConnection extends NodeConnection {
     this.#socket.unref()
   }
 
+  onHandleData(chunk: Uint8Array): void {
+    this.received(chunk)
+  }
+
+  onHandleEnd(): void {
+    this.receivedEnd()
+  }
+
+  onHandleError(status: number): void {
+    this.readFailed(connectionError(systemError(status, 'read')))
+  }
+
   protected startReading(): void {
-    if (this.#reading || this.isClosing) return
-    this.#reading = true
-    this.#group ??= this.#environment.memory.join(this.#handle)
-    const status = this.#handle.readStart()
-    if (status !== 0) this.readFailed(connectionError(systemError(status, 'read')))
+    const status = this.#reader.start()
+    if (status !== 0) this.onHandleError(status)
   }
 
   protected stopReading(): void {
-    if (!this.#reading || this.isClosing) return
-    this.#reading = false
-    this.#handle.readStop()
+    this.#reader.stop()
   }
 
   protected sendEnd(): void {
@@ -118,47 +124,14 @@ export class SecureConnection extends NodeConnection {
 
   protected close(reason: Error | undefined): void {
     this.facts.capture()
-    this.#group?.leave(this.#handle)
-    this.#group = undefined
+    this.#reader.close()
     this.#queue = undefined
     this.#pendingBytes = 0
     this.#socket.destroy(reason)
   }
 
   protected lease(): ChunkLease {
-    if (this.#leased === undefined) {
-      const group = this.#group as ReadGroup
-      this.#leased = new LeasedBuffer(this.#environment.memory, group.bytes)
-      this.#group = group.split(this.#handle)
-    }
-    return this.#leased.lease()
-  }
-
-  static onRead(handle: StreamHandle): Uint8Array | undefined {
-    const connection = handle.heddle as SecureConnection
-    const { handles } = connection.#environment
-    const count = handles.state[handles.readResult] as number
-    if (count > 0) return connection.#onBytes(count)
-    if (count === UV_EOF) connection.#onEnd()
-    else if (count < 0) connection.readFailed(connectionError(systemError(count, 'read')))
-    return undefined
-  }
-
-  /** @returns memory for the next read, when this one was leased away */
-  #onBytes(count: number): Uint8Array | undefined {
-    const group = this.#group
-    if (group === undefined) return undefined
-    this.received(group.view(count))
-    const leased = this.#leased
-    if (leased === undefined) return undefined
-    this.#leased = undefined
-    leased.delivered()
-    return this.#group?.bytes
-  }
-
-  #onEnd(): void {
-    this.stopReading()
-    this.receivedEnd()
+    return this.#reader.lease()
   }
 
   #enqueue(chunk: Uint8Array): void {
@@ -224,10 +197,6 @@ export class SecureConnection extends NodeConnection {
   }
 }
 
-function onRead(this: StreamHandle): Uint8Array | undefined {
-  return SecureConnection.onRead(this)
-}
-
 function onComplete(this: WriteRequest, status: number): void {
   SecureConnection.onWritten(this, status)
 }
@@ -243,4 +212,3 @@ const METHODS: readonly (keyof StreamHandle)[] = [
   'writeBuffer',
   'writev',
 ]
-const UV_EOF = -4095

@@ -5,6 +5,7 @@ import { connect as connectTcp, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import {
   Acceptor,
   connectPair,
@@ -64,6 +65,24 @@ test('tls leaves a region alone once writableLength is 0, with a slow reader', a
   await reader.ended
   assert.equal(length(), total)
   assert.ok(waits() > 0)
+})
+
+test('tls keeps what came right behind the handshake for whoever opens the connection', async () => {
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    await using acceptor = await Acceptor.listen(tls({ credentials, maxVersion }), LOOPBACK)
+    const { port } = acceptor
+    // Written in the tick in which the client is secure, so that the server reads both at once.
+    const socket: TLSSocket = connectTls({ port, host: '127.0.0.1', ca }, () => {
+      socket.end('at once')
+    })
+    const peer = await acceptor.next()
+    for (let turns = 0; turns < 5; turns++) await new Promise(setImmediate)
+    const recorder = new Recorder()
+    peer.open(recorder)
+    await recorder.ended
+    assert.equal(recorder.text, 'at once')
+    socket.destroy()
+  }
 })
 
 test('tls tells its facts on both sides', async () => {
