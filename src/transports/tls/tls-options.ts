@@ -28,7 +28,7 @@ export interface TlsOptions extends TransportBaseOptions {
    * @default TCP with `tcp`
    */
   inner?: Transport
-  /** Options of the sockets when `inner` is not given. Its `engine` has no meaning here. */
+  /** Options of the sockets when `inner` is not given; `engine` is that of decrypted bytes too. */
   tcp?: TcpOptions
   /** @default 'TLSv1.2' */
   minVersion?: TlsVersion
