@@ -449,6 +449,15 @@ test('tls writes the key log', async () => {
   connection.destroy()
   assert.match(readFileSync(keyLogFile, 'utf8'), /^CLIENT_TRAFFIC_SECRET_0 [0-9a-f]{64} /m)
   assert.equal(statSync(keyLogFile).mode & 0o777, 0o600)
+  const named = join(directory(), 'environment.log')
+  process.env['SSLKEYLOGFILE'] = named
+  try {
+    ;(await client.connect(acceptor.address)).destroy()
+    ;(await tls({ ca }).connect(acceptor.address)).destroy()
+  } finally {
+    delete process.env['SSLKEYLOGFILE']
+  }
+  assert.match(readFileSync(named, 'utf8'), /^SERVER_TRAFFIC_SECRET_0 /m)
   const bad = tls({ ca, keyLogFile: join(directory(), 'no', 'such', 'folder') })
   await assert.rejects(bad.connect(acceptor.address), { code: 'ERR_CONFIG' })
 })
