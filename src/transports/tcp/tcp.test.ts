@@ -315,7 +315,14 @@ for (const engine of ENGINES) {
   })
 }
 
-test('tcp resets a connection that is destroyed with bytes still queued', async () => {
+/** Seen on 22.20: the peer gets an end-of-stream where 24 and later send a reset. */
+const endsInsteadOfReset =
+  Number(process.versions.node.split('.')[0]) < 24 &&
+  'Node 22 ends a stream that it is told to reset'
+
+test('tcp resets a connection that is destroyed with bytes still queued', {
+  skip: endsInsteadOfReset,
+}, async () => {
   await using pair = await connectPair(tcp({ engine: 'handle' }), LOOPBACK)
   const client = new Recorder(() => {})
   pair.server.open(new Recorder())
