@@ -293,8 +293,10 @@ export class Driver<Command, Event> implements ConnectionHandler {
   #onStuck(): void {
     this.#stuckTimer = undefined
     const bytes = this.#progressMark()
-    if (bytes === 0) return this.#ending ? this.#linger() : undefined
-    if (bytes !== this.#stuckBytes) return this.#watchStuck()
+    // Nothing queued and no drain either: the connection cannot be written to any more.
+    const moved = bytes !== this.#stuckBytes || (bytes === 0 && !this.#blocked)
+    if (moved && bytes > 0) return this.#watchStuck()
+    if (moved) return this.#ending ? this.#linger() : undefined
     const message = `the peer took nothing of what was sent for ${this.#writeTimeoutMs} ms`
     this.connection.destroy(new TimeoutError('ERR_IDLE', message, { sent: 'some' }))
   }

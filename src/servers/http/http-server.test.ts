@@ -224,3 +224,20 @@ for (const [name, connection] of [
     client.socket.destroy()
   })
 }
+
+test('HttpServer notices a reset inside a body that it has begun to answer', async () => {
+  await using server = httpServer(async (request) => HttpResponse.text(await request.body.text()))
+  const { port, socket } = await serve(server)
+  socket.destroy()
+  const head = 'POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n'
+  for (let round = 0; round < 5; round++) {
+    const client = connect(port, '127.0.0.1')
+    await once(client, 'connect')
+    client.write(`${head}part`, () => client.resetAndDestroy())
+    await once(client, 'close')
+  }
+  for (let wait = 0; server.stats.connections > 0 && wait < 100; wait++) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  assert.equal(server.stats.connections, 0)
+})

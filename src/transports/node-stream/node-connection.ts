@@ -163,11 +163,14 @@ export abstract class NodeConnection implements Connection {
   /**
    * Writing failed. What the peer said before it reset is worth reading (an early answer such as
    * 413), so reading goes on to its end, which cannot be far: nothing more arrives from the peer.
+   * Not on the accepting side: what cannot be answered need not be read, and a server that stops
+   * reading while it cannot write would never come to that end.
    */
   protected writeFailed(error: Error): void {
     if (this.#closing || this.#writeFailure !== undefined) return
     this.writable = false
-    if (this.#handler === undefined || this.#paused || this.#endReceived) return this.#close(error)
+    const reads = this.#handler !== undefined && !this.#paused && !this.#endReceived
+    if (!reads || this.facts.role === 'accepting') return this.#close(error)
     this.#writeFailure = error
   }
 
