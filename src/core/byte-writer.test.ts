@@ -69,6 +69,31 @@ test('ByteWriter goes on in a new region when one is full', () => {
   assert.equal(Buffer.from(writer.take()).toString(), text.repeat(5))
 })
 
+test('ByteWriter gives full regions back once everything has left, and not before', () => {
+  const writer = new ByteWriter()
+  const stuck = new Target(true)
+  writer.copy(new Uint8Array(60_000).fill(1))
+  const { bytes: first } = writer
+  writer.copy(new Uint8Array(60_000).fill(2))
+  const { bytes: second } = writer
+  writer.flushTo(stuck)
+  const other = new ByteWriter()
+  other.copy(new Uint8Array(60_000))
+  assert.ok(other.bytes !== first && other.bytes !== second, 'they are still the connection’s')
+  assert.deepEqual(
+    stuck.written.map((chunk) => [chunk.length, chunk[0]]),
+    [
+      [60_000, 1],
+      [60_000, 2],
+    ],
+  )
+  stuck.writableLength = 0
+  writer.recycle()
+  const reused = [new ByteWriter(), new ByteWriter()]
+  for (const next of reused) next.copy(new Uint8Array(60_000))
+  assert.deepEqual(new Set(reused.map(({ bytes }) => bytes)), new Set([first, second]))
+})
+
 test('ByteWriter writes numbers and text', () => {
   const writer = new ByteWriter()
   writer.uint8(1)

@@ -52,6 +52,8 @@ export class ByteWriter {
   #start = 0
   #pieces: Uint8Array[] = []
   #piecesLength = 0
+  /** Regions that were filled since the connection last had nothing left. */
+  #full: Uint8Array[] | undefined
   #view: DataView | undefined
 
   constructor(options: ByteWriterOptions = {}) {
@@ -239,9 +241,9 @@ export class ByteWriter {
    */
   recycle(): void {
     if (this.#start !== this.length || this.#pieces.length > 0) return
-    if (this.bytes.length === SHARED_REGION_BYTES && SPARE.length < MAX_SPARE) {
-      SPARE.push(this.bytes)
-    }
+    giveBack(this.bytes)
+    if (this.#full !== undefined) for (const region of this.#full) giveBack(region)
+    this.#full = undefined
     this.release()
   }
 
@@ -269,8 +271,12 @@ export class ByteWriter {
 
   #newRegion(count: number): void {
     this.#closePending()
-    const bytes = Math.max(this.#regionBytes, count)
-    this.bytes = (bytes === SHARED_REGION_BYTES ? SPARE.pop() : undefined) ?? new Uint8Array(bytes)
+    // What is full goes back with the others, unless the connection is slow and it becomes many.
+    if (this.bytes !== EMPTY) {
+      this.#full ??= []
+      if (this.#full.length < MAX_FULL) this.#full.push(this.bytes)
+    }
+    this.bytes = takeRegion(Math.max(this.#regionBytes, count))
     this.#start = 0
     this.length = 0
     this.#view = undefined
@@ -281,9 +287,31 @@ export class ByteWriter {
 const SHORT_TEXT = 12
 /** From here text is measured rather than given the room of its worst case. */
 const MEASURED_TEXT = 64
-/** Regions of the usual size that no writer uses, of this thread. */
+/** A region of at least `size` bytes: one that nobody uses, where there is one of that kind. */
+function takeRegion(size: number): Uint8Array {
+  if (size === SHARED_REGION_BYTES) return SPARE.pop() ?? new Uint8Array(size)
+  if (size < SHARED_REGION_BYTES || size > LARGE_REGION_BYTES) return new Uint8Array(size)
+  return SPARE_LARGE.pop() ?? new Uint8Array(LARGE_REGION_BYTES)
+}
+
+function giveBack(region: Uint8Array): void {
+  if (region.length === SHARED_REGION_BYTES) {
+    if (SPARE.length < MAX_SPARE) SPARE.push(region)
+  } else if (region.length === LARGE_REGION_BYTES && SPARE_LARGE.length < MAX_SPARE_LARGE) {
+    SPARE_LARGE.push(region)
+  }
+}
+
+/** Regions that no writer uses, of this thread: of the usual size, and for what was read at once. */
 const SPARE: Uint8Array[] = []
+const SPARE_LARGE: Uint8Array[] = []
 const SHARED_REGION_BYTES = byteWriterDefaults.regionBytes
+/** A whole read buffer (64 KiB) and what frames it. New memory would have to be cleared first. */
+const LARGE_REGION_BYTES = 65_536 + 256
 /** 1 MiB: as many as connections usually have something stuck at the same time. */
 const MAX_SPARE = 64
+/** 1 MiB. */
+const MAX_SPARE_LARGE = 16
+/** Full regions that a writer remembers until everything has left. */
+const MAX_FULL = 16
 const EMPTY = new Uint8Array(0)
