@@ -98,7 +98,7 @@ test('heddle check tells a good file from a bad one by its exit code', async (t)
   await writeFile(bad, 'listners: []\n')
   const ok = await runWith(['check', good])
   assert.equal(ok.code, ExitCode.OK)
-  assert.match(ok.out, /good\.yaml: ok \(1 listeners, 1 shared routes, 0 clusters\)/)
+  assert.match(ok.out, /good\.yaml: ok \(1 listener, 1 shared route, 0 clusters\)/)
   const printed = await runWith(['check', good, '--print-effective'])
   assert.match(printed.out, /keepalive_timeout: 75s/)
   const wrong = await runWith(['check', bad])
@@ -154,6 +154,7 @@ test('heddle up says that an address is in use with 69', async (t) => {
   const { code, err } = await runWith(['up', ...LOOPBACK, '--http', String(port)])
   assert.equal(code, ExitCode.UNAVAILABLE)
   assert.match(err, new RegExp(`127\\.0\\.0\\.1:${port} is in use`))
+  assert.match(err, /--http, --https and --admin choose other addresses/)
 })
 
 test('heddle up says that a key is no key, and which, with 78', async (t) => {

@@ -54,7 +54,11 @@ async function check(
   if (command.print) terminal.out(effectiveConfig(outcome.config, outcome.secretPaths))
   else {
     const { listeners, routes, clusters } = outcome.config
-    const counts = `${listeners.length} listeners, ${routes.length} shared routes, ${clusters.length} clusters`
+    const counts = [
+      count(listeners, 'listener'),
+      count(routes, 'shared route'),
+      count(clusters, 'cluster'),
+    ].join(', ')
     terminal.out(`${command.file}: ${terminal.outStyle.green('ok')} (${counts})\n`)
   }
   return ExitCode.OK
@@ -89,6 +93,10 @@ function loader(command: UpCommand, host: CliProcess): () => Promise<LoadOutcome
   }
   if (file !== undefined) return () => loadConfigFile({ file, environment })
   return async () => loadConfig(DEFAULT_CONFIG, { file: '(built-in)', environment })
+}
+
+function count(list: readonly unknown[], name: string): string {
+  return `${list.length} ${name}${list.length === 1 ? '' : 's'}`
 }
 
 function portOf(text: string | undefined): string | undefined {

@@ -2,7 +2,7 @@
  * `heddle up`: a gateway for as long as nobody tells it to stop.
  *
  *     SIGHUP, a changed file   reload        SIGUSR1   reopen the access log
- *     SIGTERM, SIGINT          drain, exit 0; a second one stops at once, exit 128 + n
+ *     SIGTERM, SIGINT          drain, exit 0; a second one stops at once, exit 1
  */
 import { toError } from '../core/errors.ts'
 import { dns } from '../discovery/dns.ts'
@@ -41,6 +41,9 @@ export async function up(loaded: LoadedConfig, options: UpOptions): Promise<Exit
     const failure = failureOf(error)
     for (const line of failure.text.split('\n')) {
       terminal.err(`${terminal.errStyle.red('error')} ${line}\n`)
+    }
+    if (options.file === undefined && failure.exitCode === ExitCode.UNAVAILABLE) {
+      terminal.err('--http, --https and --admin choose other addresses for the demo\n')
     }
     return failure.exitCode
   }

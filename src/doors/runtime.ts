@@ -1,4 +1,5 @@
 /** `heddle/runtime`: policy over an injected clock, randomness and transport. */
+export { systemClock } from '../platform/system-clock.ts'
 export * from '../runtime/backoff.ts'
 export * from '../runtime/balancer/balancer.ts'
 export * from '../runtime/balancer/least-request.ts'
