@@ -12,6 +12,7 @@
 import { checkInteger, ProtocolError } from './errors.ts'
 import type { TextCodec } from './host.ts'
 import { portableText } from './portable-text.ts'
+import { giveRegionBack, REGION_BYTES, takeRegion } from './region-pool.ts'
 
 export interface ByteWriterOptions {
   /**
@@ -32,7 +33,7 @@ export interface ByteWriterOptions {
 }
 
 export const byteWriterDefaults: Readonly<{ regionBytes: number; pieceBytes: number }> =
-  Object.freeze({ regionBytes: 16_384, pieceBytes: 4_096 })
+  Object.freeze({ regionBytes: REGION_BYTES, pieceBytes: 4_096 })
 
 /** What `flushTo` needs of a connection. */
 export interface WriteTarget {
@@ -241,8 +242,8 @@ export class ByteWriter {
    */
   recycle(): void {
     if (this.#start !== this.length || this.#pieces.length > 0) return
-    giveBack(this.bytes)
-    if (this.#full !== undefined) for (const region of this.#full) giveBack(region)
+    giveRegionBack(this.bytes)
+    if (this.#full !== undefined) for (const region of this.#full) giveRegionBack(region)
     this.#full = undefined
     this.release()
   }
@@ -287,31 +288,6 @@ export class ByteWriter {
 const SHORT_TEXT = 12
 /** From here text is measured rather than given the room of its worst case. */
 const MEASURED_TEXT = 64
-/** A region of at least `size` bytes: one that nobody uses, where there is one of that kind. */
-function takeRegion(size: number): Uint8Array {
-  if (size === SHARED_REGION_BYTES) return SPARE.pop() ?? new Uint8Array(size)
-  if (size < SHARED_REGION_BYTES || size > LARGE_REGION_BYTES) return new Uint8Array(size)
-  return SPARE_LARGE.pop() ?? new Uint8Array(LARGE_REGION_BYTES)
-}
-
-function giveBack(region: Uint8Array): void {
-  if (region.length === SHARED_REGION_BYTES) {
-    if (SPARE.length < MAX_SPARE) SPARE.push(region)
-  } else if (region.length === LARGE_REGION_BYTES && SPARE_LARGE.length < MAX_SPARE_LARGE) {
-    SPARE_LARGE.push(region)
-  }
-}
-
-/** Regions that no writer uses, of this thread: of the usual size, and for what was read at once. */
-const SPARE: Uint8Array[] = []
-const SPARE_LARGE: Uint8Array[] = []
-const SHARED_REGION_BYTES = byteWriterDefaults.regionBytes
-/** A whole read buffer (64 KiB) and what frames it. New memory would have to be cleared first. */
-const LARGE_REGION_BYTES = 65_536 + 256
-/** 1 MiB: as many as connections usually have something stuck at the same time. */
-const MAX_SPARE = 64
-/** 1 MiB. */
-const MAX_SPARE_LARGE = 16
 /** Full regions that a writer remembers until everything has left. */
 const MAX_FULL = 16
 const EMPTY = new Uint8Array(0)

@@ -12,6 +12,7 @@ import type { Timer } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
 import { toError } from '../../core/errors.ts'
 import type { Flow, Sink } from '../../core/flow.ts'
+import { copyForNow, giveCopyBack, isCopyForNow } from '../../core/region-pool.ts'
 import { Body } from '../../protocols/http/body.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
 import {
@@ -141,7 +142,9 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
   onData(chunk: Uint8Array): boolean {
     if (this.#stream !== undefined) return this.#stream.push(chunk)
     this.#held ??= []
-    this.#held.push(chunk.slice())
+    // A large piece of more waits here no longer than until somebody reads it. What is whole is the
+    // caller's to keep.
+    this.#held.push(this.#isWhole(chunk) ? new Uint8Array(chunk) : copyForNow(chunk))
     return true
   }
 
@@ -152,6 +155,11 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     this.#stream = new ResponseStream(this, this.#held ?? [])
     this.#held = undefined
     this.#respond(head, Body.from(this.#stream, head.bodyLength), this)
+  }
+
+  #isWhole(chunk: Uint8Array): boolean {
+    const length = this.#head?.bodyLength
+    return length !== undefined && chunk.length >= length
   }
 
   /** The response is complete. */
@@ -242,7 +250,8 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
 function wholeBody(held: readonly Uint8Array[] | undefined, hasTrailers: boolean): Body {
   // The shared empty body takes no trailers.
   if (held === undefined) return hasTrailers ? Body.from(new Uint8Array(0)) : Body.empty
-  if (held.length === 1) return Body.from(held[0])
+  const [only] = held
+  if (held.length === 1 && !isCopyForNow(only)) return Body.from(only)
   let length = 0
   for (const chunk of held) length += chunk.length
   const whole = new Uint8Array(length)
@@ -250,6 +259,7 @@ function wholeBody(held: readonly Uint8Array[] | undefined, hasTrailers: boolean
   for (const chunk of held) {
     whole.set(chunk, at)
     at += chunk.length
+    giveCopyBack(chunk)
   }
   return Body.from(whole)
 }

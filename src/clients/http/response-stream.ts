@@ -7,6 +7,7 @@
 import { iterate } from '../../core/channel.ts'
 import { toError, UsageError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
+import { copyForNow, giveCopyBack } from '../../core/region-pool.ts'
 
 /** Who can get more, or give up what is still to come. */
 export interface StreamOwner {
@@ -25,7 +26,7 @@ export class ResponseStream implements Source<Uint8Array>, Flow {
   #outcome: 'open' | 'ended' | Error = 'open'
   #done = false
 
-  /** @param held what came with the head; given */
+  /** @param held what came with the head; given. Copies for now are given back. */
   constructor(owner: StreamOwner, held: Uint8Array[]) {
     this.#owner = owner
     this.#held = held
@@ -59,7 +60,7 @@ export class ResponseStream implements Source<Uint8Array>, Flow {
   push(chunk: Uint8Array): boolean {
     if (this.#done) return true
     if (this.#held.length > 0 || !this.#flowing) {
-      this.#held.push(chunk.slice())
+      this.#held.push(copyForNow(chunk))
       return false
     }
     this.#delivering = true
@@ -93,9 +94,9 @@ export class ResponseStream implements Source<Uint8Array>, Flow {
     this.#delivering = true
     while (this.#held.length > 0 && this.#flowing && !this.#done) {
       this.#flowing = false
-      if ((this.#sink as Sink<Uint8Array>).write(this.#held.shift() as Uint8Array)) {
-        this.#flowing = true
-      }
+      const chunk = this.#held.shift() as Uint8Array
+      if ((this.#sink as Sink<Uint8Array>).write(chunk)) this.#flowing = true
+      giveCopyBack(chunk)
     }
     this.#delivering = false
     return this.#flowing && !this.#done
