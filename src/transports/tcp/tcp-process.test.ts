@@ -102,7 +102,7 @@ function run(
     },
   )
   const lines: string[] = []
-  const waiting: ((line: string) => void)[] = []
+  const waiting: { resolve(line: string): void; reject(error: Error): void }[] = []
   let rest = ''
   child.stdout?.on('data', (chunk) => {
     const parts = (rest + chunk).split('\n')
@@ -110,15 +110,19 @@ function run(
     for (const line of parts) {
       const next = waiting.shift()
       if (next === undefined) lines.push(line)
-      else next(line)
+      else next.resolve(line)
     }
   })
+  const exit = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  void exit.then((code) => {
+    for (const { reject } of waiting) reject(new Error(`the child ended with ${code}`))
+  })
   return {
-    exit: new Promise<number | null>((resolve) => child.once('exit', resolve)),
+    exit,
     line(): Promise<string> {
       const line = lines.shift()
       if (line !== undefined) return Promise.resolve(line)
-      return new Promise((resolve) => waiting.push(resolve))
+      return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
     },
     end: () => child.stdin?.end(),
   }

@@ -315,14 +315,10 @@ for (const engine of ENGINES) {
   })
 }
 
-/** Seen on 22.20: the peer gets an end-of-stream where 24 and later send a reset. */
-const endsInsteadOfReset =
-  Number(process.versions.node.split('.')[0]) < 24 &&
-  'Node 22 ends a stream that it is told to reset'
-
-test('tcp resets a connection that is destroyed with bytes still queued', {
-  skip: endsInsteadOfReset,
-}, async () => {
+test('tcp resets a connection that is destroyed with bytes still queued', async (t) => {
+  // libuv 1.51 tells a reset behind unread bytes as an end.
+  const [, minor = 0] = process.versions.uv.split('.').map(Number)
+  if (minor < 52) return t.skip(`libuv ${process.versions.uv} hides resets`)
   await using pair = await connectPair(tcp({ engine: 'handle' }), LOOPBACK)
   const client = new Recorder(() => {})
   pair.server.open(new Recorder())
