@@ -28,7 +28,7 @@ Suites: echo, server, client, gateway, memory. Everything without a word.
 npm run bench -- micro [words] [--help] measures single functions instead.
 
   --rounds <n>         interleaved rounds (default 5)
-  --seconds <n>        measured seconds of each contestant in each round (default 3)
+  --seconds <n>        measured seconds of each contestant in each round (default 2)
   --connections <n>    idle connections of the memory suite (default 5000)
   --peers <which>      present: programs that are installed (default); all: a missing one is an
                        error; node: only what runs in Node
@@ -70,7 +70,7 @@ export function parseOptions(parameters: readonly string[]): Options {
     contestants: only,
     peers: peers as Options['peers'],
     rounds: smoke ? 1 : wholeNumber('--rounds', rounds, 5),
-    milliseconds: smoke ? SMOKE_MILLISECONDS : wholeNumber('--seconds', seconds, 3) * 1000,
+    milliseconds: smoke ? SMOKE_MILLISECONDS : wholeNumber('--seconds', seconds, 2) * 1000,
     warmUpMilliseconds: smoke ? SMOKE_WARM_UP_MILLISECONDS : WARM_UP_MILLISECONDS,
     connections: smoke ? SMOKE_CONNECTIONS : wholeNumber('--connections', connections, 5000),
     // wrk measures whole seconds, which is too long for a smoke.
