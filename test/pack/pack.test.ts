@@ -188,6 +188,13 @@ describe('a project that installs the tarball', () => {
     )
     await assert.rejects(command(process.execPath, [TSC, '-p', 'tsconfig.json'], consumer), /TS2/)
   })
+
+  test('runs the README example, which prints what it says', async () => {
+    await writeReadmeExamples()
+    const output = await command(process.execPath, ['readme-0.ts'], consumer)
+    assert.match(output, /^200 \{ hello: '\/world' \}$/m)
+    assert.match(output, /^201 one thing$/m)
+  })
 })
 
 async function linkPackage(name: string): Promise<void> {

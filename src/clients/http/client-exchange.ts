@@ -124,6 +124,7 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
   /** The request's body broke: the peer must see it cut, never a shorter whole. */
   fail(reason: Error): void {
     this.#flow = undefined
+    this.request.body.failure = reason
     this.#owner.cancel(this, reason)
   }
 

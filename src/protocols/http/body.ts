@@ -28,6 +28,8 @@ export class Body implements Source<Uint8Array> {
   readonly content: Uint8Array | string | undefined
   /** Length in bytes where it is known before reading. */
   readonly length: number | undefined
+  /** Why its source broke while it was being sent: the fault of whoever made it, not of the peer. */
+  failure: Error | undefined
   readonly #source: TrailedSource | undefined
   #trailers: HttpFields | undefined
   #used = false
@@ -40,6 +42,7 @@ export class Body implements Source<Uint8Array> {
     this.content = content
     this.#source = source
     this.length = length
+    this.failure = undefined
   }
 
   static from(init: BodyInit, length?: number): Body {

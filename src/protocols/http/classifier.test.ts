@@ -70,3 +70,12 @@ test('errorResponse answers by class and hides the inside', async () => {
     assert.doesNotMatch(await response.body.text(), /secret/)
   }
 })
+
+test('httpClassifier does not blame the endpoint for a request whose own body broke', () => {
+  const error = new TransportError('ERR_DISCONNECTED', 'the client went away')
+  const sent = new HttpRequest({ method: 'PUT', body: 'whole' })
+  assert.equal(httpClassifier.classifyError(sent, error, context).endpointFailure, true)
+  sent.body.failure = error
+  const verdict = httpClassifier.classifyError(sent, error, context)
+  assert.deepEqual([verdict.failed, verdict.endpointFailure, verdict.retry], [true, false, false])
+})

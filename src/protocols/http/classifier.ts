@@ -15,6 +15,7 @@ import type { Classifier, Verdict } from '../../core/policy.ts'
 import {
   ENDPOINT_FAILED,
   ENDPOINT_FAILED_RETRY,
+  FAILED,
   FAILED_RETRY,
   SUCCEEDED,
   verdictOfError,
@@ -49,8 +50,9 @@ export function createHttpClassifier(
       const pushbackMs = verdict.retry ? retryAfterMs(response, wallNow) : undefined
       return pushbackMs === undefined ? verdict : { ...verdict, pushbackMs }
     },
-    classifyError: (_request: HttpRequest, error: unknown, context: CallContext) =>
-      verdictOfError(error, context),
+    // A body that broke on its way is the fault of whoever sends it, whatever broke it there.
+    classifyError: (request: HttpRequest, error: unknown, context: CallContext) =>
+      request.body.failure !== undefined ? FAILED : verdictOfError(error, context),
     errorResponse,
     discardResponse: (response: HttpResponse) => response.body.discard(),
     operation: (request: HttpRequest) => request.method,

@@ -241,3 +241,24 @@ test('HttpServer notices a reset inside a body that it has begun to answer', asy
   }
   assert.equal(server.stats.connections, 0)
 })
+
+test('HttpServer cancels the call before its body fails, so that nobody else is blamed', async () => {
+  const seen = Promise.withResolvers<boolean>()
+  const started = Promise.withResolvers<void>()
+  await using server = httpServer((request, context) => {
+    const flow = request.body.open({
+      write: () => true,
+      end() {},
+      fail: () => seen.resolve(context.cancelled),
+    })
+    flow.resume()
+    started.resolve()
+    return new Promise<HttpResponse>(() => {})
+  })
+  const client = await serve(server)
+  client.send('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab')
+  await started.promise
+  client.send('cde\r\nzz\r\n')
+  assert.equal(await seen.promise, true)
+  client.socket.destroy()
+})

@@ -405,7 +405,8 @@ class Exchange implements Sink<Uint8Array> {
       return
     }
     flow?.cancel(error)
-    this.channel?.fail(error)
+    // First the call: whoever hears of the broken body must find that its caller has gone.
     this.call.cancel(error)
+    this.channel?.fail(error)
   }
 }
