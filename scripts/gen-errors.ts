@@ -12,6 +12,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   UsageError: 'The caller is wrong: fix the code.',
   ProtocolError: 'The peer broke the protocol: drop the connection.',
   RemoteError: 'The peer answered correctly, with a failure: read `status` and `detail`.',
+  AccessError: 'Refused because of who asks: bring other credentials, or change the policy.',
   TransportError: 'The network failed: try elsewhere.',
   TimeoutError: 'Time ran out; whether the work was done is unknown.',
   OverloadError: 'Refused before work began: back off.',

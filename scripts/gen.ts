@@ -6,7 +6,8 @@
  * - `exports` of `package.json` from the files in `src/doors/`;
  * - `docs/errors.md` from `src/core/error-codes.ts`;
  * - `docs/config.schema.json` and `docs/gateway-options.md` from `src/gateway/config/schema/`;
- * - the table of README.md from `test/matrix/matrix.ts`.
+ * - the table of README.md from `test/matrix/matrix.ts`;
+ * - the table of docs/policies.md from `test/policies/policies.ts`.
  *
  * `npm run gen` writes them, `npm run gen -- --check` says which one is stale (a pin test does).
  */
@@ -16,6 +17,7 @@ import { parseArgs } from 'node:util'
 import { configJsonSchema } from '../src/gateway/config/json-schema.ts'
 import { optionsPage } from '../src/gateway/config/options-page.ts'
 import { matrixTable } from '../test/matrix/matrix.ts'
+import { policiesTable } from '../test/policies/policies.ts'
 import { errorsPage } from './gen-errors.ts'
 import { LAYERS } from './layers.config.ts'
 import { existingLayers, fromRoot, ROOT } from './repository.ts'
@@ -33,7 +35,9 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   files.set('docs/errors.md', await errorsPage())
   files.set('docs/config.schema.json', configJsonSchema())
   files.set('docs/gateway-options.md', optionsPage())
-  files.set('README.md', readmeWithTable())
+  files.set('README.md', withTable('README.md', 'matrix', matrixTable()))
+  const policies = 'docs/policies.md'
+  files.set(policies, withTable(policies, 'policies', policiesTable()))
   return files
 }
 
@@ -62,12 +66,13 @@ export function exportsOfPackage(): Record<string, unknown> {
   )
 }
 
-function readmeWithTable(): string {
-  const [begin, end] = ['<!-- matrix: npm run gen -->', '<!-- /matrix -->']
-  const text = read('README.md') ?? ''
+/** `path` with `table` between its two marks. */
+function withTable(path: string, mark: string, table: string): string {
+  const [begin, end] = [`<!-- ${mark}: npm run gen -->`, `<!-- /${mark} -->`]
+  const text = read(path) ?? ''
   const [from, to] = [text.indexOf(begin), text.indexOf(end)]
-  if (from < 0 || to < from) throw new Error(`README.md has lost its ${begin} … ${end}`)
-  return `${text.slice(0, from + begin.length)}\n\n${matrixTable()}\n\n${text.slice(to)}`
+  if (from < 0 || to < from) throw new Error(`${path} has lost its ${begin} … ${end}`)
+  return `${text.slice(0, from + begin.length)}\n\n${table}\n\n${text.slice(to)}`
 }
 
 function layerProject(layer: string, layers: readonly string[]): object {

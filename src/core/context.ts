@@ -1,8 +1,10 @@
 /**
  * What travels with a call: one absolute deadline, cancellation, attempt, idempotence, priority,
- * trace and metadata. Crosses queueing, pooling, retries, threads and protocols.
+ * trace, correlation, principal and metadata. Crosses queueing, pooling, retries, threads and protocols.
  */
+import type { Connection } from './connection.ts'
 import { ClosedError } from './errors.ts'
+import type { Principal } from './principal.ts'
 
 export interface CallContext {
   /** Absolute, a value of the monotonic clock; undefined: no deadline. */
@@ -19,6 +21,12 @@ export interface CallContext {
   /** 0 is shed last, 7 first (RFC 9218's scale of urgency). */
   readonly priority: number
   readonly trace: TraceContext | undefined
+  /** Joins what belongs to one piece of work over all hops: the request id. Made by whoever began. */
+  readonly correlationId: string | undefined
+  /** Server side: who calls, once authentication has said so. */
+  readonly principal: Principal | undefined
+  /** Server side: the connection the call came on, for its facts. Its bytes are the session's. */
+  readonly connection: Connection | undefined
   /** Lower-case keys. What the protocol carries as headers or metadata. */
   readonly metadata: ReadonlyMap<string, string>
   /**
@@ -48,6 +56,9 @@ export interface CallInit {
   idempotent?: boolean | undefined
   priority?: number | undefined
   trace?: TraceContext | undefined
+  correlationId?: string | undefined
+  principal?: Principal | undefined
+  connection?: Connection | undefined
   metadata?: ReadonlyMap<string, string> | undefined
 }
 
@@ -69,6 +80,9 @@ export class Call implements CallContext {
   readonly idempotent: boolean | undefined
   readonly priority: number
   readonly trace: TraceContext | undefined
+  readonly correlationId: string | undefined
+  readonly principal: Principal | undefined
+  readonly connection: Connection | undefined
   readonly metadata: ReadonlyMap<string, string>
   #reason: Error | undefined
   #controller: AbortController | undefined
@@ -83,6 +97,9 @@ export class Call implements CallContext {
     this.idempotent = init.idempotent ?? parent?.idempotent
     this.priority = init.priority ?? parent?.priority ?? callDefaults.priority
     this.trace = init.trace ?? parent?.trace
+    this.correlationId = init.correlationId ?? parent?.correlationId
+    this.principal = init.principal ?? parent?.principal
+    this.connection = init.connection ?? parent?.connection
     this.metadata = init.metadata ?? parent?.metadata ?? NO_METADATA
     if (parent !== undefined) this.#release = parent.onCancel((reason) => this.cancel(reason))
     if (init.signal !== undefined) this.#follow(init.signal)

@@ -9,6 +9,7 @@ export type ErrorClass =
   | 'UsageError'
   | 'ProtocolError'
   | 'RemoteError'
+  | 'AccessError'
   | 'TransportError'
   | 'TimeoutError'
   | 'OverloadError'
@@ -34,6 +35,7 @@ const transport = (text: string) =>
 const timeout = (text: string) =>
   ({ class: 'TimeoutError', retryable: 'if-idempotent', text }) as const
 const overload = (text: string) => ({ class: 'OverloadError', retryable: 'yes', text }) as const
+const access = (text: string) => ({ class: 'AccessError', retryable: 'no', text }) as const
 const closed = (text: string) => ({ class: 'ClosedError', retryable: 'no', text }) as const
 
 export const ERROR_CODES = Object.freeze({
@@ -94,6 +96,11 @@ export const ERROR_CODES = Object.freeze({
   ERR_IDLE: timeout('nothing arrived for longer than the idle timeout'),
   ERR_REQUEST_TIMEOUT: timeout('a request did not arrive in time'),
   ERR_ATTEMPT_TIMEOUT: timeout('one attempt took longer than allowed'),
+
+  // Refused because of who asks.
+  ERR_UNAUTHENTICATED: access('no credentials, or none that are accepted'),
+  ERR_FORBIDDEN: access('the principal may not do this'),
+  ERR_LOCKED_OUT: access('too many failed attempts to authenticate'),
 
   // Refused before work began.
   ERR_SHED: overload('the call was shed before work began'),

@@ -14,6 +14,7 @@ const CLASSES: Readonly<Record<ErrorClass, AnyErrorClass>> = {
   UsageError: errors.UsageError as AnyErrorClass,
   ProtocolError: errors.ProtocolError as AnyErrorClass,
   RemoteError: errors.RemoteError as AnyErrorClass,
+  AccessError: errors.AccessError as AnyErrorClass,
   TransportError: errors.TransportError as AnyErrorClass,
   TimeoutError: errors.TimeoutError as AnyErrorClass,
   OverloadError: errors.OverloadError as AnyErrorClass,

@@ -1,5 +1,5 @@
 /**
- * Errors by what the caller can do about them. One base, eight classes, a closed union of codes.
+ * Errors by what the caller can do about them. One base, nine classes, a closed union of codes.
  *
  * Every error says whether a new attempt is sensible (`retryable`) and what had left the process
  * when it happened (`sent`): retries rely on both. Abort reasons of the caller's own signal are
@@ -38,6 +38,7 @@ const BLAME: Readonly<Record<ErrorClass, Blame>> = Object.freeze({
   UsageError: 'caller',
   ProtocolError: 'peer',
   RemoteError: 'peer',
+  AccessError: 'caller',
   TransportError: 'network',
   TimeoutError: 'unknown',
   OverloadError: 'load',
@@ -99,6 +100,15 @@ export class RemoteError extends HeddleError {
     super(code, message, { sent: 'all', ...options })
   }
 }
+/**
+ * Refused because of who asks: other credentials, or another policy, are needed. The message never
+ * holds a credential.
+ */
+export class AccessError extends HeddleError {
+  constructor(code: CodeOf<'AccessError'>, message: string, options?: HeddleErrorOptions) {
+    super(code, message, options)
+  }
+}
 /** The network failed: try elsewhere. */
 export class TransportError extends HeddleError {
   constructor(code: CodeOf<'TransportError'>, message: string, options?: HeddleErrorOptions) {
@@ -155,6 +165,7 @@ export function toError(value: unknown): Error {
 const NO_ATTEMPTS: readonly unknown[] = Object.freeze([])
 const SENT_NOTHING: ReadonlySet<ErrorClass> = new Set([
   'UsageError',
+  'AccessError',
   'OverloadError',
   'ClosedError',
 ])

@@ -44,6 +44,18 @@ test('the server’s stack, outermost first', () => {
   })
   assert.deepEqual(
     layers.map(({ name }) => name),
-    ['access log', 'metrics', 'tracing', 'errors', 'limiter', 'deadline', 'middleware'],
+    [
+      'access log',
+      'metrics',
+      'tracing',
+      'errors',
+      'admission',
+      'authentication',
+      'authorization',
+      'rate limit',
+      'limiter',
+      'deadline',
+      'middleware',
+    ],
   )
 })

@@ -4,7 +4,9 @@
  * A view, not a child: a child `Call` would add a callback to the client's call for each request,
  * and the client stack below makes one of its own anyway.
  */
+import type { Connection } from '../../core/connection.ts'
 import type { CallContext, TraceContext } from '../../core/context.ts'
+import type { Principal } from '../../core/principal.ts'
 
 export class RouteContext implements CallContext {
   readonly deadline: number | undefined
@@ -43,6 +45,18 @@ export class RouteContext implements CallContext {
 
   get trace(): TraceContext | undefined {
     return this.#client.trace
+  }
+
+  get correlationId(): string | undefined {
+    return this.#client.correlationId
+  }
+
+  get principal(): Principal | undefined {
+    return this.#client.principal
+  }
+
+  get connection(): Connection | undefined {
+    return this.#client.connection
   }
 
   get metadata(): ReadonlyMap<string, string> {

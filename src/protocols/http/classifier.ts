@@ -92,7 +92,12 @@ function statusOf(error: unknown): number {
       return 400
     case 'ERR_REQUEST_TIMEOUT':
       return 408
+    case 'ERR_UNAUTHENTICATED':
+      return 401
+    case 'ERR_FORBIDDEN':
+      return 403
     case 'ERR_LIMITED':
+    case 'ERR_LOCKED_OUT':
       return 429
     case 'ERR_DEADLINE':
     case 'ERR_ATTEMPT_TIMEOUT':

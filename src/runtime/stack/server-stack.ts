@@ -1,7 +1,8 @@
 /**
  * The server's stack: the one list that says what stands around a service, and why there.
  *
- *     access log → metrics → tracing → errors → limiter → deadline → the user's own → service
+ *     access log → metrics → tracing → errors → admission → authentication → authorization →
+ *         rate limit → limiter → deadline → the user's own → service
  *
  * Limits on connections come before it (server.ts), limits on messages are the session's. Each line
  * below has its position rule; `test/pins/stack-order.test.ts` pins the order.
@@ -18,7 +19,7 @@ import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
 import { type Layer, stackLayers } from './layer.ts'
 
-export interface ServerStackOptions<Req, Res> {
+export interface ServerStackOptions<Req, Res> extends ServerPolicies<Req, Res> {
   clock: Clock
   wheel: TimerWheel
   classifier: Classifier<Req, Res>
@@ -32,14 +33,33 @@ export interface ServerStackOptions<Req, Res> {
    * @default Infinity: the protocol cannot know how long an answer may take
    */
   timeoutMs?: number
-  /** Calls under way at a time; more are refused at once. @default no limit */
-  maxConcurrent?: number
+  /** Told of each error of the service, or of a policy that refused. */
+  onError?(error: unknown, request: Req, context: CallContext): void
+}
+
+/** What may stand around a service; each has its place, whatever the order it is given in. */
+export interface ServerPolicies<Req, Res> {
   accessLog?: Middleware<Req, Res>
   tracing?: Middleware<Req, Res>
+  /** Limits by connection and address, before credentials are looked at. */
+  admission?: Middleware<Req, Res>
+  /** Says who calls: makes the `principal` of the context, or refuses. */
+  authentication?: Middleware<Req, Res>
+  /** Whether the principal may. */
+  authorization?: Middleware<Req, Res>
+  /** Limits by principal and operation. */
+  rateLimit?: Middleware<Req, Res>
+  /** Calls under way at a time; more are refused at once. @default no limit */
+  maxConcurrent?: number
+  /** A limit of concurrency other than `maxConcurrent`: adaptive, with priorities, bulkheads. */
+  limiter?: Middleware<Req, Res>
   /** The user's own, outermost first. */
   middleware?: readonly Middleware<Req, Res>[]
-  /** Told of each error of the service, the limiter or the deadline. */
-  onError?(error: unknown, request: Req, context: CallContext): void
+}
+
+/** Whether any of them is there: a server without policies calls its service directly. */
+export function hasPolicies<Req, Res>(policies: ServerPolicies<Req, Res>): boolean {
+  return POLICIES.some((name) => policies[name] !== undefined)
 }
 
 export interface ServerMetricNames<Req, Res>
@@ -53,6 +73,7 @@ export interface ServerMetricNames<Req, Res>
 }
 
 export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): Layer<Req, Res>[] {
+  // size: a list of layers, each with its reason.
   const {
     wheel,
     classifier,
@@ -83,9 +104,29 @@ export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): L
       middleware: errors({ classifier, ...(onError && { onError }) }),
     },
     {
+      name: 'admission',
+      rule: 'before authentication: guessing credentials is limited as well, and checking them costs',
+      middleware: options.admission,
+    },
+    {
+      name: 'authentication',
+      rule: 'before everything that depends on who calls',
+      middleware: options.authentication,
+    },
+    {
+      name: 'authorization',
+      rule: 'before the rate limit: what is forbidden uses up nobody’s share',
+      middleware: options.authorization,
+    },
+    {
+      name: 'rate limit',
+      rule: 'inside authentication: the share is the principal’s',
+      middleware: options.rateLimit,
+    },
+    {
       name: 'limiter',
       rule: 'outside the deadline: a refused call costs no timer',
-      middleware: limit && limiter(limit),
+      middleware: options.limiter ?? (limit && limiter(limit)),
       parameters: { maxConcurrent },
       state: () =>
         limit === undefined ? {} : { inFlight: limit.inFlight, refused: limit.refused },
@@ -137,3 +178,15 @@ function measure<Req, Res>(
     ...(names.outcome !== undefined && { outcome: names.outcome }),
   })
 }
+
+const POLICIES = [
+  'accessLog',
+  'tracing',
+  'admission',
+  'authentication',
+  'authorization',
+  'rateLimit',
+  'maxConcurrent',
+  'limiter',
+  'middleware',
+] as const satisfies readonly (keyof ServerPolicies<never, never>)[]

@@ -4,9 +4,10 @@ import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { ip } from '../../core/address.ts'
 import type { ConnectionHandler } from '../../core/connection.ts'
-import { OverloadError } from '../../core/errors.ts'
+import { AccessError, OverloadError } from '../../core/errors.ts'
+import type { Middleware } from '../../core/service.ts'
 import { Body } from '../../protocols/http/body.ts'
-import { HttpResponse } from '../../protocols/http/messages.ts'
+import { type HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 import { tcp } from '../../transports/tcp/tcp.ts'
 import { type HttpServer, httpServer } from './http-server.ts'
 import type { HttpExchangeRecord } from './http1-server-connection.ts'
@@ -261,4 +262,44 @@ test('HttpServer cancels the call before its body fails, so that nobody else is 
   client.send('cde\r\nzz\r\n')
   assert.equal(await seen.promise, true)
   client.socket.destroy()
+})
+
+test('HttpServer puts policies around the service in the order of the stack', async () => {
+  const seen: string[] = []
+  const mark =
+    (name: string): Middleware<HttpRequest, HttpResponse> =>
+    (next) =>
+    (request, context) => {
+      seen.push(`${name} ${context.connection === request.connection}`)
+      return next(request, context)
+    }
+  const server = httpServer(() => HttpResponse.text('ok'), {
+    middleware: [mark('own')],
+    authorization: mark('authorization'),
+    authentication: mark('authentication'),
+  })
+  const client = await serve(server)
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n').until(/ok$/)
+  assert.deepEqual(seen, ['authentication true', 'authorization true', 'own true'])
+  client.socket.destroy()
+  await server.close()
+})
+
+test('HttpServer answers the refusal of a policy, and tells its observer', async () => {
+  const told: Error[] = []
+  const server = httpServer(() => HttpResponse.text('secret'), {
+    authorization: () => () => {
+      throw new AccessError('ERR_FORBIDDEN', 'no')
+    },
+    observer: { onExchange: () => {}, onError: (error) => void told.push(error) },
+  })
+  const client = await serve(server)
+  const text = await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n').until(/ERR_/)
+  assert.match(text, /^HTTP\/1\.1 403 [\s\S]*403 Forbidden \(ERR_FORBIDDEN\)/)
+  assert.deepEqual(
+    told.map(({ message }) => message),
+    ['no'],
+  )
+  client.socket.destroy()
+  await server.close()
 })

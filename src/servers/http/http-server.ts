@@ -4,13 +4,14 @@
  *     await using server = httpServer((request) => HttpResponse.text(`hello ${request.path}`))
  *     await server.listen(tcp(), 'tcp://127.0.0.1:3000')
  *
- * One server may listen on many transports and addresses. The order of what stands around the
- * service is in runtime/stack/server-stack.ts.
+ * One server may listen on many transports and addresses. Policies given as options stand around
+ * the service in the order of runtime/stack/server-stack.ts; without any the service is called
+ * directly.
  */
 import { type Address, parseAddress } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
-import { checkRange } from '../../core/errors.ts'
+import { checkRange, toError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Server } from '../../core/service.ts'
 import type { Listener, ListenOptions, Transport } from '../../core/transport.ts'
@@ -18,7 +19,7 @@ import { nodeHost } from '../../platform/node-host.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { httpClassifier } from '../../protocols/http/classifier.ts'
 import { formatHttpDate } from '../../protocols/http/date.ts'
-import type { HttpResponse, HttpService } from '../../protocols/http/messages.ts'
+import type { HttpRequest, HttpResponse, HttpService } from '../../protocols/http/messages.ts'
 import type { Http1ServerOptions } from '../../protocols/http1/options.ts'
 import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import { driverDefaults } from '../../runtime/driver.ts'
@@ -28,11 +29,14 @@ import {
   type ServerCoreOptions,
   type ServerStats,
 } from '../../runtime/server.ts'
+import { hasPolicies, type ServerPolicies, serverStack } from '../../runtime/stack/server-stack.ts'
+import { TimerWheel } from '../../runtime/timer-wheel.ts'
 import { Http1ServerConnection, type HttpServerObserver } from './http1-server-connection.ts'
 
 export interface HttpServerOptions
   extends Omit<Http1ServerOptions, 'host' | 'scheme' | 'date'>,
-    Omit<ServerCoreOptions, 'clock' | 'createConnection'> {
+    Omit<ServerCoreOptions, 'clock' | 'createConnection'>,
+    ServerPolicies<HttpRequest, HttpResponse> {
   /**
    * Deadline of each call from the arrival of its head, in milliseconds, seen by the service as
    * `context.deadline`. The HTTP layer cannot know how long an answer may take, so there is none
@@ -89,7 +93,7 @@ export class HttpServer implements Server {
       requestTimeoutMs = httpServerDefaults.requestTimeoutMs,
       writeTimeoutMs = httpServerDefaults.writeTimeoutMs,
     } = options
-    this.#service = service
+    this.#service = withPolicies(service, options, clock)
     this.#options = options
     this.#clock = clock
     this.#host = host
@@ -158,6 +162,19 @@ export class HttpServer implements Server {
     served.start()
     return served
   }
+}
+
+/** Errors are answered inside the stack then, so that metrics, log and spans see the answer. */
+function withPolicies(service: HttpService, options: HttpServerOptions, clock: Clock): HttpService {
+  if (!hasPolicies(options)) return service
+  const { errorResponse = httpClassifier.errorResponse, observer } = options
+  return serverStack(service, {
+    ...options,
+    clock,
+    wheel: new TimerWheel({ clock }),
+    classifier: { ...httpClassifier, errorResponse },
+    onError: (error, request) => observer?.onError?.(toError(error), request),
+  })
 }
 
 /**

@@ -154,7 +154,10 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     })
     const { now } = this.#driver
     const deadline = now + options.requestTimeoutMs
-    const call = new Call(deadline === Number.POSITIVE_INFINITY ? undefined : { deadline })
+    const call = new Call({
+      deadline: deadline === Number.POSITIVE_INFINITY ? undefined : deadline,
+      connection: this.#connection,
+    })
     const exchange = new Exchange(event.exchange, request, call, channel, now, this.#driver)
     request.connection = this.#connection
     request.inform = (status, fields) => this.#inform(exchange, status, fields)

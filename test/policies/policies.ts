@@ -1,0 +1,61 @@
+/**
+ * Where each policy applies: the table of docs/policies.md. Every mark names the test that fails
+ * without it and an example that runs; `policies.test.ts` looks that both are there.
+ */
+
+export const PLACES = ['client', 'server', 'listener', 'route', 'cluster'] as const
+
+export type Place = (typeof PLACES)[number]
+
+export interface Mark {
+  /** A test file, and a test in it, as written there. */
+  readonly test: readonly [file: string, name: string]
+  /** Below `examples/`: `policies/x.ts` is run, `gateway/x.yaml` is checked and started. */
+  readonly example: string
+}
+
+export interface PolicyRow {
+  readonly policy: string
+  /** Its section, below `docs/`. */
+  readonly page: string
+  readonly marks: Readonly<Partial<Record<Place, Mark>>>
+}
+
+export const POLICIES: readonly PolicyRow[] = [
+  {
+    policy: 'Retries with a budget',
+    page: 'runtime.md#retries',
+    marks: {
+      client: {
+        test: ['src/runtime/middleware/retry.test.ts', 'retry gives the last response itself'],
+        example: 'policies/retries.ts',
+      },
+      cluster: {
+        test: ['test/gateway/gateway.test.ts', 'Gateway retries a failing endpoint on another one'],
+        example: 'gateway/dependable.yaml',
+      },
+    },
+  },
+]
+
+/** As Markdown; `npm run gen` writes it into docs/policies.md. */
+export function policiesTable(): string {
+  const head = `| policy | ${PLACES.map((place) => HEADINGS[place]).join(' | ')} |`
+  const rule = `|---|${PLACES.map(() => ':-:|').join('')}`
+  const rows = POLICIES.map(({ policy, page, marks }) => {
+    const cells = PLACES.map((place) => {
+      const mark = marks[place]
+      return mark === undefined ? '–' : `[✓](../examples/${mark.example})`
+    })
+    return `| [${policy}](${page}) | ${cells.join(' | ')} |`
+  })
+  return [head, rule, ...rows].join('\n')
+}
+
+const HEADINGS: Readonly<Record<Place, string>> = {
+  client: 'library client',
+  server: 'library server',
+  listener: 'gateway listener',
+  route: 'gateway route',
+  cluster: 'gateway cluster',
+}
