@@ -1,4 +1,5 @@
 /** `heddle/core`: the shapes, errors and byte tools that everything stands on. */
+export * from '../core/access.ts'
 export * from '../core/address.ts'
 export * from '../core/byte-queue.ts'
 export * from '../core/byte-reader.ts'
