@@ -5,14 +5,16 @@ import {
   type ScriptedOptions,
   scriptedClassifier,
 } from '../../test/runtime/scripted-exchanger.ts'
-import { ip } from '../core/address.ts'
+import { formatAddress, ip } from '../core/address.ts'
 import { Call } from '../core/context.ts'
 import { ClosedError, HeddleError, TransportError } from '../core/errors.ts'
 import { type Meter, noopMeter } from '../core/metrics.ts'
 import type { Endpoint, ResolverListener } from '../core/policy.ts'
+import type { Middleware } from '../core/service.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 import { SeededRandom, seededRandom } from '../testing/seeded-random.ts'
-import { type ClientCore, type ClientOptions, createClient } from './client.ts'
+import { type ClientCore, createClient } from './client.ts'
+import type { ClientOptions } from './client-options.ts'
 import { attemptsOf } from './middleware/retry.ts'
 import { explain, explainText } from './stack/explain.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -418,4 +420,29 @@ test('explain prints the stack with its live state', async () => {
   assert.match(explainText(client, { rules: true }), /· above the pool: waiting for a connection/)
   on('10.0.0.1').calls[0]?.reply('a')
   await call
+})
+
+test('ClientCore keeps the order of what a user adds, whatever the order it is given in', async () => {
+  const log: string[] = []
+  const spy = (name: string): Middleware<string, string> => {
+    return (next) => (request, context) => {
+      log.push(name)
+      return next(request, context)
+    }
+  }
+  const answers = ['fail', 'ok']
+  const { client, clock } = fixture({
+    endpointLimiter: ({ address }) => spy(`endpoint limiter ${formatAddress(address)}`),
+    attemptTracing: spy('attempt tracing'),
+    credentials: spy('credentials'),
+    limiter: spy('limiter'),
+    middleware: [spy('a'), spy('b')],
+    tracing: spy('tracing'),
+    scripted: { answer: () => answers.shift() ?? 'ok' },
+  })
+  const call = client.call('get')
+  await clock.advanceAsync(100)
+  assert.equal(await call, 'ok')
+  const attempt = ['credentials', 'attempt tracing', 'endpoint limiter 10.0.0.1:80']
+  assert.deepEqual(log, ['tracing', 'a', 'b', 'limiter', ...attempt, ...attempt])
 })

@@ -11,96 +11,27 @@
  * A protocol brings `connectEndpoint` and its classifier; nothing else here knows it.
  */
 import { formatAddress } from '../core/address.ts'
-import type { Clock, Random } from '../core/clock.ts'
-import { Call, type CallContext } from '../core/context.ts'
+import type { Clock } from '../core/clock.ts'
+import { Call } from '../core/context.ts'
 import { ClosedError, checkRange, toError, UsageError } from '../core/errors.ts'
-import { type Meter, noopMeter } from '../core/metrics.ts'
-import type { BreakerState, Classifier, Endpoint, Resolver } from '../core/policy.ts'
-import type {
-  Client,
-  ClientCall,
-  ClientStatus,
-  MaybePromise,
-  Middleware,
-  Service,
-} from '../core/service.ts'
+import { noopMeter } from '../core/metrics.ts'
+import type { Resolver } from '../core/policy.ts'
+import type { Client, ClientCall, ClientStatus, MaybePromise, Service } from '../core/service.ts'
 import { backoffDefaults } from './backoff.ts'
-import type { BalancerFactory, BalancerNode, EndpointBalancer } from './balancer/balancer.ts'
+import type { EndpointBalancer } from './balancer/balancer.ts'
 import { p2c } from './balancer/p2c.ts'
-import { type BreakerOptions, CircuitBreaker } from './breaker.ts'
+import { type ClientOptions, clientDefaults } from './client-options.ts'
 import { EndpointSet } from './endpoint-set.ts'
-import { type ConnectContext, type Exchanger, limitExchanger } from './exchanger.ts'
+import { EndpointStack } from './endpoint-stack.ts'
 import { balance } from './middleware/balancer.ts'
-import type { PastAttempt } from './middleware/retry.ts'
-import { ConnectionPool } from './pool.ts'
-import { poolMetrics } from './pool-metrics.ts'
-import { type PoolLimits, poolDefaults } from './pool-options.ts'
+import { poolDefaults } from './pool-options.ts'
 import { staticResolver } from './resolver/static.ts'
-import { type RetryBudgetOptions, SlidingRetryBudget } from './retry-budget.ts'
-import { BackoffRetryPolicy, type RetryPolicyOptions, retryPolicyDefaults } from './retry-policy.ts'
+import { SlidingRetryBudget } from './retry-budget.ts'
+import { BackoffRetryPolicy, retryPolicyDefaults } from './retry-policy.ts'
 import { type Settlement, settle } from './settle.ts'
-import { callLayers, endpointLayers, exchange, type MetricNames } from './stack/client-stack.ts'
+import { callLayers } from './stack/client-stack.ts'
 import { type Layer, stackLayers } from './stack/layer.ts'
 import { TimerWheel } from './timer-wheel.ts'
-
-export interface ClientOptions<Req, Res> {
-  /** What people call it, in `explain` and in metrics. @default the target */
-  name?: string
-  /** Either the endpoints, or a target and a resolver that watches it. */
-  endpoints?: readonly Endpoint[]
-  target?: string
-  resolver?: Resolver
-  /** Connects to one endpoint and makes the connection ready for calls. */
-  connectEndpoint(endpoint: Endpoint, context: ConnectContext): Promise<Exchanger<Req, Res>>
-  classifier: Classifier<Req, Res>
-  clock: Clock
-  random: Random
-  /** Shared with other clients where there are many. @default its own */
-  wheel?: TimerWheel
-  meter?: Meter
-  metricNames?: MetricNames<Req, Res>
-  /**
-   * Deadline of calls that bring no earlier one, in milliseconds. A call without any would wait
-   * for ever for a peer that vanished without a word.
-   *
-   * @default 30_000
-   */
-  timeoutMs?: number
-  /** Limit of one attempt. @default none: only the deadline */
-  attemptTimeoutMs?: number
-  /** `false`: no retries. */
-  retry?: ClientRetryOptions | false
-  /** `false`: no breakers. */
-  breaker?: BreakerOptions | false
-  /** @default p2c() */
-  balancer?: BalancerFactory
-  pool?: PoolLimits
-  /** Calls at a time on one connection, where the protocol allows more. @default no limit */
-  maxConcurrentPerConnection?: number
-  /** How long `close` waits for calls and bodies in flight. @default 10_000 */
-  closeTimeoutMs?: number
-  /** Around every call, at the place the stack has for it. */
-  tracing?: Middleware<Req, Res>
-  /** Around every attempt. */
-  attemptTracing?: Middleware<Req, Res>
-  observer?: ClientObserver
-}
-
-export interface ClientRetryOptions extends RetryPolicyOptions {
-  budget?: RetryBudgetOptions
-}
-
-/** Told of changes; every method optional. For logs and events. */
-export interface ClientObserver {
-  onBreaker?(endpoint: Endpoint, next: BreakerState, previous: BreakerState, error: unknown): void
-  onRetry?(attempt: PastAttempt, delayMs: number, context: CallContext): void
-  onEndpoints?(endpoints: readonly Endpoint[]): void
-  onResolveError?(error: Error): void
-  onConnectError?(endpoint: Endpoint, error: Error): void
-}
-
-export const clientDefaults: Readonly<{ timeoutMs: number; closeTimeoutMs: number }> =
-  Object.freeze({ timeoutMs: 30_000, closeTimeoutMs: 10_000 })
 
 export function createClient<Req, Res>(options: ClientOptions<Req, Res>): ClientCore<Req, Res> {
   return new ClientCore(options)
@@ -282,89 +213,6 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
   }
 }
 
-/** Everything below the balancer for one endpoint. */
-export class EndpointStack<Req, Res> implements BalancerNode {
-  endpoint: Endpoint
-  readonly address: string
-  readonly breaker: CircuitBreaker | undefined
-  readonly pool: ConnectionPool<Exchanger<Req, Res>>
-  readonly layers: readonly Layer<Req, Res>[]
-  readonly service: Service<Req, Res>
-
-  constructor(endpoint: Endpoint, options: ClientOptions<Req, Res>, wheel: TimerWheel) {
-    const { clock, random, classifier, observer, meter = noopMeter } = options
-    this.endpoint = endpoint
-    this.address = formatAddress(endpoint.address)
-    this.breaker =
-      options.breaker === false
-        ? undefined
-        : new CircuitBreaker(random, options.breaker, (next, previous, error) => {
-            observer?.onBreaker?.(this.endpoint, next, previous, error)
-          })
-    this.pool = makePool(this, options, wheel)
-    this.pool.start()
-    this.layers = endpointLayers({
-      clock,
-      wheel,
-      meter,
-      classifier,
-      names: options.metricNames ?? {},
-      address: this.address,
-      breaker: this.breaker,
-      attemptTimeoutMs: options.attemptTimeoutMs,
-      attemptTracing: options.attemptTracing,
-      pool: this.pool,
-      maxConcurrentPerConnection: options.maxConcurrentPerConnection,
-    })
-    this.service = stackLayers(this.layers, exchange(this.pool))
-  }
-
-  available(now: number): boolean {
-    return this.breaker === undefined || this.breaker.allows(now)
-  }
-}
-
-function makePool<Req, Res>(
-  stack: EndpointStack<Req, Res>,
-  options: ClientOptions<Req, Res>,
-  wheel: TimerWheel,
-): ConnectionPool<Exchanger<Req, Res>> {
-  const { connectEndpoint, maxConcurrentPerConnection: limit, meter = noopMeter } = options
-  const poolName = `${options.name ?? options.target ?? ''} ${stack.address}`.trim()
-  const observed = poolMetrics(meter, poolName, () => pool.stats)
-  const pool: ConnectionPool<Exchanger<Req, Res>> = new ConnectionPool({
-    ...options.pool,
-    wheel,
-    random: options.random,
-    async connect(context) {
-      const connected = await connectEndpoint(stack.endpoint, context)
-      const exchanger = limit === undefined ? connected : limitExchanger(connected, limit)
-      exchanger.onChange = () => {
-        if (exchanger.state === 'closed' || exchanger.state === 'error') pool.remove(exchanger)
-        else pool.update(exchanger)
-      }
-      return exchanger
-    },
-    destroy: (exchanger, reason) => exchanger.destroy(reason),
-    close: (exchanger) => exchanger.close(),
-    validate: (exchanger) => exchanger.state === 'ready',
-    idleTimeoutOf: (exchanger) => exchanger.idleTimeoutMs,
-    occupancy: {
-      available: (exchanger) => exchanger.available,
-      inFlight: (exchanger) => exchanger.inFlight,
-    },
-    hold: (exchanger, hold) => (hold ? exchanger.ref() : exchanger.unref()),
-    observer: {
-      ...observed,
-      connectFailed(error) {
-        observed?.connectFailed?.(error)
-        options.observer?.onConnectError?.(stack.endpoint, error)
-      },
-    },
-  })
-  return pool
-}
-
 function makeCallLayers<Req, Res>(
   options: ClientOptions<Req, Res>,
   wheel: TimerWheel,
@@ -389,7 +237,7 @@ function makeCallLayers<Req, Res>(
         ? {}
         : { ...retryPolicyDefaults, ...backoffDefaults, ...policyOptions, ratio, minPerSecond },
     retryBudget: budget,
-    tracing: options.tracing,
+    policies: options,
     onRetry: options.observer?.onRetry?.bind(options.observer),
   })
 }

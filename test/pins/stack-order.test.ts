@@ -23,11 +23,19 @@ test('the client’s stack, outermost first', async () => {
   const { layers, endpoints } = explain(client)
   assert.deepEqual(
     layers.map(({ name }) => name),
-    ['metrics', 'tracing', 'deadline', 'retry'],
+    ['metrics', 'tracing', 'deadline', 'middleware', 'call limiter', 'retry', 'credentials'],
   )
   assert.deepEqual(
     endpoints[0]?.layers.map(({ name }) => name),
-    ['breaker', 'attempt metrics', 'attempt tracing', 'attempt timeout', 'pool', 'limiter'],
+    [
+      'breaker',
+      'attempt metrics',
+      'attempt tracing',
+      'attempt timeout',
+      'endpoint limiter',
+      'pool',
+      'limiter',
+    ],
   )
   for (const layer of [...layers, ...(endpoints[0]?.layers ?? [])]) {
     assert.ok(layer.rule.length > 20, `${layer.name} says why it stands there`)

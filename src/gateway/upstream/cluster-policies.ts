@@ -4,7 +4,7 @@ import type { BalancerFactory } from '../../runtime/balancer/balancer.ts'
 import { p2c } from '../../runtime/balancer/p2c.ts'
 import { random as randomBalancer } from '../../runtime/balancer/random.ts'
 import { roundRobin } from '../../runtime/balancer/round-robin.ts'
-import type { ClientOptions } from '../../runtime/client.ts'
+import type { ClientOptions } from '../../runtime/client-options.ts'
 import { durationMs } from '../config/quantity.ts'
 import type { ClusterConfig } from '../config/schema/cluster.ts'
 

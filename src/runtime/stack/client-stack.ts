@@ -1,8 +1,9 @@
 /**
  * The client's stack: the one list that says what stands around a call, and why there.
  *
- *     metrics → tracing → deadline → retry(budget) → balancer →
- *         [per endpoint: breaker → attempt metrics → attempt timeout → pool → limiter → exchanger]
+ *     metrics → tracing → deadline → middleware → call limiter → retry(budget) → credentials →
+ *         balancer → [per endpoint: breaker → attempt metrics → attempt tracing → attempt timeout →
+ *             endpoint limiter → pool → limiter → exchanger]
  *
  * Each line below has its position rule; `test/pins/stack-order.test.ts` pins the order.
  */
@@ -10,9 +11,10 @@ import type { Clock, Random } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
 import { type Meter, noopMeter } from '../../core/metrics.ts'
 import type { Classifier, RetryBudget, RetryPolicy } from '../../core/policy.ts'
-import type { Middleware, Service } from '../../core/service.ts'
+import type { Middleware } from '../../core/service.ts'
 import type { CircuitBreaker } from '../breaker.ts'
-import { type Exchanger, unsent } from '../exchanger.ts'
+import type { ClientPolicies } from '../client-policies.ts'
+import type { Exchanger } from '../exchanger.ts'
 import { attemptTimeout } from '../middleware/attempt-timeout.ts'
 import { breaker } from '../middleware/breaker.ts'
 import { deadline } from '../middleware/deadline.ts'
@@ -46,14 +48,14 @@ export interface CallLayersOptions<Req, Res> {
   retryPolicy: RetryPolicy | undefined
   retryFacts: Facts
   retryBudget: RetryBudget
-  tracing: Middleware<Req, Res> | undefined
+  policies: ClientPolicies<Req, Res>
   onRetry: ((attempt: PastAttempt, delayMs: number, context: CallContext) => void) | undefined
 }
 
 /** The layers that every call passes once. The balancer follows. */
 export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Layer<Req, Res>[] {
   const { clock, random, wheel, classifier, timeoutMs, retryPolicy: policy } = options
-  const { retryBudget: budget, onRetry } = options
+  const { retryBudget: budget, onRetry, policies } = options
   const name = options.names.callDuration ?? 'heddle.client.call.duration'
   return [
     {
@@ -65,7 +67,7 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
     {
       name: 'tracing',
       rule: 'outside retry: one span for the call; attempts are its children',
-      middleware: options.tracing,
+      middleware: policies.tracing,
     },
     {
       name: 'deadline',
@@ -74,12 +76,28 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
       parameters: { timeoutMs },
     },
     {
+      name: 'middleware',
+      rule: 'inside the deadline, which it sees; outside retry, so that it runs once a call',
+      middleware: compose(policies.middleware),
+      parameters: { count: policies.middleware?.length },
+    },
+    {
+      name: 'call limiter',
+      rule: 'outside retry: a call holds its place through every attempt and the waits between',
+      middleware: policies.limiter,
+    },
+    {
       name: 'retry',
       rule: 'outside balancer and breaker: another attempt may go to another endpoint',
       middleware:
         policy && retry({ clock, random, policy, budget, classifier, ...(onRetry && { onRetry }) }),
       parameters: options.retryFacts,
       state: () => ({ budget: Math.round(budget.balance * 100) / 100 }),
+    },
+    {
+      name: 'credentials',
+      rule: 'inside retry: an attempt after a refused token brings a new one',
+      middleware: policies.credentials,
     },
   ]
 }
@@ -94,6 +112,7 @@ export interface EndpointLayersOptions<Req, Res> {
   breaker: CircuitBreaker | undefined
   attemptTimeoutMs: number | undefined
   attemptTracing: Middleware<Req, Res> | undefined
+  limiter: Middleware<Req, Res> | undefined
   pool: ConnectionPool<Exchanger<Req, Res>>
   maxConcurrentPerConnection: number | undefined
 }
@@ -130,6 +149,11 @@ export function endpointLayers<Req, Res>(
       parameters: { timeoutMs },
     },
     {
+      name: 'endpoint limiter',
+      rule: 'below the attempt timeout, which its queue counts against; above the pool, so that what is refused takes no connection',
+      middleware: options.limiter,
+    },
+    {
       name: 'pool',
       rule: 'above the limiter, which belongs to one connection',
       middleware: undefined, // The service below: a pool leads to many exchangers.
@@ -148,36 +172,12 @@ export function endpointLayers<Req, Res>(
   ]
 }
 
-/** The innermost service: takes a connection of the pool and hands it the call. */
-export function exchange<Req, Res>(pool: ConnectionPool<Exchanger<Req, Res>>): Service<Req, Res> {
-  return (request, context) => {
-    const lease = pool.tryAcquire(context)
-    if (lease === undefined) {
-      return pool.acquire(context).then((late) => {
-        const { cancelReason } = context
-        if (cancelReason !== undefined) {
-          // Cancelled between being served and getting here.
-          late.release()
-          throw unsent(cancelReason)
-        }
-        return hand(late, request, context)
-      })
-    }
-    return hand(lease, request, context)
-  }
-}
-
-/** From here on the exchanger counts the call itself: the reservation is over. */
-function hand<Req, Res>(
-  lease: { readonly resource: Exchanger<Req, Res>; release(): void },
-  request: Req,
-  context: CallContext,
-): Res | Promise<Res> {
-  try {
-    return lease.resource.call(request, context)
-  } finally {
-    lease.release()
-  }
+/** Outermost first. */
+function compose<Req, Res>(
+  middleware: readonly Middleware<Req, Res>[] | undefined,
+): Middleware<Req, Res> | undefined {
+  if (middleware === undefined || middleware.length === 0) return undefined
+  return (next) => middleware.reduceRight((inner, wrap) => wrap(inner), next)
 }
 
 function measure<Req, Res>(

@@ -4,7 +4,8 @@
  */
 
 import type { ClientStatus } from '../../core/service.ts'
-import type { CallCounts, ClientCore, EndpointStack } from '../client.ts'
+import type { CallCounts, ClientCore } from '../client.ts'
+import type { EndpointStack } from '../endpoint-stack.ts'
 import type { Facts, Layer } from './layer.ts'
 
 export interface Explanation {

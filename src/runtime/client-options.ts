@@ -1,0 +1,73 @@
+/**
+ * What a client is told: the protocol's two parts, clock and chance, and the policies. One interface
+ * for every protocol; `httpClient` and its like pass it through.
+ */
+import type { Clock, Random } from '../core/clock.ts'
+import type { CallContext } from '../core/context.ts'
+import type { Meter } from '../core/metrics.ts'
+import type { BreakerState, Classifier, Endpoint, Resolver } from '../core/policy.ts'
+import type { BalancerFactory } from './balancer/balancer.ts'
+import type { BreakerOptions } from './breaker.ts'
+import type { ClientPolicies } from './client-policies.ts'
+import type { ConnectContext, Exchanger } from './exchanger.ts'
+import type { PastAttempt } from './middleware/retry.ts'
+import type { PoolLimits } from './pool-options.ts'
+import type { RetryBudgetOptions } from './retry-budget.ts'
+import type { RetryPolicyOptions } from './retry-policy.ts'
+import type { MetricNames } from './stack/client-stack.ts'
+import type { TimerWheel } from './timer-wheel.ts'
+
+export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
+  /** What people call it, in `explain` and in metrics. @default the target */
+  name?: string
+  /** Either the endpoints, or a target and a resolver that watches it. */
+  endpoints?: readonly Endpoint[]
+  target?: string
+  resolver?: Resolver
+  /** Connects to one endpoint and makes the connection ready for calls. */
+  connectEndpoint(endpoint: Endpoint, context: ConnectContext): Promise<Exchanger<Req, Res>>
+  classifier: Classifier<Req, Res>
+  clock: Clock
+  random: Random
+  /** Shared with other clients where there are many. @default its own */
+  wheel?: TimerWheel
+  meter?: Meter
+  metricNames?: MetricNames<Req, Res>
+  /**
+   * Deadline of calls that bring no earlier one, in milliseconds. A call without any would wait
+   * for ever for a peer that vanished without a word.
+   *
+   * @default 30_000
+   */
+  timeoutMs?: number
+  /** Limit of one attempt. @default none: only the deadline */
+  attemptTimeoutMs?: number
+  /** `false`: no retries. */
+  retry?: ClientRetryOptions | false
+  /** `false`: no breakers. */
+  breaker?: BreakerOptions | false
+  /** @default p2c() */
+  balancer?: BalancerFactory
+  pool?: PoolLimits
+  /** Calls at a time on one connection, where the protocol allows more. @default no limit */
+  maxConcurrentPerConnection?: number
+  /** How long `close` waits for calls and bodies in flight. @default 10_000 */
+  closeTimeoutMs?: number
+  observer?: ClientObserver
+}
+
+export interface ClientRetryOptions extends RetryPolicyOptions {
+  budget?: RetryBudgetOptions
+}
+
+/** Told of changes; every method optional. For logs and events. */
+export interface ClientObserver {
+  onBreaker?(endpoint: Endpoint, next: BreakerState, previous: BreakerState, error: unknown): void
+  onRetry?(attempt: PastAttempt, delayMs: number, context: CallContext): void
+  onEndpoints?(endpoints: readonly Endpoint[]): void
+  onResolveError?(error: Error): void
+  onConnectError?(endpoint: Endpoint, error: Error): void
+}
+
+export const clientDefaults: Readonly<{ timeoutMs: number; closeTimeoutMs: number }> =
+  Object.freeze({ timeoutMs: 30_000, closeTimeoutMs: 10_000 })

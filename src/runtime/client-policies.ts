@@ -1,0 +1,22 @@
+/**
+ * The places of a client's stack for what a user or another layer adds. stack/client-stack.ts says
+ * where each stands, and why.
+ */
+import type { Endpoint } from '../core/policy.ts'
+import type { Middleware } from '../core/service.ts'
+
+/** What may stand around calls and attempts; each has its place in the stack, whatever the order. */
+export interface ClientPolicies<Req, Res> {
+  /** Around every call. */
+  tracing?: Middleware<Req, Res>
+  /** The user’s own, around every call, outermost first. */
+  middleware?: readonly Middleware<Req, Res>[]
+  /** Limits calls of this client: bulkheads, rate limits, adaptive concurrency. */
+  limiter?: Middleware<Req, Res>
+  /** Says who calls, around every attempt: a refused token is renewed for the next one. */
+  credentials?: Middleware<Req, Res>
+  /** Around every attempt. */
+  attemptTracing?: Middleware<Req, Res>
+  /** Limits attempts at one endpoint; made once for each. */
+  endpointLimiter?: (endpoint: Endpoint) => Middleware<Req, Res>
+}
