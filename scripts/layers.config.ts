@@ -99,6 +99,8 @@ export const PACKAGES: readonly {
   { name: 'yaml', by: ['gateway', 'fleet', 'cli'], why: 'configuration, with lines for errors' },
   { name: 'zod', by: ['gateway', 'fleet', 'cli'], why: 'the schema of configuration' },
   { name: '@peculiar/x509', by: ['security'], why: 'development certificates' },
+  { name: 'jose', by: ['security'], why: 'JWT, JWS and JWK: signatures are not our field' },
+  { name: 'ipaddr.js', by: ['security'], why: 'CIDR blocks, with their mapped and short forms' },
   { name: 'reflect-metadata', by: ['security'], why: '@peculiar/x509 needs it loaded first' },
 ]
 
