@@ -18,6 +18,11 @@ export interface CallContext {
   readonly attempt: number
   /** True: doing it twice is the same as once. Undefined: the protocol's classifier decides. */
   readonly idempotent: boolean | undefined
+  /**
+   * An attempt before this one failed on a connection that had been kept: others that were kept for
+   * as long are no better, so it wants one that was made, or used, since.
+   */
+  readonly freshConnection?: boolean | undefined
   /** 0 is shed last, 7 first (RFC 9218's scale of urgency). */
   readonly priority: number
   readonly trace: TraceContext | undefined
@@ -54,6 +59,7 @@ export interface CallInit {
   signal?: AbortSignal | undefined
   attempt?: number | undefined
   idempotent?: boolean | undefined
+  freshConnection?: boolean | undefined
   priority?: number | undefined
   trace?: TraceContext | undefined
   correlationId?: string | undefined
@@ -78,6 +84,7 @@ export class Call implements CallContext {
   readonly deadline: number | undefined
   readonly attempt: number
   readonly idempotent: boolean | undefined
+  readonly freshConnection: boolean | undefined
   readonly priority: number
   readonly trace: TraceContext | undefined
   readonly correlationId: string | undefined
@@ -95,6 +102,7 @@ export class Call implements CallContext {
     this.deadline = earlier(init.deadline, parent?.deadline)
     this.attempt = init.attempt ?? parent?.attempt ?? callDefaults.attempt
     this.idempotent = init.idempotent ?? parent?.idempotent
+    this.freshConnection = init.freshConnection ?? parent?.freshConnection
     this.priority = init.priority ?? parent?.priority ?? callDefaults.priority
     this.trace = init.trace ?? parent?.trace
     this.correlationId = init.correlationId ?? parent?.correlationId

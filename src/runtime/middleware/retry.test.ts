@@ -108,6 +108,25 @@ test('retry waits as the policy says and tells attempts apart', async () => {
   assert.equal(clock.pendingTimers, 0)
 })
 
+test('retry asks for a fresh connection after one broke, and only then', async () => {
+  const disconnected = new TransportError('ERR_DISCONNECTED', 'closed')
+  const table: [what: string, first: Answer, fresh: boolean][] = [
+    ['a reset', reset(), true],
+    ['closed by the peer', disconnected, true],
+    ['a failed connect', refused(), false],
+    ['an answer', 'fail', false],
+  ]
+  for (const [what, first, fresh] of table) {
+    const { call, contexts } = fixture([first, 'ok'])
+    assert.equal(await call(), 'ok')
+    assert.deepEqual(
+      contexts.map(({ freshConnection }) => freshConnection === true),
+      [false, fresh],
+      what,
+    )
+  }
+})
+
 test('retry gives the last response itself and lets go of the earlier ones', async () => {
   const { call, discarded } = fixture(['fail 1', 'fail 2', 'fail 3'])
   assert.equal(await call(), 'fail 3')

@@ -47,8 +47,13 @@ export function attemptsOf(outcome: object): readonly PastAttempt[] {
 export class AttemptCall extends Call {
   readonly #previous: CallContext
 
-  constructor(attempt: number, parent: CallContext, previous: CallContext) {
-    super({ attempt }, parent)
+  constructor(
+    attempt: number,
+    parent: CallContext,
+    previous: CallContext,
+    freshConnection?: boolean,
+  ) {
+    super({ attempt, freshConnection }, parent)
     this.#previous = previous
   }
 
@@ -161,7 +166,8 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
   }
 
   #send(): MaybePromise<Res> {
-    this.#attempt = new AttemptCall(this.#number, this.#context, this.#attempt)
+    const fresh = brokeConnection(this.#history?.at(-1)?.error) || undefined
+    this.#attempt = new AttemptCall(this.#number, this.#context, this.#attempt, fresh)
     return settle(this.#next, this.#request, this.#attempt, this)
   }
 
@@ -190,6 +196,14 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
       outcome.attempts = history.filter((past) => past.error !== outcome).map((past) => past.error)
     }
   }
+}
+
+/** A connection that existed broke: others that were idle as long may be as dead. */
+function brokeConnection(error: unknown): boolean {
+  return (
+    error instanceof HeddleError &&
+    (error.code === 'ERR_RESET' || error.code === 'ERR_DISCONNECTED')
+  )
 }
 
 function isLocalRefusal(error: unknown): boolean {
