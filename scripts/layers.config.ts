@@ -97,6 +97,11 @@ export const PACKAGES: readonly {
   readonly why: string
 }[] = [
   { name: 'yaml', by: ['gateway', 'fleet', 'cli'], why: 'configuration, with lines for errors' },
+  {
+    name: '@opentelemetry/api',
+    by: ['telemetry'],
+    why: 'spans and metrics go to the SDK of the user; without one the API does nothing',
+  },
   { name: 'zod', by: ['gateway', 'fleet', 'cli'], why: 'the schema of configuration' },
   { name: '@peculiar/x509', by: ['security'], why: 'development certificates' },
   { name: 'jose', by: ['security'], why: 'JWT, JWS and JWK: signatures are not our field' },
