@@ -34,6 +34,7 @@ import {
   type HttpResponse,
   type ResponseExchange,
 } from '../../protocols/http/messages.ts'
+import { ContextWriter, type ContextWriterOptions } from '../../protocols/http/propagation.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
@@ -76,6 +77,13 @@ export interface HttpClientOptions
   proxy?: ProxyOption
   /** Asks for compressed answers and decodes them, within limits. @default false */
   decompress?: boolean | DecompressOptions
+  /**
+   * What of a call's context goes along with it: the W3C trace, baggage and the request id. Nothing
+   * is sent for a call without a context; `false` never sends any.
+   *
+   * @default sends all of them
+   */
+  propagation?: ContextWriterOptions | false
   /** Limits and timeouts of each connection. */
   http1?: Http1ConnectionOptions
   /** @default the system clock */
@@ -109,7 +117,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
 
   constructor(where: string | URL, options: HttpClientOptions = {}) {
     const { clock = systemClock, host = nodeHost, transport, http1, ...rest } = options
-    const { tls, proxy, decompress: decoding = false, ...core } = rest
+    const { tls, proxy, decompress: decoding = false, propagation, ...core } = rest
     const origin = parseOrigin(where)
     const { scheme, authority } = origin
     this.scheme = scheme
@@ -122,6 +130,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
         : ((proxy === undefined ? undefined : proxyRoute(origin, proxy, tls)) ??
           directRoute(origin, tls))
     const { address } = route
+    const contextWriter = propagation === false ? undefined : new ContextWriter(propagation)
     this.core = createClient<HttpRequest, HttpResponse>({
       name: `${scheme}://${authority}`,
       classifier: createHttpClassifier({ wallNow: () => clock.wallNow() }),
@@ -137,6 +146,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
           clock,
           host,
           authority,
+          contextWriter,
           ...(http1 && { http1 }),
         }),
     })
@@ -166,8 +176,9 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
   request(init: HttpRequestInit & HttpCallInit): MaybePromise<HttpResponse> {
     const { scheme = this.scheme, authority = this.authority } = init
     const request = new HttpRequest({ ...init, scheme, authority })
-    const { timeoutMs, signal, idempotent, priority } = init
+    const { timeoutMs, signal, idempotent, priority, context: parent } = init
     if (
+      parent === undefined &&
       timeoutMs === undefined &&
       signal === undefined &&
       idempotent === undefined &&
@@ -176,7 +187,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
       return this.#call(request)
     }
     const deadline = timeoutMs === undefined ? undefined : this.#clock.now() + timeoutMs
-    const context = new Call({ deadline, signal, idempotent, priority })
+    const context = new Call({ deadline, signal, idempotent, priority, attempt: 1 }, parent)
     const followed = new FollowedCall(this.#clock, context, () => context.finish())
     return settle(this.#service, request, context, followed)
   }
@@ -234,6 +245,11 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
 }
 
 export interface HttpCallInit extends Pick<CallInit, 'signal' | 'idempotent' | 'priority'> {
+  /**
+   * The call that this one is a part of, as a service was given it: cancelled with it, within its
+   * deadline, in its trace, under its request id.
+   */
+  context?: CallContext
   /** Of the whole call, from now, in milliseconds. */
   timeoutMs?: number
 }
@@ -287,6 +303,7 @@ interface ConnectSettings {
   readonly clock: Clock
   readonly host: Host
   readonly authority: string
+  readonly contextWriter?: ContextWriter | undefined
   readonly http1?: Http1ConnectionOptions
 }
 
@@ -297,7 +314,7 @@ export async function connectHttp1(
   context: ConnectContext,
   settings: ConnectSettings,
 ): Promise<Http1ClientConnection> {
-  const { clock, host, authority, http1 } = settings
+  const { clock, host, authority, http1, contextWriter } = settings
   const connection = await transport.connect(endpoint.address, {
     signal: context.signal,
     deadline: context.deadline,
@@ -315,6 +332,7 @@ export async function connectHttp1(
   const exchanger = new Http1ClientConnection(connection, session, {
     clock,
     continueTimeoutMs: http1?.continueTimeoutMs,
+    contextWriter,
   })
   exchanger.start()
   return exchanger

@@ -14,6 +14,7 @@ import type { CallContext } from '../../core/context.ts'
 import { ClosedError, checkRange, HeddleError, OverloadError, toError } from '../../core/errors.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
 import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
+import type { ContextWriter } from '../../protocols/http/propagation.ts'
 import type { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { ClientCommand, ClientEvent, ResponseEvent } from '../../protocols/http1/messages.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
@@ -28,6 +29,8 @@ export interface Http1ClientConnectionOptions extends DriverOptions {
    * @default 1_000, as curl
    */
   continueTimeoutMs?: number | undefined
+  /** What of a call's context is sent with it. @default nothing */
+  contextWriter?: ContextWriter | undefined
 }
 
 export const http1ClientConnectionDefaults: Readonly<{ continueTimeoutMs: number }> = Object.freeze(
@@ -111,7 +114,7 @@ export class Http1ClientConnection
     }
     const exchange = new ClientExchange(this.#session.nextExchange, request, this)
     try {
-      this.#submit(exchange)
+      this.#submit(exchange, context)
     } catch (error) {
       exchange.dropBody(toError(error))
       return Promise.reject(error)
@@ -220,8 +223,9 @@ export class Http1ClientConnection
     this.#reset(exchange, reason)
   }
 
-  #submit(exchange: ClientExchange): void {
+  #submit(exchange: ClientExchange, context: CallContext): void {
     const { request } = exchange
+    const { contextWriter } = this.#options
     const { body } = request
     let streams = false
     let waits = false
@@ -236,7 +240,7 @@ export class Http1ClientConnection
       method: request.method,
       target: request.target,
       authority: request.authority,
-      fields: request.fields,
+      fields: contextWriter?.write(request.fields, context) ?? request.fields,
       body: streams ? undefined : body.content,
       streams,
       bodyLength: body.length,

@@ -20,6 +20,11 @@ import { systemClock } from '../../platform/system-clock.ts'
 import { httpClassifier } from '../../protocols/http/classifier.ts'
 import { formatHttpDate } from '../../protocols/http/date.ts'
 import type { HttpRequest, HttpResponse, HttpService } from '../../protocols/http/messages.ts'
+import {
+  ContextReader,
+  type ContextReaderOptions,
+  requestIds,
+} from '../../protocols/http/propagation.ts'
 import type { Http1ServerOptions } from '../../protocols/http1/options.ts'
 import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import { driverDefaults } from '../../runtime/driver.ts'
@@ -53,6 +58,13 @@ export interface HttpServerOptions
    * @default 120_000
    */
   writeTimeoutMs?: number
+  /**
+   * What of a call's context is read from its fields: the W3C trace, baggage and the request id,
+   * which is made where none came. `false` reads nothing.
+   *
+   * @default reads all of them, and believes them
+   */
+  propagation?: ContextReaderOptions | false
   /** Told about each exchange. */
   observer?: HttpServerObserver
   /**
@@ -85,6 +97,7 @@ export class HttpServer implements Server {
   readonly #requestTimeoutMs: number
   readonly #writeTimeoutMs: number
   readonly #date: (now: number) => string
+  readonly #contextReader: ContextReader | undefined
 
   constructor(service: HttpService, options: HttpServerOptions = {}) {
     const {
@@ -105,6 +118,7 @@ export class HttpServer implements Server {
     )
     this.#writeTimeoutMs = checkRange('writeTimeoutMs', writeTimeoutMs, 1, Number.POSITIVE_INFINITY)
     this.#date = cachedDate(clock)
+    this.#contextReader = contextReader(options.propagation, host)
     this.#core = new ServerCore({
       ...options,
       clock,
@@ -153,6 +167,7 @@ export class HttpServer implements Server {
         clock: this.#clock,
         requestTimeoutMs: this.#requestTimeoutMs,
         writeTimeoutMs: this.#writeTimeoutMs,
+        contextReader: this.#contextReader,
         observer: this.#options.observer,
         errorResponse: this.#options.errorResponse ?? httpClassifier.errorResponse,
       },
@@ -162,6 +177,17 @@ export class HttpServer implements Server {
     served.start()
     return served
   }
+}
+
+function contextReader(
+  options: ContextReaderOptions | false | undefined,
+  host: Host,
+): ContextReader | undefined {
+  if (options === false) return undefined
+  const random = new Uint8Array(REQUEST_ID_BYTES)
+  host.randomBytes(random)
+  const prefix = [...random].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  return new ContextReader({ newRequestId: requestIds(prefix), ...options })
 }
 
 /** Errors are answered inside the stack then, so that metrics, log and spans see the answer. */
@@ -193,3 +219,5 @@ export function cachedDate(clock: Clock): (now: number) => string {
     return text
   }
 }
+
+const REQUEST_ID_BYTES = 6

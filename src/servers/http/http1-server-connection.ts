@@ -11,7 +11,7 @@
  */
 import { Channel } from '../../core/channel.ts'
 import type { Connection } from '../../core/connection.ts'
-import { Call } from '../../core/context.ts'
+import { Call, type CallInit } from '../../core/context.ts'
 import { ClosedError, type HeddleError, InternalError, toError } from '../../core/errors.ts'
 import type { Flow, Sink } from '../../core/flow.ts'
 import type { MaybePromise } from '../../core/service.ts'
@@ -19,6 +19,7 @@ import type { Session } from '../../core/session.ts'
 import { Body } from '../../protocols/http/body.ts'
 import { type FieldsInit, HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import type { ContextReader } from '../../protocols/http/propagation.ts'
 import type { RequestEvent, ServerCommand, ServerEvent } from '../../protocols/http1/messages.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
 
@@ -30,6 +31,8 @@ export interface Http1ServerConnectionOptions extends DriverOptions {
   readonly observer: HttpServerObserver | undefined
   /** Deadline of each call, from the arrival of its head. Infinity: none. */
   readonly requestTimeoutMs: number
+  /** What of the call's context the fields say; undefined: nothing is read. */
+  readonly contextReader?: ContextReader | undefined
 }
 
 /** Told about every exchange once it is over: access logs and metrics live on it. */
@@ -154,10 +157,15 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     })
     const { now } = this.#driver
     const deadline = now + options.requestTimeoutMs
-    const call = new Call({
+    const init: CallInit = {
       deadline: deadline === Number.POSITIVE_INFINITY ? undefined : deadline,
       connection: this.#connection,
-    })
+      trace: undefined,
+      correlationId: undefined,
+      metadata: undefined,
+    }
+    options.contextReader?.read(event.fields, init)
+    const call = new Call(init)
     const exchange = new Exchange(event.exchange, request, call, channel, now, this.#driver)
     request.connection = this.#connection
     request.inform = (status, fields) => this.#inform(exchange, status, fields)

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Call, type CallInit, type TraceContext } from '../../core/context.ts'
+import { HttpFields } from './fields.ts'
+import {
+  ContextReader,
+  type ContextReaderOptions,
+  ContextWriter,
+  isRequestId,
+  requestIds,
+} from './propagation.ts'
+
+const TRACE: TraceContext = {
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  spanId: 'b7ad6b7169203331',
+  flags: 3,
+  state: 'a=1',
+  baggage: 'user=7',
+}
+const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03'
+
+function read(fields: Record<string, string | string[]>, options?: ContextReaderOptions): CallInit {
+  const init: CallInit = {}
+  new ContextReader(options).read(new HttpFields(fields), init)
+  return init
+}
+
+test('ContextReader reads trace, baggage and request id', () => {
+  const fields = {
+    traceparent: PARENT,
+    tracestate: ['a=1', 'b=2'],
+    baggage: ['user=7', 'broken', 'tier=gold'],
+    'X-Request-Id': 'abc',
+  }
+  assert.deepEqual(read(fields), {
+    correlationId: 'abc',
+    trace: { ...TRACE, state: 'a=1,b=2', baggage: 'user=7,tier=gold' },
+  })
+})
+
+test('ContextReader takes no trace from two traceparents', () => {
+  assert.equal(read({ traceparent: [PARENT, PARENT] }).trace, undefined)
+})
+
+test('ContextReader keeps baggage that came without a trace', () => {
+  const { trace, metadata } = read({ baggage: 'user=7' })
+  assert.equal(trace, undefined)
+  assert.deepEqual([...(metadata ?? [])], [['baggage', 'user=7']])
+})
+
+test('ContextReader believes nothing that it is told not to', () => {
+  const fields = { traceparent: PARENT, baggage: 'user=7', 'x-request-id': 'abc' }
+  const untrusted = { trustTrace: false, trustRequestId: false, newRequestId: () => 'own' }
+  assert.deepEqual(read(fields, untrusted), { correlationId: 'own' })
+  assert.deepEqual(read(fields, { trustTrace: false, requestIdHeader: false }), {})
+})
+
+test('ContextReader makes an id in place of one that is too long or could break a line', () => {
+  const newRequestId = () => 'own'
+  const idOf = (id: string) => read({ 'x-request-id': id }, { newRequestId }).correlationId
+  assert.equal(idOf('x'.repeat(128)), 'x'.repeat(128))
+  assert.equal(idOf('x'.repeat(129)), 'own')
+  assert.equal(idOf('a b'), 'own')
+  assert.equal(idOf('caf\u00e9'), 'own')
+  assert.equal(isRequestId(''), false)
+})
+
+test('ContextWriter gives back the fields themselves where there is nothing to say', () => {
+  const fields = new HttpFields({ a: '1' })
+  assert.equal(new ContextWriter().write(fields, new Call()), fields)
+  const off = new ContextWriter({ trace: false, baggage: false, requestIdHeader: false })
+  assert.equal(off.write(fields, new Call({ trace: TRACE, correlationId: 'abc' })), fields)
+})
+
+test('ContextWriter writes the context and leaves the caller’s fields alone', () => {
+  const fields = new HttpFields({ traceparent: 'old', tracestate: 'old=1', 'x-request-id': 'mine' })
+  const context = new Call({ trace: TRACE, correlationId: 'abc' })
+  assert.deepEqual(Object.fromEntries(new ContextWriter().write(fields, context)), {
+    traceparent: PARENT,
+    tracestate: 'a=1',
+    'x-request-id': 'mine',
+    baggage: 'user=7',
+  })
+  assert.equal(fields.get('traceparent'), 'old')
+  const stateless = new Call({ trace: { ...TRACE, state: undefined, baggage: undefined } })
+  assert.deepEqual(Object.fromEntries(new ContextWriter().write(fields, stateless)), {
+    traceparent: PARENT,
+    'x-request-id': 'mine',
+  })
+})
+
+test('ContextWriter sends baggage without a trace, and none where it must not', () => {
+  const context = new Call({ metadata: new Map([['baggage', 'user=7']]), correlationId: 'abc' })
+  const written = new ContextWriter().write(new HttpFields(), context)
+  assert.deepEqual(Object.fromEntries(written), { baggage: 'user=7', 'x-request-id': 'abc' })
+  const foreign = new ContextWriter({ baggage: false, requestIdHeader: 'x-correlation-id' })
+  const traced = new Call({ trace: TRACE, correlationId: 'abc' })
+  assert.deepEqual(Object.fromEntries(foreign.write(new HttpFields(), traced)), {
+    traceparent: PARENT,
+    tracestate: 'a=1',
+    'x-correlation-id': 'abc',
+  })
+})
+
+test('ContextWriter refuses a header name that is none', () => {
+  assert.throws(() => new ContextWriter({ requestIdHeader: 'a b' }), { code: 'ERR_ARGUMENT' })
+})
+
+test('requestIds are unique and short', () => {
+  const next = requestIds('a1b2')
+  assert.deepEqual([next(), next()], ['a1b2-000001', 'a1b2-000002'])
+})
