@@ -29,12 +29,16 @@ export interface Outcome {
   /** Milliseconds since the first attempt began. */
   readonly elapsedMs: number
   readonly verdict: Verdict
+  /** The wait before this attempt; undefined before the first. */
+  readonly previousDelayMs?: number | undefined
 }
 
 export interface RetryPolicy {
   readonly maxAttempts: number
   /** Milliseconds to wait before the next attempt; undefined: give up. */
   delay(outcome: Outcome, random: Random): number | undefined
+  /** Told how long a successful attempt took. Only there when the policy wants to know. */
+  readonly observe?: ((now: number, latencyMs: number) => void) | undefined
 }
 
 /** Shared by all calls to one destination, so that retries never multiply an outage. */
@@ -58,9 +62,16 @@ export interface Verdict {
   readonly failed: boolean
   /** Another attempt may help. */
   readonly retry: boolean
-  /** The peer asked to wait this long (Retry-After). */
+  /**
+   * The peer asked to wait this long before another attempt (`Retry-After`,
+   * `grpc-retry-pushback-ms`), which makes any request safe to send again. {@link NEVER_AGAIN}: it
+   * asked for no further attempt at all.
+   */
   readonly pushbackMs: number | undefined
 }
+
+/** A peer's pushback that forbids further attempts (gRPC: a negative or broken value, A6). */
+export const NEVER_AGAIN: number = Number.POSITIVE_INFINITY
 
 /** The protocol's part in policy. */
 export interface Classifier<Req, Res> {
@@ -75,6 +86,11 @@ export interface Classifier<Req, Res> {
   errorResponse(error: unknown): Res
   /** Nobody will get this response: lets go of what it holds (an unread body). */
   discardResponse?(response: Res): void
+  /**
+   * Whether the response is all there and holds nothing (no connection, no unread body): it may be
+   * kept while another attempt is made, for that one may get no answer at all.
+   */
+  isComplete?(response: Res): boolean
   /** Name of the operation for metrics and spans, low in cardinality. */
   operation(request: Req): string
 }

@@ -5,7 +5,7 @@
 import type { Clock, Random } from '../core/clock.ts'
 import type { CallContext } from '../core/context.ts'
 import type { Meter } from '../core/metrics.ts'
-import type { BreakerState, Classifier, Endpoint, Resolver } from '../core/policy.ts'
+import type { BreakerState, Classifier, Endpoint, Resolver, RetryBudget } from '../core/policy.ts'
 import type { BalancerFactory } from './balancer/balancer.ts'
 import type { BreakerOptions } from './breaker.ts'
 import type { ClientPolicies } from './client-policies.ts'
@@ -57,7 +57,11 @@ export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
 }
 
 export interface ClientRetryOptions extends RetryPolicyOptions {
-  budget?: RetryBudgetOptions
+  /**
+   * How many retries and hedges the destination may cost. A budget itself, instead of its options,
+   * is shared: by all clients of one destination, say.
+   */
+  budget?: RetryBudgetOptions | RetryBudget
 }
 
 /** Told of changes; every method optional. For logs and events. */

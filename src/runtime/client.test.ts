@@ -16,6 +16,7 @@ import { SeededRandom, seededRandom } from '../testing/seeded-random.ts'
 import { type ClientCore, createClient } from './client.ts'
 import type { ClientOptions } from './client-options.ts'
 import { attemptsOf } from './middleware/retry.ts'
+import { SlidingRetryBudget } from './retry-budget.ts'
 import { explain, explainText } from './stack/explain.ts'
 import { TimerWheel } from './timer-wheel.ts'
 
@@ -445,4 +446,23 @@ test('ClientCore keeps the order of what a user adds, whatever the order it is g
   assert.equal(await call, 'ok')
   const attempt = ['credentials', 'attempt tracing', 'endpoint limiter 10.0.0.1:80']
   assert.deepEqual(log, ['tracing', 'a', 'b', 'limiter', ...attempt, ...attempt])
+})
+
+test('ClientCore shares one retry budget with other clients that are given it', async () => {
+  const budget = new SlidingRetryBudget({ minPerSecond: 0, ratio: 0.5 })
+  let sent = 0
+  const answer = (): string => {
+    sent++
+    return 'fail'
+  }
+  const made = [1, 2].map(() =>
+    fixture({ breaker: false, retry: { budget }, scripted: { answer } }),
+  )
+  // Two calls pay for one retry, whichever client makes it.
+  for (const { client, clock } of made) {
+    const call = client.call('get')
+    await clock.advanceAsync(1_000)
+    assert.equal(await call, 'fail')
+  }
+  assert.equal(sent, 3)
 })

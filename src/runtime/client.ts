@@ -15,7 +15,7 @@ import type { Clock } from '../core/clock.ts'
 import { Call } from '../core/context.ts'
 import { ClosedError, checkRange, toError, UsageError } from '../core/errors.ts'
 import { noopMeter } from '../core/metrics.ts'
-import type { Resolver } from '../core/policy.ts'
+import type { Resolver, RetryBudget } from '../core/policy.ts'
 import type { Client, ClientCall, ClientStatus, MaybePromise, Service } from '../core/service.ts'
 import { backoffDefaults } from './backoff.ts'
 import type { EndpointBalancer } from './balancer/balancer.ts'
@@ -26,7 +26,7 @@ import { EndpointStack } from './endpoint-stack.ts'
 import { balance } from './middleware/balancer.ts'
 import { poolDefaults } from './pool-options.ts'
 import { staticResolver } from './resolver/static.ts'
-import { SlidingRetryBudget } from './retry-budget.ts'
+import { type RetryBudgetOptions, retryBudgetDefaults, SlidingRetryBudget } from './retry-budget.ts'
 import { BackoffRetryPolicy, retryPolicyDefaults } from './retry-policy.ts'
 import { type Settlement, settle } from './settle.ts'
 import { callLayers } from './stack/client-stack.ts'
@@ -220,9 +220,9 @@ function makeCallLayers<Req, Res>(
   const { clock, random, classifier, meter = noopMeter, retry = {} } = options
   const { timeoutMs = clientDefaults.timeoutMs } = options
   const retryOptions = retry === false ? {} : retry
-  const budget = new SlidingRetryBudget(retryOptions.budget)
-  const { budget: _, ...policyOptions } = retryOptions
-  const { ratio, minPerSecond } = budget
+  const { budget: given, ...policyOptions } = retryOptions
+  const budget = isBudget(given) ? given : new SlidingRetryBudget(given)
+  const { ratio, minPerSecond } = { ...retryBudgetDefaults, ...(isBudget(given) ? {} : given) }
   return callLayers({
     clock,
     random,
@@ -240,6 +240,10 @@ function makeCallLayers<Req, Res>(
     policies: options,
     onRetry: options.observer?.onRetry?.bind(options.observer),
   })
+}
+
+function isBudget(given: RetryBudget | RetryBudgetOptions | undefined): given is RetryBudget {
+  return given !== undefined && 'tryWithdraw' in given
 }
 
 function chooseResolver<Req, Res>(

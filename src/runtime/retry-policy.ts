@@ -4,8 +4,9 @@
  */
 import type { Random } from '../core/clock.ts'
 import { checkInteger, checkRange } from '../core/errors.ts'
-import type { Outcome, RetryPolicy } from '../core/policy.ts'
-import { type Backoff, type BackoffOptions, exponentialBackoff } from './backoff.ts'
+import { NEVER_AGAIN, type Outcome, type RetryPolicy } from '../core/policy.ts'
+import { type Backoff, type BackoffOptions, backoff } from './backoff.ts'
+import { LatencyQuantiles } from './latency-quantiles.ts'
 
 export interface RetryPolicyOptions extends BackoffOptions {
   /**
@@ -45,6 +46,10 @@ export class BackoffRetryPolicy implements RetryPolicy {
   readonly #maxElapsedMs: number
   readonly #maxPushbackMs: number
   readonly #backoff: Backoff
+  /** Only of the adaptive backoff. */
+  readonly #latencies: LatencyQuantiles | undefined
+  #now = 0
+  readonly observe: ((now: number, latencyMs: number) => void) | undefined
 
   constructor(options: RetryPolicyOptions = {}) {
     const {
@@ -55,16 +60,30 @@ export class BackoffRetryPolicy implements RetryPolicy {
     this.maxAttempts = checkInteger('maxAttempts', maxAttempts, 1, 100)
     this.#maxElapsedMs = checkRange('maxElapsedMs', maxElapsedMs, 0, Number.POSITIVE_INFINITY)
     this.#maxPushbackMs = checkRange('maxPushbackMs', maxPushbackMs, 0, Number.POSITIVE_INFINITY)
-    this.#backoff = exponentialBackoff(options)
+    this.#backoff = backoff(options)
+    if (options.backoff !== 'adaptive') return
+    const latencies = new LatencyQuantiles()
+    this.#latencies = latencies
+    this.observe = (now, latencyMs) => {
+      this.#now = now
+      latencies.observe(now, latencyMs)
+    }
+  }
+
+  /** The median latency that the adaptive backoff begins with, once enough calls were seen. */
+  get latencyMs(): number | undefined {
+    return this.#latencies?.quantile(0.5, this.#now)
   }
 
   delay(outcome: Outcome, random: Random): number | undefined {
     const { attempt, elapsedMs, verdict } = outcome
     if (!verdict.retry || attempt >= this.maxAttempts) return undefined
     const pushbackMs = verdict.pushbackMs ?? 0
-    if (pushbackMs > this.#maxPushbackMs) return undefined
+    if (pushbackMs > this.#maxPushbackMs || pushbackMs === NEVER_AGAIN) return undefined
+    const { previousDelayMs: previousMs } = outcome
+    const waitMs = this.#backoff(attempt, random, { previousMs, latencyMs: this.latencyMs })
     // The peer's wish is the least; our jitter on top keeps its callers from returning together.
-    const delayMs = pushbackMs + this.#backoff(attempt, random)
+    const delayMs = pushbackMs + waitMs
     return elapsedMs + delayMs > this.#maxElapsedMs ? undefined : delayMs
   }
 }

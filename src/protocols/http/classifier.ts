@@ -55,6 +55,10 @@ export function createHttpClassifier(
       request.body.failure !== undefined ? FAILED : verdictOfError(error, context),
     errorResponse,
     discardResponse: (response: HttpResponse) => response.body.discard(),
+    isComplete: ({ body, exchange, connection }: HttpResponse) =>
+      exchange === undefined &&
+      connection === undefined &&
+      (body.isEmpty || body.content !== undefined),
     operation: (request: HttpRequest) => request.method,
   })
 }

@@ -10,6 +10,7 @@ import {
   RemoteError,
   TransportError,
 } from '../../core/errors.ts'
+import { NEVER_AGAIN, type RetryPolicy } from '../../core/policy.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
 import { SlidingRetryBudget } from '../retry-budget.ts'
@@ -169,6 +170,64 @@ test('retry hides no failure behind a refusal of our own', async () => {
   assert.equal(attemptsOf(real).length, 2)
   const open = [1, 2, 3].map(() => new OverloadError('ERR_BREAKER_OPEN', 'open'))
   assert.equal(await fixture(open).call(), open[2])
+})
+
+test('retry gives a response that came whole when no later attempt was made at all', async () => {
+  const open = (): Error => new OverloadError('ERR_BREAKER_OPEN', 'open')
+  const classifier = { ...scriptedClassifier, isComplete: (reply: string) => reply !== 'fail slow' }
+  const table: [what: string, answers: Answer[], which: number][] = [
+    ['refused after an answer', ['fail 1', open(), open()], 0],
+    ['the last answer', ['fail 1', 'fail 2', open()], 1],
+    ['an error came after it', ['fail 1', reset(), open()], 1],
+    ['it was not complete', ['fail slow', open(), open()], 2],
+  ]
+  for (const [what, answers, which] of table) {
+    const { call } = fixture(answers, { classifier })
+    assert.equal(await call(), answers[which], what)
+  }
+})
+
+test('retry does what the peer says about further attempts', async () => {
+  for (const [pushbackMs, attempts] of [
+    [100, 2],
+    [NEVER_AGAIN, 1],
+  ] as const) {
+    const verdict = { ...NO_FAILURE, failed: true, retry: true, pushbackMs }
+    const { call, contexts } = fixture(['fail', 'ok'], {
+      policy: new BackoffRetryPolicy({ maxPushbackMs: Number.POSITIVE_INFINITY }),
+      classifier: {
+        ...scriptedClassifier,
+        classifyResponse: (_request, reply) => (reply === 'fail' ? verdict : NO_FAILURE),
+      },
+    })
+    await call()
+    assert.equal(contexts.length, attempts, `${pushbackMs}`)
+  }
+})
+
+test('retry tells an adaptive policy how long successful attempts took, waits left out', async () => {
+  const told: number[] = []
+  const policy: RetryPolicy = {
+    maxAttempts: 3,
+    delay: () => 1_000,
+    observe: (_now, latencyMs) => void told.push(latencyMs),
+  }
+  const made: ReturnType<typeof fixture> = fixture([], { policy })
+  const { clock } = made
+  const service = retry<string, string>({
+    clock,
+    random: () => 0.5,
+    policy,
+    budget: new SlidingRetryBudget(),
+    classifier: scriptedClassifier,
+  })((_request, context) => {
+    clock.advance(context.attempt === 1 ? 70 : 30)
+    return context.attempt === 1 ? 'fail' : 'ok'
+  })
+  const call = service('get', new Call())
+  await clock.advanceAsync(2_000)
+  assert.equal(await call, 'ok')
+  assert.deepEqual(told, [30])
 })
 
 test('retry does not begin a wait that would end after the deadline', async () => {

@@ -7,13 +7,19 @@
  * - **Afforded**: the budget has a retry left. It is taken before the wait and given back if the
  *   wait is cut short. A wait that would end after the deadline is not begun.
  *
- * When it gives up the caller gets the last outcome itself, untouched, be it a response or an error;
- * `attemptsOf` tells the history.
+ * When it gives up the caller gets the last real outcome itself, untouched, be it a response or an
+ * error; a refusal of our own that came after it does not hide it. `attemptsOf` tells the history.
  */
 import type { Clock, Random, Timer } from '../../core/clock.ts'
 import { Call, type CallContext } from '../../core/context.ts'
 import { HeddleError } from '../../core/errors.ts'
-import type { Classifier, RetryBudget, RetryPolicy, Verdict } from '../../core/policy.ts'
+import {
+  type Classifier,
+  NEVER_AGAIN,
+  type RetryBudget,
+  type RetryPolicy,
+  type Verdict,
+} from '../../core/policy.ts'
 import type { MaybePromise, Middleware, Service } from '../../core/service.ts'
 import { type Settlement, settle } from '../settle.ts'
 
@@ -82,6 +88,10 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
   /** The context of the attempt under way: the call's own for the first. */
   #attempt: CallContext
   #history: PastAttempt[] | undefined
+  /** The last response that came, where it holds nothing: it may be the last real answer. */
+  #kept: Res | undefined
+  #attemptAt: number
+  #delayMs: number | undefined
 
   constructor(
     options: RetryOptions<Req, Res>,
@@ -95,6 +105,7 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
     this.#request = request
     this.#context = context
     this.#startedAt = startedAt
+    this.#attemptAt = startedAt
     this.#attempt = context
   }
 
@@ -104,9 +115,15 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
     if (verdict.retry) {
       const delayMs = this.#mayRetry(verdict, undefined)
       if (delayMs !== undefined) {
-        classifier.discardResponse?.(reply)
+        if (classifier.isComplete?.(reply) === true) this.#kept = reply
+        else classifier.discardResponse?.(reply)
         return this.#again(verdict, undefined, delayMs)
       }
+    }
+    const { clock, policy } = this.#options
+    if (policy.observe !== undefined && !verdict.failed) {
+      const now = clock.now()
+      policy.observe(now, now - this.#attemptAt)
     }
     this.#finish(reply)
     return reply
@@ -115,10 +132,20 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
   onError(error: unknown): MaybePromise<Res> {
     const verdict = this.#options.classifier.classifyError(this.#request, error, this.#attempt)
     const delayMs = verdict.retry ? this.#mayRetry(verdict, error) : undefined
-    if (delayMs !== undefined) return this.#again(verdict, error, delayMs)
-    const last = this.#lastRealError(error)
-    this.#finish(last)
-    throw last
+    if (delayMs !== undefined) {
+      if (!isLocalRefusal(error)) this.#kept = undefined
+      return this.#again(verdict, error, delayMs)
+    }
+    if (isLocalRefusal(error)) {
+      // A refusal of our own tells less than what it hides: "the breaker is open", but why?
+      if (this.#kept !== undefined) {
+        this.#finish(this.#kept)
+        return this.#kept
+      }
+      error = this.#lastRealError() ?? error
+    }
+    this.#finish(error)
+    throw error
   }
 
   /** Milliseconds to wait, with a retry taken from the budget; undefined: it is over. */
@@ -127,7 +154,10 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
     const { policy, budget, clock, random } = this.#options
     const now = clock.now()
     const elapsedMs = now - this.#startedAt
-    const delayMs = policy.delay({ attempt: this.#number, elapsedMs, verdict }, random)
+    const delayMs = policy.delay(
+      { attempt: this.#number, elapsedMs, verdict, previousDelayMs: this.#delayMs },
+      random,
+    )
     if (delayMs === undefined) return undefined
     const { deadline } = this.#context
     if (deadline !== undefined && now + delayMs >= deadline) return undefined
@@ -137,7 +167,7 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
   #isSafe(verdict: Verdict, error: unknown): boolean {
     const { classifier } = this.#options
     if (!classifier.isReplayable(this.#request)) return false
-    if (verdict.pushbackMs !== undefined) return true
+    if (verdict.pushbackMs !== undefined && verdict.pushbackMs !== NEVER_AGAIN) return true
     if (error instanceof HeddleError && (error.sent === 'nothing' || error.retryable === 'yes')) {
       return true
     }
@@ -154,6 +184,7 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
     const past: PastAttempt = { attempt: this.#number, elapsedMs, verdict, error }
     this.#history ??= []
     this.#history.push(past)
+    this.#delayMs = delayMs
     this.#finishAttempt()
     onRetry?.(past, delayMs, this.#context)
     return sleep(clock, delayMs, this.#context).then(
@@ -166,21 +197,16 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
   }
 
   #send(): MaybePromise<Res> {
+    if (this.#options.policy.observe !== undefined) this.#attemptAt = this.#options.clock.now()
     const fresh = brokeConnection(this.#history?.at(-1)?.error) || undefined
     this.#attempt = new AttemptCall(this.#number, this.#context, this.#attempt, fresh)
     return settle(this.#next, this.#request, this.#attempt, this)
   }
 
-  /**
-   * A refusal of our own after a real failure tells less than the failure: "the breaker is open"
-   * hides why. The last error that the network or the peer gave is the answer.
-   */
-  #lastRealError(error: unknown): unknown {
-    if (!isLocalRefusal(error)) return error
-    const real = this.#history?.findLast(
-      (past) => past.error !== undefined && !isLocalRefusal(past.error),
-    )
-    return real === undefined ? error : real.error
+  #lastRealError(): unknown {
+    const isReal = ({ error }: PastAttempt): boolean =>
+      error !== undefined && !isLocalRefusal(error)
+    return this.#history?.findLast(isReal)?.error
   }
 
   #finishAttempt(): void {
