@@ -108,7 +108,8 @@ export const ERROR_CODES = Object.freeze({
   ERR_POOL_PAUSED: overload('the pool is paused'),
   ERR_BREAKER_OPEN: overload('the circuit breaker is open'),
   ERR_NO_ENDPOINT: overload('no endpoint is available'),
-  ERR_LIMITED: overload('a rate or concurrency limit was reached'),
+  ERR_LIMITED: overload('a limit on calls or connections at a time was reached'),
+  ERR_RATE_LIMITED: overload('the caller has used up its share of a rate limit'),
   ERR_BUSY: overload('the connection cannot take another call now'),
 
   // The life cycle ended it.

@@ -5,6 +5,7 @@
 import type { Address } from './address.ts'
 import type { Random } from './clock.ts'
 import type { CallContext } from './context.ts'
+import type { RateLimitReport } from './load-signal.ts'
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
@@ -84,6 +85,8 @@ export interface Classifier<Req, Res> {
   classifyError(request: Req, error: unknown, context: CallContext): Verdict
   /** How a server answers an error that its service threw. */
   errorResponse(error: unknown): Res
+  /** How a server tells with a response what its caller has left, where the protocol has words. */
+  reportRateLimits?(response: Res, reports: readonly RateLimitReport[]): void
   /** Nobody will get this response: lets go of what it holds (an unread body). */
   discardResponse?(response: Res): void
   /**

@@ -6,6 +6,7 @@
  */
 import type { CallContext } from './context.ts'
 import { HeddleError, TimeoutError } from './errors.ts'
+import { loadSignalOf } from './load-signal.ts'
 import type { Verdict } from './policy.ts'
 
 /** It went well. */
@@ -31,7 +32,10 @@ export function verdictOfError(error: unknown, context: CallContext): Verdict {
   if (cancelReason !== undefined && !(cancelReason instanceof TimeoutError)) return FAILED
   const retry = error.retryable !== 'no'
   if (blamesEndpoint(error)) return retry ? ENDPOINT_FAILED_RETRY : ENDPOINT_FAILED
-  return retry ? FAILED_RETRY : FAILED
+  if (!retry) return FAILED
+  // A limit of our own knows when it has room again: our retry waits for it.
+  const signal = error.blame === 'load' ? loadSignalOf(error) : undefined
+  return signal === undefined ? FAILED_RETRY : { ...FAILED_RETRY, pushbackMs: signal.retryAfterMs }
 }
 
 function blamesEndpoint(error: HeddleError): boolean {

@@ -12,6 +12,7 @@ import type { ClientPolicies } from './client-policies.ts'
 import type { ConnectContext, Exchanger } from './exchanger.ts'
 import type { PastAttempt } from './middleware/retry.ts'
 import type { PoolLimits } from './pool-options.ts'
+import type { RateLimitRefusal } from './rate-limit/rate-limit.ts'
 import type { RetryBudgetOptions } from './retry-budget.ts'
 import type { RetryPolicyOptions } from './retry-policy.ts'
 import type { MetricNames } from './stack/client-stack.ts'
@@ -70,6 +71,8 @@ export interface ClientObserver {
   onRetry?(attempt: PastAttempt, delayMs: number, context: CallContext): void
   onEndpoints?(endpoints: readonly Endpoint[]): void
   onResolveError?(error: Error): void
+  /** A call over one of this client's own rate limits. */
+  onRefused?(refusal: RateLimitRefusal): void
   onConnectError?(endpoint: Endpoint, error: Error): void
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Endpoint } from '../core/policy.ts'
 import type { Middleware } from '../core/service.ts'
+import type { RateLimits } from './stack/rate-limit-layer.ts'
 
 /** What may stand around calls and attempts; each has its place in the stack, whatever the order. */
 export interface ClientPolicies<Req, Res> {
@@ -13,6 +14,11 @@ export interface ClientPolicies<Req, Res> {
   middleware?: readonly Middleware<Req, Res>[]
   /** Limits calls of this client: bulkheads, rate limits, adaptive concurrency. */
   limiter?: Middleware<Req, Res>
+  /**
+   * Attempts of this client, as its peer would count them. Give `maxWaitMs` for calls that wait for
+   * their turn instead of being refused.
+   */
+  rateLimit?: RateLimits<Req, Res>
   /** Says who calls, around every attempt: a refused token is renewed for the next one. */
   credentials?: Middleware<Req, Res>
   /** Around every attempt. */

@@ -238,6 +238,7 @@ function makeCallLayers<Req, Res>(
         : { ...retryPolicyDefaults, ...backoffDefaults, ...policyOptions, ratio, minPerSecond },
     retryBudget: budget,
     policies: options,
+    onRefused: (refusal) => options.observer?.onRefused?.(refusal),
     onRetry: options.observer?.onRetry?.bind(options.observer),
   })
 }

@@ -27,6 +27,7 @@ export class Waiter<Result> implements WheelEntry {
   readonly #resolve: (result: Result) => void
   readonly #reject: (reason: Error) => void
   readonly #onLeft: (timedOut: boolean) => void
+  readonly #gaveUp: (message: string) => Error
   #removeCancel: (() => void) | undefined
   #done = false
 
@@ -38,6 +39,7 @@ export class Waiter<Result> implements WheelEntry {
     resolve: (result: Result) => void,
     reject: (reason: Error) => void,
     onLeft: (timedOut: boolean) => void,
+    gaveUp: (message: string) => Error = poolFull,
   ) {
     this.#context = context
     this.#wheel = wheel
@@ -47,6 +49,7 @@ export class Waiter<Result> implements WheelEntry {
     this.#resolve = resolve
     this.#reject = reject
     this.#onLeft = onLeft
+    this.#gaveUp = gaveUp
   }
 
   get waitedMs(): number {
@@ -78,7 +81,7 @@ export class Waiter<Result> implements WheelEntry {
       this.#reject(new TimeoutError('ERR_DEADLINE', message, { sent: 'nothing' }))
     } else {
       const message = `gave up ${this.#waited()}, maxWaitMs ${this.#maxWaitMs}`
-      this.#reject(new OverloadError('ERR_POOL_FULL', message))
+      this.#reject(this.#gaveUp(message))
     }
   }
 
@@ -96,6 +99,10 @@ export class Waiter<Result> implements WheelEntry {
     this.#onLeft(timedOut)
     return true
   }
+}
+
+function poolFull(message: string): Error {
+  return new OverloadError('ERR_POOL_FULL', message)
 }
 
 /** The error of a failed connect, one for each waiter: retries write their history on it. */

@@ -23,7 +23,16 @@ test('the client’s stack, outermost first', async () => {
   const { layers, endpoints } = explain(client)
   assert.deepEqual(
     layers.map(({ name }) => name),
-    ['metrics', 'tracing', 'deadline', 'middleware', 'call limiter', 'retry', 'credentials'],
+    [
+      'metrics',
+      'tracing',
+      'deadline',
+      'middleware',
+      'call limiter',
+      'retry',
+      'rate limit',
+      'credentials',
+    ],
   )
   assert.deepEqual(
     endpoints[0]?.layers.map(({ name }) => name),

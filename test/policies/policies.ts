@@ -36,6 +36,23 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
+  {
+    policy: 'Rate limits',
+    page: 'load.md#rate-limits',
+    marks: {
+      client: {
+        test: [
+          'src/runtime/middleware/rate-limit.test.ts',
+          'rateLimit lets calls wait in the order they came',
+        ],
+        example: 'policies/client-rate-limit.ts',
+      },
+      server: {
+        test: ['test/runtime/load.test.ts', 'httpServer refuses with 429'],
+        example: 'policies/rate-limit.ts',
+      },
+    },
+  },
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */

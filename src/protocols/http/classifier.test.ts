@@ -58,7 +58,8 @@ test('errorResponse answers by class and hides the inside', async () => {
   const table = [
     [new Error('secret'), 500],
     [new OverloadError('ERR_SHED', 'secret'), 503],
-    [new OverloadError('ERR_LIMITED', 'secret'), 429],
+    [new OverloadError('ERR_LIMITED', 'secret'), 503],
+    [new OverloadError('ERR_RATE_LIMITED', 'secret'), 429],
     [new TransportError('ERR_CONNECT_REFUSED', 'secret'), 502],
     [new TimeoutError('ERR_DEADLINE', 'secret'), 504],
     [new ProtocolError('ERR_LIMIT', 'secret'), 413],
@@ -78,4 +79,36 @@ test('httpClassifier does not blame the endpoint for a request whose own body br
   sent.body.failure = error
   const verdict = httpClassifier.classifyError(sent, error, context)
   assert.deepEqual([verdict.failed, verdict.endpointFailure, verdict.retry], [true, false, false])
+})
+
+test('errorResponse tells when to come again, and what is left of a quota', () => {
+  const rateLimit = { name: 'addr"ess', quota: 5, windowMs: 1_500, remaining: 0, resetMs: 1_200 }
+  const limited = errorResponse(
+    new OverloadError('ERR_RATE_LIMITED', 'x', { detail: { retryAfterMs: 1_200, rateLimit } }),
+  )
+  assert.equal(limited.status, 429)
+  assert.equal(limited.fields.get('retry-after'), '2')
+  assert.equal(limited.fields.get('ratelimit-policy'), '"addr\\"ess";q=5;w=2')
+  assert.equal(limited.fields.get('ratelimit'), '"addr\\"ess";r=0;t=2')
+  const full = errorResponse(
+    new OverloadError('ERR_SHED', 'x', { detail: { retryAfterMs: 10, depth: 9, limit: 9 } }),
+  )
+  assert.equal(full.status, 503)
+  assert.equal(full.fields.get('retry-after'), '1')
+  const never = errorResponse(
+    new OverloadError('ERR_RATE_LIMITED', 'x', { detail: { retryAfterMs: Infinity } }),
+  )
+  assert.equal(never.fields.get('retry-after'), undefined)
+})
+
+test('httpClassifier waits as RateLimit says where there is no Retry-After', () => {
+  const after = (fields: Record<string, string>) =>
+    httpClassifier.classifyResponse(request, new HttpResponse({ status: 429, fields }), context)
+      .pushbackMs
+  assert.equal(after({ ratelimit: '"a";r=0;t=3' }), 3_000)
+  assert.equal(after({ ratelimit: '"a";r=0;t=3, "b, c;r=0;t=99";r=1;t=9, d ; r=0 ; t=7' }), 7_000)
+  assert.equal(after({ ratelimit: '"a";r=3;t=3' }), undefined)
+  assert.equal(after({ ratelimit: 'nonsense' }), undefined)
+  assert.equal(after({ ratelimit: `"a";r=0;t=${'9'.repeat(20)}` }), undefined)
+  assert.equal(after({ ratelimit: '"a";r=0;t=3', 'retry-after': '1' }), 1_000)
 })

@@ -11,6 +11,7 @@
  */
 import type { CallContext } from '../../core/context.ts'
 import { HeddleError } from '../../core/errors.ts'
+import { type LoadSignal, loadSignalOf, type RateLimitReport } from '../../core/load-signal.ts'
 import type { Classifier, Verdict } from '../../core/policy.ts'
 import {
   ENDPOINT_FAILED,
@@ -21,8 +22,10 @@ import {
   verdictOfError,
 } from '../../core/verdicts.ts'
 import { parseHttpDate } from './date.ts'
+import type { HttpFields } from './fields.ts'
 import { type HttpRequest, HttpResponse } from './messages.ts'
 import { isIdempotentMethod } from './methods.ts'
+import { addRateLimitFields, rateLimitWaitMs } from './rate-limit-fields.ts'
 import { reasonOf } from './status.ts'
 
 export interface HttpClassifierOptions {
@@ -54,6 +57,8 @@ export function createHttpClassifier(
     classifyError: (request: HttpRequest, error: unknown, context: CallContext) =>
       request.body.failure !== undefined ? FAILED : verdictOfError(error, context),
     errorResponse,
+    reportRateLimits: (response: HttpResponse, reports: readonly RateLimitReport[]) =>
+      addRateLimitFields(response.fields, reports),
     discardResponse: (response: HttpResponse) => response.body.discard(),
     isComplete: ({ body, exchange, connection }: HttpResponse) =>
       exchange === undefined &&
@@ -75,8 +80,22 @@ export function errorResponse(error: unknown): HttpResponse {
   const code = error instanceof HeddleError ? error.code : undefined
   const text = `${status} ${reasonOf(status)}${code === undefined ? '' : ` (${code})`}\n`
   const response = HttpResponse.text(text, { status })
-  if (status === 503) response.fields.set('retry-after', '1')
+  const signal = loadSignalOf(error)
+  if (signal !== undefined) addLoadFields(response.fields, signal)
+  else if (status === 503) response.fields.set('retry-after', '1')
   return response
+}
+
+/**
+ * `Retry-After` of a refusal, and the quota where that is why. Whole seconds (RFC 9110 10.2.3),
+ * rounded up; never earlier than the `t` of `RateLimit`.
+ */
+export function addLoadFields(fields: HttpFields, signal: LoadSignal): void {
+  const { retryAfterMs, rateLimit } = signal
+  if (rateLimit !== undefined) addRateLimitFields(fields, [rateLimit])
+  // A call that costs more than there ever is need not come again.
+  if (retryAfterMs === Number.POSITIVE_INFINITY) return
+  fields.set('retry-after', String(Math.max(1, Math.ceil(retryAfterMs / 1_000))))
 }
 
 function statusOf(error: unknown): number {
@@ -100,7 +119,8 @@ function statusOf(error: unknown): number {
       return 401
     case 'ERR_FORBIDDEN':
       return 403
-    case 'ERR_LIMITED':
+    // The caller asked too often; a server that is full (ERR_LIMITED, ERR_SHED) is a 503.
+    case 'ERR_RATE_LIMITED':
     case 'ERR_LOCKED_OUT':
       return 429
     case 'ERR_DEADLINE':
@@ -118,7 +138,7 @@ function retryAfterMs(
   wallNow: (() => number) | undefined,
 ): number | undefined {
   const value = response.fields.get('retry-after')
-  if (value === undefined) return undefined
+  if (value === undefined) return rateLimitWaitMs(response.fields)
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1_000
   if (wallNow === undefined) return undefined
   const now = wallNow()

@@ -21,8 +21,10 @@ import { deadline } from '../middleware/deadline.ts'
 import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
 import { type PastAttempt, retry } from '../middleware/retry.ts'
 import type { ConnectionPool } from '../pool.ts'
+import type { RateLimitRefusal } from '../rate-limit/rate-limit.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
 import type { Facts, Layer } from './layer.ts'
+import { rateLimitLayer } from './rate-limit-layer.ts'
 
 /** How a protocol names what the metrics layers count. */
 export interface MetricNames<Req, Res>
@@ -49,6 +51,7 @@ export interface CallLayersOptions<Req, Res> {
   retryFacts: Facts
   retryBudget: RetryBudget
   policies: ClientPolicies<Req, Res>
+  onRefused?: (refusal: RateLimitRefusal) => void
   onRetry: ((attempt: PastAttempt, delayMs: number, context: CallContext) => void) | undefined
 }
 
@@ -93,6 +96,11 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
         policy && retry({ clock, random, policy, budget, classifier, ...(onRetry && { onRetry }) }),
       parameters: options.retryFacts,
       state: () => ({ budget: Math.round(budget.balance * 100) / 100 }),
+    },
+    {
+      name: 'rate limit',
+      rule: 'inside retry: every attempt counts, as the peer counts; outside the balancer: for all endpoints together',
+      ...rateLimitLayer(policies.rateLimit, options, classifier),
     },
     {
       name: 'credentials',

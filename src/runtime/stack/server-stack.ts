@@ -16,8 +16,10 @@ import { deadline } from '../middleware/deadline.ts'
 import { errors } from '../middleware/errors.ts'
 import { ConcurrencyLimit, limiter } from '../middleware/limiter.ts'
 import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
+import type { RateLimitRefusal } from '../rate-limit/rate-limit.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
 import { type Layer, stackLayers } from './layer.ts'
+import { type RateLimits, rateLimitLayer } from './rate-limit-layer.ts'
 
 export interface ServerStackOptions<Req, Res> extends ServerPolicies<Req, Res> {
   clock: Clock
@@ -33,6 +35,10 @@ export interface ServerStackOptions<Req, Res> extends ServerPolicies<Req, Res> {
    * @default Infinity: the protocol cannot know how long an answer may take
    */
   timeoutMs?: number
+  /** Told of each call over a rate limit. */
+  onRefused?(refusal: RateLimitRefusal): void
+  /** Told when the store of a rate limit failed. */
+  onStoreError?(error: Error, limit: string): void
   /** Told of each error of the service, or of a policy that refused. */
   onError?(error: unknown, request: Req, context: CallContext): void
 }
@@ -42,13 +48,13 @@ export interface ServerPolicies<Req, Res> {
   accessLog?: Middleware<Req, Res>
   tracing?: Middleware<Req, Res>
   /** Limits by connection and address, before credentials are looked at. */
-  admission?: Middleware<Req, Res>
+  admission?: RateLimits<Req, Res>
   /** Says who calls: makes the `principal` of the context, or refuses. */
   authentication?: Middleware<Req, Res>
   /** Whether the principal may. */
   authorization?: Middleware<Req, Res>
   /** Limits by principal and operation. */
-  rateLimit?: Middleware<Req, Res>
+  rateLimit?: RateLimits<Req, Res>
   /** Calls under way at a time; more are refused at once. @default no limit */
   maxConcurrent?: number
   /** A limit of concurrency other than `maxConcurrent`: adaptive, with priorities, bulkheads. */
@@ -106,7 +112,7 @@ export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): L
     {
       name: 'admission',
       rule: 'before authentication: guessing credentials is limited as well, and checking them costs',
-      middleware: options.admission,
+      ...rateLimitLayer(options.admission, options, classifier),
     },
     {
       name: 'authentication',
@@ -121,7 +127,7 @@ export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): L
     {
       name: 'rate limit',
       rule: 'inside authentication: the share is the principal’s',
-      middleware: options.rateLimit,
+      ...rateLimitLayer(options.rateLimit, options, classifier),
     },
     {
       name: 'limiter',

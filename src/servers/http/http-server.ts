@@ -199,6 +199,8 @@ function withPolicies(service: HttpService, options: HttpServerOptions, clock: C
     clock,
     wheel: new TimerWheel({ clock }),
     classifier: { ...httpClassifier, errorResponse },
+    onRefused: (refusal) => observer?.onRefused?.(refusal),
+    onStoreError: (error) => observer?.onError?.(error, undefined),
     onError: (error, request) => observer?.onError?.(toError(error), request),
   })
 }
