@@ -52,7 +52,7 @@ async function wire(bodyBytes: number): Promise<Wired> {
     host: nodeHost,
     transports: {
       plain: () => transport,
-      serverTls: async () => transport,
+      serverTls: async () => ({ transport, prepare: async () => () => {} }),
       clientTls: async () => transport,
     },
     names: (maxTtlMs) => dns({ clock: systemClock, random: nodeHost.random, maxTtlMs }),

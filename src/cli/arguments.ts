@@ -7,9 +7,17 @@ import { nearest } from '../gateway/config/suggestion.ts'
 export type Command =
   | { readonly name: 'help' }
   | { readonly name: 'version' }
-  | { readonly name: 'check'; readonly file: string; readonly print: boolean }
+  | CheckCommand
   | UpCommand
   | { readonly name: 'usage'; readonly message: string }
+
+export interface CheckCommand {
+  readonly name: 'check'
+  readonly file: string
+  readonly print: boolean
+  /** Whether certificates, keys and other files that it names are opened. */
+  readonly files: boolean
+}
 
 export interface UpCommand {
   readonly name: 'up'
@@ -66,7 +74,8 @@ function readCheck(args: readonly string[]): Command {
   if (file === undefined || more.length > 0) {
     return { name: 'usage', message: 'check takes one configuration file' }
   }
-  return { name: 'check', file, print: values['print-effective'] === true }
+  const files = values['no-files'] !== true
+  return { name: 'check', file, print: values['print-effective'] === true, files }
 }
 
 type Options = NonNullable<ParseArgsConfig['options']>
@@ -108,6 +117,7 @@ const UP_OPTIONS: Options = {
   help: { type: 'boolean', short: 'h' },
 }
 const CHECK_OPTIONS: Options = {
+  'no-files': { type: 'boolean' },
   'print-effective': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 }
@@ -123,6 +133,7 @@ export const HELP = `heddle: any protocol over any transport
     -q, --quiet                no banner
   heddle check <config.yaml>   says what is wrong with a configuration
     --print-effective          prints it with all defaults, secrets left out
+    --no-files                 does not open the certificates, keys and bodies it names
   heddle --version
   heddle --help
 

@@ -12,6 +12,7 @@ import { type TestContext, test } from 'node:test'
 import { TransportError, UsageError } from '../core/errors.ts'
 import { DEFAULT_CONFIG } from '../gateway/config/default-config.ts'
 import { systemClock } from '../platform/system-clock.ts'
+import { DevAuthority } from '../security/dev-certificate.ts'
 import { readArguments, toAddress } from './arguments.ts'
 import { ConfigWatch } from './config-watch.ts'
 import { ExitCode } from './exit-code.ts'
@@ -109,6 +110,31 @@ test('heddle check tells a good file from a bad one by its exit code', async (t)
   assert.match(missing.err, /there is no such file/)
 })
 
+test('heddle check opens certificates and keys, and warns of what ends', async (t) => {
+  const path = await folder(t)
+  const authority = await DevAuthority.create(systemClock)
+  const [one, two] = [await authority.issue({ validDays: 10 }), await authority.issue()]
+  const config = join(path, 'g.yaml')
+  const [cert_file, key_file] = [join(path, 'a.crt'), join(path, 'a.key')]
+  const tls = { certificates: [{ cert_file, key_file }] }
+  const listeners = [{ name: 'a', address: ':1', tls }]
+  await writeFile(config, JSON.stringify({ listeners, routes: [{ fixed_response: {} }] }))
+  const missing = await runWith(['check', config])
+  assert.equal(missing.code, ExitCode.CONFIG)
+  assert.match(missing.err, /error .*a\.crt cannot be read: .*\nerror .*a\.key cannot be read: /)
+  assert.equal((await runWith(['check', config, '--no-files'])).code, ExitCode.OK)
+  await writeFile(cert_file, one.certificate)
+  await writeFile(key_file, two.key)
+  const wrong = await runWith(['check', config])
+  assert.equal(wrong.code, ExitCode.CONFIG)
+  assert.match(wrong.err, /a\.crt and .*a\.key: the key does not belong to the certificate of CN=/)
+  await writeFile(key_file, one.key)
+  const good = await runWith(['check', config])
+  assert.equal(good.code, ExitCode.OK)
+  assert.match(good.err, /^warning the certificate of CN=localhost ends in (9|10) days, \d{4}-/)
+  assert.match(good.out, /g\.yaml: ok/)
+})
+
 test('heddle up --print-effective takes flags, then the environment, then defaults', async () => {
   const env = { HEDDLE_HTTP: '9001', HEDDLE_HTTPS: '[::1]:9002', PORT: '9009' }
   const { out, code } = await runWith(['up', '--print-effective', '--http', '9000'], env)
@@ -174,7 +200,7 @@ routes: [{fixed_response: {}}]
   )
   const { code, err } = await runWith(['up', file])
   assert.equal(code, ExitCode.CONFIG)
-  assert.match(err, /key\.pem and \S+key\.pem cannot be used: .*PEM/)
+  assert.match(err, /key\.pem and \S+key\.pem: the certificate cannot be read: no PEM/)
 })
 
 test('heddle up reloads a changed file and on SIGHUP, and says what is wrong with a broken one', async (t) => {

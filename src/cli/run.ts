@@ -2,6 +2,7 @@
  * The commands: each returns its exit code; only `main.ts` ends the process.
  */
 
+import { checkFiles } from '../gateway/certificates.ts'
 import { DEFAULT_CONFIG } from '../gateway/config/default-config.ts'
 import { effectiveConfig } from '../gateway/config/effective.ts'
 import {
@@ -11,7 +12,8 @@ import {
   type RejectedConfig,
 } from '../gateway/config/load.ts'
 import { formatProblem } from '../gateway/config/problem.ts'
-import { type Command, HELP, readArguments, toAddress, type UpCommand } from './arguments.ts'
+import { systemClock } from '../platform/system-clock.ts'
+import { type CheckCommand, HELP, readArguments, toAddress, type UpCommand } from './arguments.ts'
 import type { CliProcess } from './cli-process.ts'
 import { ExitCode } from './exit-code.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
@@ -42,7 +44,7 @@ export async function run(args: readonly string[], host: CliProcess): Promise<Ex
 }
 
 async function check(
-  command: Extract<Command, { name: 'check' }>,
+  command: CheckCommand,
   host: CliProcess,
   terminal: Terminal,
 ): Promise<ExitCode> {
@@ -51,16 +53,25 @@ async function check(
     environment: (name) => host.env[name],
   })
   if (!outcome.ok) return report(outcome, terminal)
-  if (command.print) terminal.out(effectiveConfig(outcome.config, outcome.secretPaths))
-  else {
-    const { listeners, routes, clusters } = outcome.config
-    const counts = [
-      count(listeners, 'listener'),
-      count(routes, 'shared route'),
-      count(clusters, 'cluster'),
-    ].join(', ')
-    terminal.out(`${command.file}: ${terminal.outStyle.green('ok')} (${counts})\n`)
+  if (command.print) {
+    terminal.out(effectiveConfig(outcome.config, outcome.secretPaths))
+    return ExitCode.OK
   }
+  if (command.files) {
+    const found = await checkFiles(outcome.config, systemClock.wallNow())
+    for (const problem of found.problems) {
+      terminal.err(`${terminal.errStyle.red('error')} ${problem}\n`)
+    }
+    for (const warning of found.warnings) terminal.err(`warning ${warning}\n`)
+    if (found.problems.length > 0) return found.denied ? ExitCode.NO_PERMISSION : ExitCode.CONFIG
+  }
+  const { listeners, routes, clusters } = outcome.config
+  const counts = [
+    count(listeners, 'listener'),
+    count(routes, 'shared route'),
+    count(clusters, 'cluster'),
+  ].join(', ')
+  terminal.out(`${command.file}: ${terminal.outStyle.green('ok')} (${counts})\n`)
   return ExitCode.OK
 }
 

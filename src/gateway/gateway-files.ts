@@ -66,7 +66,8 @@ function filesOf(config: GatewayConfig): string[] {
 
 export function filesOfListenerTls(tls: GatewayConfig['listeners'][number]['tls']): string[] {
   if (tls === undefined) return []
-  const files = tls.client_ca_file === undefined ? [] : [tls.client_ca_file]
+  const { client_ca_file: ca, client_crl_file: crl, session_tickets: tickets } = tls
+  const files = [ca, crl, tickets?.secret_file].filter((name) => name !== undefined)
   for (const { cert_file, key_file, passphrase_file } of tls.certificates) {
     files.push(cert_file, key_file)
     if (passphrase_file !== undefined) files.push(passphrase_file)
@@ -76,5 +77,7 @@ export function filesOfListenerTls(tls: GatewayConfig['listeners'][number]['tls'
 
 export function filesOfUpstreamTls(tls: GatewayConfig['clusters'][number]['tls']): string[] {
   if (tls === undefined) return []
-  return [tls.ca_file, tls.cert_file, tls.key_file].filter((name) => name !== undefined)
+  return [tls.ca_file, tls.cert_file, tls.key_file, tls.crl_file].filter(
+    (name) => name !== undefined,
+  )
 }

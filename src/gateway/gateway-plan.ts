@@ -89,12 +89,16 @@ export async function makePlan(
 }
 
 /** What a listener is bound to: when it changes, the listener must be made anew. */
-export function bindKey({ config }: ListenerPlan, files: GatewayFiles): string {
+export function bindKey({ config }: ListenerPlan): string {
   const { address, tls, socket_mode, max_connections, max_connections_per_address } = config
   const staged = config.protocol === 'detect' || config.proxy_protocol.mode !== 'off'
   const limits = [max_connections, max_connections_per_address ?? null]
-  const certificates = files.fingerprint(filesOfListenerTls(tls))
-  return JSON.stringify([address, tls ?? null, socket_mode ?? null, staged, limits, certificates])
+  return JSON.stringify([address, tls !== undefined, socket_mode ?? null, staged, limits])
+}
+
+/** What its files hold: changed certificates are changes, without another word in the file. */
+export function contentKey({ config }: ListenerPlan, files: GatewayFiles): string {
+  return files.fingerprint(filesOfListenerTls(config.tls))
 }
 
 function planListener(

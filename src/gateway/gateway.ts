@@ -14,6 +14,7 @@ import { TimerWheel } from '../runtime/timer-wheel.ts'
 import { cachedDate } from '../servers/http/http-server.ts'
 import { Registry } from '../telemetry/registry.ts'
 import { type RunningAdmin, startAdmin } from './admin/start-admin.ts'
+import { CertificateWatch } from './certificate-watch.ts'
 import { effectiveConfig } from './config/effective.ts'
 import type { LoadedConfig } from './config/load.ts'
 import { formatProblem } from './config/problem.ts'
@@ -26,6 +27,7 @@ import { bindKey, type GatewayPlan, makePlan, type PlanEnvironment } from './gat
 import { GatewayListener } from './listening/gateway-listener.ts'
 import { parseListenAddress } from './listening/listen-address.ts'
 import { ListenerTraffic } from './listening/listener-traffic.ts'
+import { sumTraffic } from './listening/traffic-totals.ts'
 import { type OpenAccessLog, openAccessLog } from './logging/open-access-log.ts'
 import { planChanges } from './plan-changes.ts'
 import { RecentErrors } from './recent-errors.ts'
@@ -80,6 +82,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
   #demo: DemoUpstreams | undefined
   #admin: RunningAdmin | undefined
   #accessLog: OpenAccessLog | undefined
+  readonly #certificates: CertificateWatch
   #drain: Promise<void> | undefined
   readonly #stopped = Promise.withResolvers<void>()
   /** Reloads run one after the other. */
@@ -96,6 +99,12 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       wallNow: () => clock.wallNow(),
     })
     this.onRequest = undefined
+    this.#certificates = new CertificateWatch({
+      clock,
+      log,
+      meter: this.registry,
+      onChanged: () => void this.reload(),
+    })
     this.#errors = new RecentErrors(maxRecentErrors, clock, log)
     this.#date = cachedDate(clock)
     this.#planEnvironment = {
@@ -130,35 +139,8 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
   }
 
   get totals(): TrafficTotals {
-    const statusClasses = [0, 0, 0, 0, 0, 0]
-    let requests = 0
-    let activeRequests = 0
-    let clientAborts = 0
-    for (const traffic of this.#traffic.values()) {
-      traffic.statusClasses.forEach((count, index) => void (statusClasses[index]! += count))
-      requests += traffic.requests
-      activeRequests += traffic.active
-      clientAborts += traffic.clientAborts
-    }
-    let openConnections = 0
-    let totalConnections = 0
-    let rawConnections = 0
-    for (const { listener } of this.#listeners.values()) {
-      const status = listener.status()
-      openConnections += status.openConnections
-      totalConnections += status.totalConnections
-      rawConnections += listener.rawConnections
-    }
-    return {
-      requests,
-      statusClasses,
-      activeRequests,
-      openConnections,
-      totalConnections,
-      rawConnections,
-      retries: this.#retries,
-      clientAborts,
-    }
+    const listeners = [...this.#listeners.values()].map(({ listener }) => listener)
+    return { ...sumTraffic(this.#traffic.values(), listeners), retries: this.#retries }
   }
 
   listeners(): readonly ListenerStatus[] {
@@ -299,12 +281,16 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
   async #apply(plan: GatewayPlan): Promise<void> {
     const before = this.#plan
     const fresh: { listener: GatewayListener; key: string }[] = []
+    const changes: (() => void)[] = []
     const replaced: GatewayListener[] = []
     try {
       for (const one of plan.listeners) {
-        const key = bindKey(one, plan.files)
+        const key = bindKey(one)
         const current = this.#listeners.get(one.config.name)
-        if (current?.key === key) continue
+        if (current?.key === key) {
+          changes.push(await current.listener.prepareTls(one, plan.files))
+          continue
+        }
         // The address must be free before it can be taken again.
         if (current !== undefined && sameAddress(current.listener, one.config.address)) {
           replaced.push(current.listener)
@@ -324,6 +310,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       }
       throw error
     }
+    for (const change of changes) change()
     this.#commit(plan, fresh)
   }
 
@@ -339,6 +326,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     }
     for (const one of fresh) this.#listeners.set(one.listener.name, one)
     this.#plan = plan
+    this.#certificates.use(plan.config, plan.files)
     if (before !== undefined) this.#closeUnused(before, plan)
   }
 
@@ -358,7 +346,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       const listener = this.#makeListener(one, plan)
       try {
         await listener.listen()
-        this.#listeners.set(name, { listener, key: bindKey(one, plan.files) })
+        this.#listeners.set(name, { listener, key: bindKey(one) })
       } catch (error) {
         this.#environment.log.error('listener lost', { listener: name, err: toError(error) })
       }
@@ -462,6 +450,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     await this.#admin?.server.close(options)
     await this.#demo?.close()
     await this.#accessLog?.file?.close()
+    this.#certificates[Symbol.dispose]()
     this.#stopped.resolve()
   }
 

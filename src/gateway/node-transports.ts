@@ -2,18 +2,18 @@
  * The gateway's transports on Node: TCP and Unix sockets, TLS over either or over what was looked at
  * first.
  */
-import { createSecureContext } from 'node:tls'
 import type { Clock } from '../core/clock.ts'
-import { toError, UsageError } from '../core/errors.ts'
 import type { Transport } from '../core/transport.ts'
 import { createDevCertificate, type DevCertificate } from '../security/dev-certificate.ts'
+import { rotatingTicketKeys, type TicketKeySource } from '../transports/tls/ticket-keys.ts'
 import { type TlsTransport, tls } from '../transports/tls/tls.ts'
-import type { TlsCredentials } from '../transports/tls/tls-options.ts'
+import type { TlsCredentials, TlsOptions } from '../transports/tls/tls-options.ts'
+import { credentialsOf } from './certificates.ts'
 import { durationMs } from './config/quantity.ts'
 import type { UpstreamTlsConfig } from './config/schema/cluster.ts'
-import type { ListenerTlsConfig } from './config/schema/listener.ts'
+import type { ListenerTlsConfig, SessionTicketsConfig } from './config/schema/listener.ts'
 import type { GatewayFiles } from './gateway-files.ts'
-import { type GatewayTransports, plainTransport } from './transports.ts'
+import { type GatewayTransports, plainTransport, type ServerTls } from './transports.ts'
 
 export function nodeTransports(clock: Clock): GatewayTransports {
   return new NodeTransports(clock)
@@ -23,6 +23,7 @@ class NodeTransports implements GatewayTransports {
   readonly #clock: Clock
   readonly #plain: Transport
   /** One for the process: browsers are asked to trust it once. */
+  readonly #ticketSources = new Map<string, TicketKeySource>()
   #development: Promise<DevCertificate> | undefined
 
   constructor(clock: Clock) {
@@ -38,20 +39,14 @@ class NodeTransports implements GatewayTransports {
     config: ListenerTlsConfig,
     files: GatewayFiles,
     inner: Transport | undefined,
-  ): Promise<Transport> {
-    const { fallback, serverNames } = await this.#certificates(config, files)
-    const ca = config.client_ca_file
-    return this.#tls({
-      ...(inner !== undefined && { inner }),
-      credentials: fallback,
-      serverNames,
-      minVersion: config.min_version,
-      alpn: ['http/1.1'],
-      handshakeTimeoutMs: durationMs(config.handshake_timeout),
-      clientCertificates:
-        ca === undefined ? 'none' : config.require_client_certificate ? 'require' : 'request',
-      ...(ca !== undefined && { ca: files.text(ca) }),
-    })
+  ): Promise<ServerTls> {
+    const options = await this.#serverOptions(config, files)
+    const transport = this.#tls({ ...(inner !== undefined && { inner }), ...options })
+    return {
+      transport,
+      prepare: async (next, nextFiles) =>
+        transport.prepare(await this.#serverOptions(next, nextFiles)),
+    }
   }
 
   async clientTls(
@@ -65,13 +60,59 @@ class NodeTransports implements GatewayTransports {
       alpn: ['http/1.1'],
       minVersion: config.min_version,
       verify: config.verify,
+      ...(config.ciphers !== undefined && { ciphers: config.ciphers }),
+      ...(config.pins !== undefined && { pins: config.pins }),
+      ...(config.crl_file !== undefined && { crl: files.text(config.crl_file) }),
       ...(ca !== undefined && { ca: files.text(ca) }),
       ...(cert !== undefined &&
         key !== undefined && {
-          credentials: { certificate: files.text(cert), key: files.text(key) },
+          credentials: {
+            certificate: files.text(cert),
+            key: files.text(key),
+            name: `${cert} and ${key}`,
+          },
         }),
       ...(config.server_name !== undefined && { serverName: config.server_name }),
     })
+  }
+
+  async #serverOptions(config: ListenerTlsConfig, files: GatewayFiles): Promise<TlsOptions> {
+    const { fallback, serverNames } = await this.#certificates(config, files)
+    const { client_ca_file: ca, client_crl_file: crl, session_tickets: tickets } = config
+    return {
+      clock: this.#clock,
+      credentials: fallback,
+      serverNames,
+      minVersion: config.min_version,
+      ...(config.ciphers !== undefined && { ciphers: config.ciphers }),
+      alpn: ['http/1.1'],
+      handshakeTimeoutMs: durationMs(config.handshake_timeout),
+      clientCertificates:
+        ca === undefined ? 'none' : config.require_client_certificate ? 'require' : 'request',
+      ...(ca !== undefined && { ca: files.text(ca) }),
+      ...(crl !== undefined && { crl: files.text(crl) }),
+      ...(config.client_pins !== undefined && { pins: config.client_pins }),
+      ...(config.key_log_file !== undefined && { keyLogFile: config.key_log_file }),
+      ...(tickets !== undefined && { ticketKeys: this.#ticketKeys(tickets, files) }),
+    }
+  }
+
+  /** One source for equal options: a reload that changes nothing here keeps random keys. */
+  #ticketKeys(config: SessionTicketsConfig, files: GatewayFiles): TicketKeySource {
+    const secret = config.secret_file === undefined ? undefined : files.text(config.secret_file)
+    const key = JSON.stringify([config, secret])
+    let source = this.#ticketSources.get(key)
+    if (source === undefined) {
+      source = rotatingTicketKeys({
+        clock: this.#clock,
+        periodMs: durationMs(config.rotation),
+        previous: config.previous,
+        ...(secret !== undefined && { secret: Buffer.from(secret.replace(/\r?\n$/, '')) }),
+      })
+      this.#ticketSources.clear()
+      this.#ticketSources.set(key, source)
+    }
+    return source
   }
 
   #tls(options: Parameters<typeof tls>[0]): TlsTransport {
@@ -85,15 +126,7 @@ class NodeTransports implements GatewayTransports {
     const serverNames: Record<string, TlsCredentials> = {}
     let fallback: TlsCredentials | undefined
     for (const one of config.certificates) {
-      const secret = one.passphrase_file
-      const passphrase =
-        secret === undefined ? one.passphrase : files.text(secret).replace(/\r?\n$/, '')
-      const credentials: TlsCredentials = {
-        certificate: files.text(one.cert_file),
-        key: files.text(one.key_file),
-        ...(passphrase !== undefined && { passphrase }),
-      }
-      checkCredentials(credentials, one.cert_file, one.key_file)
+      const credentials = credentialsOf(one, files)
       for (const name of one.server_names ?? []) serverNames[name] = credentials
       if (one.server_names === undefined) fallback ??= credentials
     }
@@ -110,20 +143,5 @@ class NodeTransports implements GatewayTransports {
     this.#development ??= createDevCertificate(this.#clock)
     const { certificate, key } = await this.#development
     return { certificate, key }
-  }
-}
-
-/** Says which files are wrong; without names nobody finds one bad key among many. */
-function checkCredentials(credentials: TlsCredentials, certFile: string, keyFile: string): void {
-  const { certificate: cert, key, passphrase } = credentials
-  try {
-    createSecureContext({
-      cert: cert as string,
-      key: key as string,
-      ...(passphrase !== undefined && { passphrase }),
-    })
-  } catch (cause) {
-    const message = `${certFile} and ${keyFile} cannot be used: ${toError(cause).message}`
-    throw new UsageError('ERR_CONFIG', message, { cause })
   }
 }

@@ -2,7 +2,7 @@
  * What a reload changes, in words: for the log, for whoever asked for it, and to find out that
  * nothing changed at all.
  */
-import { bindKey, type GatewayPlan } from './gateway-plan.ts'
+import { contentKey, type GatewayPlan } from './gateway-plan.ts'
 
 /** Empty: nothing. */
 export function planChanges(before: GatewayPlan | undefined, after: GatewayPlan): string[] {
@@ -25,7 +25,7 @@ export function planChanges(before: GatewayPlan | undefined, after: GatewayPlan)
     new Map(
       plan.listeners.map((one) => [
         one.config.name,
-        JSON.stringify(one.config) + bindKey(one, plan.files),
+        JSON.stringify(one.config) + contentKey(one, plan.files),
       ]),
     )
   compare('listener', listenersOf(before), listenersOf(after), (a, b) => a === b)

@@ -21,13 +21,20 @@ export interface GatewayTransports {
     config: ListenerTlsConfig,
     files: GatewayFiles,
     inner: Transport | undefined,
-  ): Promise<Transport>
+  ): Promise<ServerTls>
   /** A connecting one. */
   clientTls(
     config: UpstreamTlsConfig,
     files: GatewayFiles,
     inner: Transport | undefined,
   ): Promise<Transport>
+}
+
+/** TLS of a listener, which a reload changes without binding it anew. */
+export interface ServerTls {
+  readonly transport: Transport
+  /** Checks everything; calling the result puts it in place, and does not fail. */
+  prepare(config: ListenerTlsConfig, files: GatewayFiles): Promise<() => void>
 }
 
 /** TCP and Unix sockets in one: the kind of the address decides. */

@@ -32,6 +32,15 @@ export function openFileLimit(): number | undefined {
   }
 }
 
+/** A warning of this process, said once for each code. */
+export function warn(message: string, code: string): void {
+  if (warned.has(code)) return
+  warned.add(code)
+  process.emitWarning(message, { code, type: 'HeddleWarning' })
+}
+
+const warned = new Set<string>()
+
 export function environmentVariable(name: string): string | undefined {
   return process.env[name]
 }

@@ -232,7 +232,7 @@ test('Gateway believes a PROXY header and refuses connections without one', asyn
     HttpResponse.text(fields.get('x-forwarded-for') ?? ''),
   )
   const { at, gateway } = await start(t, {
-    listeners: [{ ...HTTP, proxy_protocol: { mode: 'require' } }],
+    listeners: [{ ...HTTP, proxy_protocol: { mode: 'require', trusted: ['any'] } }],
     routes: [{ cluster: 'show' }],
     clusters: [{ name: 'show', endpoints: [show] }],
   })

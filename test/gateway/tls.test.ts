@@ -12,6 +12,7 @@ import { connect, createServer, type TLSSocket } from 'node:tls'
 import { systemClock } from '../../src/platform/system-clock.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { DevAuthority } from '../../src/security/dev-certificate.ts'
+import { renderPrometheus } from '../../src/telemetry/prometheus.ts'
 import { collect, HTTP, rawUpstream, start, upstream } from './running-gateway.ts'
 
 /** Certificates in files, all of one authority. */
@@ -137,7 +138,7 @@ test('Gateway ends TLS behind a PROXY header and on a port that detects', async 
       {
         ...HTTP,
         protocol: 'detect',
-        proxy_protocol: { mode: 'require' },
+        proxy_protocol: { mode: 'require', trusted: ['any'] },
         tls: { certificates: [{ cert_file: own.cert_file, key_file: own.key_file }] },
         raw_routes: [{ match: { sni: ['there.example'] }, cluster: 'there' }],
       },
@@ -165,24 +166,81 @@ test('Gateway ends TLS behind a PROXY header and on a port that detects', async 
   assert.equal(gateway.totals.requests, 2)
 })
 
-test('Gateway shows a renewed certificate after a reload of the same configuration', async (t) => {
-  const { issue, ca } = await certificates(t)
+test('Gateway shows a renewed certificate after a reload, on the socket it has, without cutting anybody off', async (t) => {
+  const { issue, ca, caFile } = await certificates(t)
   const first = await issue('a.example')
-  const config = {
+  const { cert_file, key_file } = first
+  const certificate = { cert_file, key_file }
+  const config = (name: string, more: object = {}) => ({
+    listeners: [{ ...HTTP, name, tls: { certificates: [certificate], ...more } }],
+    routes: [{ fixed_response: { body: 'x' } }],
+  })
+  const { gateway, at, change } = await start(t, config('http'))
+  const { port } = at()
+  assert.doesNotMatch((await get(port, 'a.example', ca())).subject, /renewed/)
+  const standing: TLSSocket = connect({ port, servername: 'a.example', ca: ca() })
+  await once(standing, 'secureConnect')
+  const renewed = await issue('a.example', 'renewed.example') // the same files
+  assert.equal(renewed.cert_file, cert_file)
+  const outcome = await gateway.reload()
+  assert.deepEqual(outcome, { status: 'applied', version: 2, changes: ['listener http changed'] })
+  // With port 0, a listener that was bound anew would be somewhere else.
+  assert.equal(at().port, port)
+  assert.match((await get(port, 'a.example', ca())).subject, /renewed/)
+  // What else concerns TLS changes the same way.
+  change(config('http', { client_ca_file: await caFile(), require_client_certificate: true }))
+  assert.equal((await gateway.reload()).status, 'applied')
+  assert.equal(at().port, port)
+  await assert.rejects(get(port, 'a.example', ca()))
+  standing.write('GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n')
+  assert.match(await collect(standing), /x$/, 'who was there before goes on')
+})
+
+test('Gateway keeps a good certificate when its files turn bad', async (t) => {
+  const { issue, ca } = await certificates(t)
+  const own = await issue('a.example')
+  const other = await issue('other.example')
+  const { gateway, at } = await start(t, {
     listeners: [
       {
         ...HTTP,
-        tls: { certificates: [{ cert_file: first.cert_file, key_file: first.key_file }] },
+        // Ended over connections that were looked at first: the other way to TLS.
+        protocol: 'detect',
+        tls: { certificates: [{ cert_file: own.cert_file, key_file: own.key_file }] },
       },
     ],
     routes: [{ fixed_response: { body: 'x' } }],
-  }
-  const { gateway, at } = await start(t, config)
-  assert.doesNotMatch((await get(at().port, 'a.example', ca())).subject, /renewed/)
-  const renewed = await issue('a.example', 'renewed.example') // the same files
-  assert.equal(renewed.cert_file, first.cert_file)
+  })
+  const { port } = at()
+  await writeFile(own.key_file, other.issued.key)
+  const rejected = await gateway.reload()
+  assert.equal(rejected.status, 'rejected')
+  assert.match(
+    JSON.stringify(rejected),
+    /a\.example\.key\.pem: the key does not belong to the certif/,
+  )
+  assert.match((await get(port, 'a.example', ca())).subject, /a\.example/)
+  await writeFile(own.cert_file, other.issued.certificate)
   assert.equal((await gateway.reload()).status, 'applied')
-  assert.match((await get(at().port, 'a.example', ca())).subject, /renewed/)
+  assert.equal(at().port, port)
+  assert.match((await get(port, 'other.example', ca())).subject, /other\.example/)
+})
+
+test('Gateway gives the end of its certificates as a metric and warns in its log', async (t) => {
+  const { issue } = await certificates(t)
+  const own = await issue('a.example')
+  const { gateway } = await start(t, {
+    listeners: [
+      { ...HTTP, tls: { certificates: [{ cert_file: own.cert_file, key_file: own.key_file }] } },
+    ],
+    routes: [{ fixed_response: { body: 'x' } }],
+  })
+  const text = renderPrometheus(gateway.registry, 'prometheus')
+  const value = /heddle_tls_certificate_expiry_seconds\{.*subject="CN=a\.example".*\} (\S+)/.exec(
+    text,
+  )
+  const days = (Number(value?.[1]) - systemClock.wallNow() / 1_000) / 86_400
+  assert.ok(days > 89 && days <= 90, text)
 })
 
 test('Gateway survives clients that speak the wrong protocol', async (t) => {

@@ -264,6 +264,16 @@ const BROKEN_LISTENERS: [string, string, RegExp][] = [
     /any client could claim/,
   ],
   [
+    'a PROXY header of whoever connects, without saying so',
+    '{name: a, address: ":1", proxy_protocol: {mode: require}}',
+    /needs trusted addresses, or any client could claim/,
+  ],
+  [
+    'an optional PROXY header that trusts any',
+    '{name: a, address: ":1", proxy_protocol: {mode: optional, trusted: [any]}}',
+    /cannot trust any/,
+  ],
+  [
     'a CIDR',
     '{name: a, address: ":1", proxy_protocol: {mode: require, trusted: [10.0.0.0/33]}}',
     /10\.0\.0\.0\/33/,

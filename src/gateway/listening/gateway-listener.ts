@@ -6,8 +6,8 @@
  *                                         └▸ raw ─▸ a cluster, byte for byte
  *
  * A reload replaces the plan (routes, forwarding, limits of messages) without touching the socket;
- * requests in flight keep the plan they began with. Only another address, another certificate or
- * other connection limits need a new listener.
+ * requests in flight keep the plan they began with. Certificates and all that concerns TLS change with
+ * the next handshake. Only another address or other connection limits need a new listener.
  */
 import { type Address, formatAddress } from '../../core/address.ts'
 import type { Clock, Random } from '../../core/clock.ts'
@@ -19,12 +19,15 @@ import { httpClassifier } from '../../protocols/http/classifier.ts'
 import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import type { TlsHello } from '../../protocols/tls-hello/tls-hello-decoder.ts'
 import { type ConnectionControl, type ServerConnection, ServerCore } from '../../runtime/server.ts'
-import { type Splice, splice } from '../../runtime/splice.ts'
+import { splice } from '../../runtime/splice.ts'
 import { Http1ServerConnection } from '../../servers/http/http1-server-connection.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
 import type { ListenerConfig } from '../config/schema/listener.ts'
+import type { GatewayFiles } from '../gateway-files.ts'
 import { type HttpPlan, HttpProxy } from '../http/http-proxy.ts'
 import type { ListenerStatus } from '../status.ts'
+import type { ServerTls } from '../transports.ts'
+import { Farewell, Refused, Tunnel } from './connection-ends.ts'
 import { FirstBytes } from './first-bytes.ts'
 import { HANDOFF_ADDRESS, Handoff } from './handoff.ts'
 import { parseListenAddress } from './listen-address.ts'
@@ -53,7 +56,7 @@ export interface GatewayListenerOptions {
   readonly drainTimeoutMs: number
   readonly plain: Transport
   /** Ends TLS, over what it is given or directly on TCP; undefined: the listener has no TLS. */
-  readonly serverTls: ((inner: Transport | undefined) => Promise<Transport>) | undefined
+  readonly serverTls: ((inner: Transport | undefined) => Promise<ServerTls>) | undefined
   /** Descriptor of a socket that was passed to us. */
   readonly descriptor: number | undefined
   readonly date: (now: number) => string
@@ -71,6 +74,7 @@ export class GatewayListener {
   readonly #staged: boolean
   #proxyPolicy: ReturnType<typeof proxyHeaderPolicy>
   #listener: Listener | undefined
+  #tls: ServerTls | undefined
   /** Connections that came back from TLS were counted when they were accepted. */
   #handedOff = 0
   #rawTotal = 0
@@ -109,10 +113,13 @@ export class GatewayListener {
     const { config } = this.#plan
     let transport = plain
     if (serverTls !== undefined) {
-      if (this.#staged) await this.#listenForHandoffs(await serverTls(this.#handoff))
-      else {
+      if (this.#staged) {
+        this.#tls = await serverTls(this.#handoff)
+        await this.#listenForHandoffs(this.#tls.transport)
+      } else {
         const overTcp = parseListenAddress(config.address).kind === 'ip'
-        transport = await serverTls(overTcp ? undefined : plain)
+        this.#tls = await serverTls(overTcp ? undefined : plain)
+        transport = this.#tls.transport
       }
     }
     this.#listener = await this.#core.listen(transport, parseListenAddress(config.address), {
@@ -127,6 +134,17 @@ export class GatewayListener {
   /** As bound, port 0 replaced. */
   get address(): Address {
     return this.#listener?.address ?? parseListenAddress(this.#plan.config.address)
+  }
+
+  /**
+   * What the next handshake uses. The result puts it in place, together with the rest of the plan.
+   *
+   * @throws UsageError ERR_CONFIG for certificates that cannot be used
+   */
+  async prepareTls(plan: ListenerPlan, files: GatewayFiles): Promise<() => void> {
+    const { tls } = plan.config
+    if (tls === undefined || this.#tls === undefined) return () => {}
+    return this.#tls.prepare(tls, files)
   }
 
   use(plan: ListenerPlan): void {
@@ -419,63 +437,6 @@ export class GatewayListener {
     const { traffic } = this.#options
     if (reason instanceof ProtocolError || reason instanceof TimeoutError) traffic.fail(reason)
     else if (reason instanceof ClosedError) traffic.fail(reason)
-  }
-}
-
-/** Two connections after an upgrade. */
-class Tunnel implements ServerConnection {
-  readonly idle = false
-  splice: Splice | undefined
-  onDone: (() => void) | undefined
-
-  constructor() {
-    this.splice = undefined
-    this.onDone = undefined
-  }
-
-  /** Nobody can tell where it may be cut: it goes on until the drain's time is over. */
-  drain(): void {}
-
-  destroy(reason: Error): void {
-    this.splice?.destroy(reason)
-  }
-}
-
-/** Reads nothing more; for a connection that was answered and ended, or given away. */
-class Refused implements ServerConnection {
-  readonly idle = true
-  readonly #connection: Connection
-
-  constructor(connection: Connection) {
-    this.#connection = connection
-  }
-
-  drain(): void {}
-
-  destroy(reason: Error): void {
-    this.#connection.destroy(reason)
-  }
-}
-
-/** Waits for the peer to hang up after an answer. */
-class Farewell {
-  readonly #connection: Connection
-  readonly #control: ConnectionControl
-
-  constructor(connection: Connection, control: ConnectionControl) {
-    this.#connection = connection
-    this.#control = control
-  }
-
-  onData(): void {}
-  onDrain(): void {}
-
-  onEnd(): void {
-    this.#connection.end()
-  }
-
-  onClose(reason: Error | undefined): void {
-    this.#control.closed(reason)
   }
 }
 

@@ -18,7 +18,8 @@ export function proxyHeaderPolicy(
   config: ProxyProtocolConfig,
 ): (connection: Connection) => 'read' | 'skip' | Error {
   if (config.mode === 'off') return () => 'skip'
-  const trusted = config.trusted.length === 0 ? undefined : addressSet(config.trusted)
+  const any = config.trusted.includes('any')
+  const trusted = any ? undefined : addressSet(config.trusted)
   return ({ facts }) => {
     if (trusted === undefined) return 'read'
     const { remote } = facts

@@ -2,8 +2,8 @@
  * Facts of a connection on a `TLSSocket`. The cheap ones are read once when the handshake is over;
  * the certificate is parsed when somebody asks.
  */
-import type { X509Certificate } from 'node:crypto'
-import type { TLSSocket } from 'node:tls'
+import { X509Certificate } from 'node:crypto'
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import type { ConnectionRole, PeerCertificate, TlsFacts } from '../../core/connection.ts'
 import { type EndNames, SocketFacts } from './socket-facts.ts'
 
@@ -55,17 +55,20 @@ export class SocketTls implements TlsFacts {
 
   peerCertificate(): PeerCertificate | undefined {
     this.capture()
-    const certificate = this.#certificate
-    if (certificate === undefined) return undefined
-    return Object.freeze({
-      subject: oneLine(certificate.subject),
-      issuer: oneLine(certificate.issuer),
-      subjectAltName: certificate.subjectAltName,
-      fingerprint256: certificate.fingerprint256,
-      validFrom: certificate.validFrom,
-      validTo: certificate.validTo,
-      raw: new Uint8Array(certificate.raw),
-    })
+    return this.#certificate && described(this.#certificate)
+  }
+
+  /** The peer's certificate and its issuers, as far as Node knows them while the socket lives. */
+  chain(): readonly PeerCertificate[] {
+    const chain: PeerCertificate[] = []
+    const seen = new Set<string>()
+    let next: DetailedPeerCertificate | undefined = this.#socket.getPeerCertificate(true)
+    while (next?.raw !== undefined && !seen.has(next.fingerprint256)) {
+      seen.add(next.fingerprint256)
+      chain.push(described(new X509Certificate(next.raw)))
+      next = next.issuerCertificate
+    }
+    return chain
   }
 
   /** Only takes the certificate out of the session; parsing it waits. */
@@ -74,6 +77,18 @@ export class SocketTls implements TlsFacts {
     this.#captured = true
     this.#certificate = this.#socket.getPeerX509Certificate()
   }
+}
+
+function described(certificate: X509Certificate): PeerCertificate {
+  return Object.freeze({
+    subject: oneLine(certificate.subject),
+    issuer: oneLine(certificate.issuer),
+    subjectAltName: certificate.subjectAltName,
+    fingerprint256: certificate.fingerprint256,
+    validFrom: certificate.validFrom,
+    validTo: certificate.validTo,
+    raw: new Uint8Array(certificate.raw),
+  })
 }
 
 /** Node gives one attribute a line. */

@@ -2,9 +2,12 @@
  * OpenSSL contexts from options: one for a client; for a server one for everybody and one for each
  * server name. What is wrong with a key or certificate is said in words before OpenSSL sees it.
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import { toError, UsageError } from '../../core/errors.ts'
+import { reveal } from '../../core/secret.ts'
+import { type CertificateInfo, checkCredentials } from './certificate-check.ts'
+import { type TicketKeySource, useTicketKeys } from './ticket-keys.ts'
 import type { ResolvedTlsOptions, TlsCredentials, TlsServerCredentials } from './tls-options.ts'
 
 export interface ServerContexts {
@@ -12,36 +15,45 @@ export interface ServerContexts {
   readonly main: SecureContext
   /** The context for a server name; undefined: the main one. */
   find(serverName: string): SecureContext | undefined
+  /** What is shown, each certificate once. */
+  readonly certificates: readonly CertificateInfo[]
 }
 
 /** @throws UsageError ERR_CONFIG for a key or certificate that cannot be used */
 export function clientContext(options: ResolvedTlsOptions): SecureContext {
-  return make('credentials', contextOptions(options, options.credentials, 'credentials'))
+  const { credentials } = options
+  const what = credentials?.name ?? 'credentials'
+  if (credentials !== undefined) checkCredentials(credentials, what)
+  return make(what, contextOptions(options, credentials))
 }
 
 /** @throws UsageError ERR_CONFIG naming the certificate; nothing has changed then */
 export function serverContexts(
   options: ResolvedTlsOptions,
   shown: TlsServerCredentials,
-  ticketKeys: Uint8Array,
+  ticketKeys: TicketKeySource,
 ): ServerContexts {
-  const common = {
-    ticketKeys: Buffer.from(ticketKeys),
-    // With client certificates, OpenSSL resumes a session only in the context it was made for.
-    sessionIdContext: 'heddle',
+  const certificates = new Map<string, CertificateInfo>()
+  const sessionIdContext = sessionContext(options)
+  const build = (credentials: TlsCredentials, what: string): SecureContext => {
+    const name = credentials.name ?? what
+    const info = checkCredentials(credentials, name)
+    certificates.set(info.fingerprint256, info)
+    const context = make(name, {
+      ...contextOptions(options, credentials),
+      sessionIdContext,
+    })
+    useTicketKeys(context, ticketKeys)
+    return context
   }
-  const main = make('credentials', {
-    ...contextOptions(options, shown.credentials, 'credentials'),
-    ...common,
-  })
+  const main = build(shown.credentials, 'credentials')
   const contexts = new Map<string, SecureContext>()
   for (const [name, credentials] of Object.entries(shown.serverNames ?? {})) {
     const what = `serverNames['${name}']`
-    if (!/^(\*\.)?[^*]+$/.test(name)) {
+    if (name.includes('*') && !/^\*\.[^*]+$/.test(name)) {
       throw new UsageError('ERR_CONFIG', `${what}: a wildcard stands for the whole first label`)
     }
-    const context = make(what, { ...contextOptions(options, credentials, what), ...common })
-    contexts.set(name.toLowerCase(), context)
+    contexts.set(name.toLowerCase(), build(credentials, what))
   }
   return {
     main,
@@ -49,50 +61,37 @@ export function serverContexts(
       const name = serverName.toLowerCase()
       return contexts.get(name) ?? contexts.get(name.replace(/^[^.]+/, '*'))
     },
+    certificates: [...certificates.values()],
   }
+}
+
+/**
+ * With client certificates, OpenSSL resumes a session only in the context it was made for. What
+ * decides about clients is part of its name: who was let in by other authorities, or before a
+ * revocation, is looked at anew.
+ */
+function sessionContext({ clientCertificates, ca, crl }: ResolvedTlsOptions): string {
+  const hash = createHash('sha256').update(clientCertificates)
+  for (const each of [...listOf(ca), 'crl', ...listOf(crl)]) hash.update('\0').update(each)
+  return hash.digest('hex').slice(0, MAX_SESSION_CONTEXT)
 }
 
 function contextOptions(
   options: ResolvedTlsOptions,
   credentials: TlsCredentials | undefined,
-  what: string,
 ): SecureContextOptions {
-  const { minVersion, maxVersion, ciphers, ca } = options
-  if (credentials !== undefined) checkCredentials(credentials, what)
-  const authorities =
-    ca === undefined || typeof ca === 'string' || ca instanceof Uint8Array ? [ca] : ca
+  const { minVersion, maxVersion, ciphers, ca, crl } = options
   return {
     minVersion,
     maxVersion,
     ...(ciphers !== undefined && { ciphers }),
-    ...(ca !== undefined && { ca: authorities.map((each) => pem(each ?? '')) }),
+    ...(ca !== undefined && { ca: listOf(ca).map(pem) }),
+    ...(crl !== undefined && { crl: listOf(crl).map(pem) }),
     ...(credentials !== undefined && {
       cert: pem(credentials.certificate),
       key: pem(credentials.key),
-      ...(credentials.passphrase !== undefined && { passphrase: credentials.passphrase }),
+      ...(credentials.passphrase !== undefined && { passphrase: reveal(credentials.passphrase) }),
     }),
-  }
-}
-
-function checkCredentials(credentials: TlsCredentials, what: string): void {
-  const { certificate, key, passphrase } = credentials
-  let leaf: X509Certificate
-  let privateKey: KeyObject
-  try {
-    leaf = new X509Certificate(pem(certificate))
-  } catch (cause) {
-    throw unusable(`${what}: the certificate cannot be read`, cause)
-  }
-  try {
-    privateKey = createPrivateKey({
-      key: pem(key),
-      ...(passphrase !== undefined && { passphrase }),
-    })
-  } catch (cause) {
-    throw unusable(`${what}: the private key cannot be read`, cause)
-  }
-  if (!leaf.checkPrivateKey(privateKey)) {
-    throw unusable(`${what}: the key does not belong to the certificate of ${leaf.subject}`)
   }
 }
 
@@ -100,15 +99,22 @@ function make(what: string, options: SecureContextOptions): SecureContext {
   try {
     return createSecureContext(options)
   } catch (cause) {
-    throw unusable(`${what}: OpenSSL refuses it`, cause)
+    throw new UsageError('ERR_CONFIG', `${what}: OpenSSL refuses it: ${toError(cause).message}`, {
+      cause,
+    })
   }
 }
 
-function unusable(text: string, cause?: unknown): UsageError {
-  const why = cause === undefined ? '' : `: ${toError(cause).message}`
-  return new UsageError('ERR_CONFIG', `${text}${why}`, { cause })
+type Pem = string | Uint8Array
+
+function listOf(pems: Pem | readonly Pem[] | undefined): readonly Pem[] {
+  if (pems === undefined) return []
+  return typeof pems === 'string' || pems instanceof Uint8Array ? [pems] : pems
 }
 
-function pem(text: string | Uint8Array): string | Buffer {
+function pem(text: Pem): string | Buffer {
   return typeof text === 'string' ? text : Buffer.from(text)
 }
+
+/** OpenSSL's limit is 32 bytes. */
+const MAX_SESSION_CONTEXT = 32

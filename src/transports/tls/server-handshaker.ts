@@ -7,20 +7,17 @@
  * `TLSSocket` itself, in one tick, is a segmentation fault in Node 22 to 26, so handshakes must be
  * ended from above.
  */
-import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { type SecureContext, TLSSocket } from 'node:tls'
 import type { Clock, Timer } from '../../core/clock.ts'
-import { OverloadError, TransportError, toError } from '../../core/errors.ts'
+import { OverloadError, TransportError, toError, UsageError } from '../../core/errors.ts'
+import type { CertificateInfo } from './certificate-check.ts'
+import { matchesPins, pinOf } from './certificate-pins.ts'
 import { handshakeError } from './handshake-errors.ts'
 import type { KeyLog } from './key-log.ts'
 import { type ServerContexts, serverContexts } from './secure-contexts.ts'
-import {
-  checkTicketKeys,
-  type ResolvedTlsOptions,
-  type TlsPeer,
-  type TlsServerCredentials,
-} from './tls-options.ts'
+import { fixedTicketKeys, rotatingTicketKeys, type TicketKeySource } from './ticket-keys.ts'
+import type { ResolvedTlsOptions, TlsPeer, TlsServerCredentials } from './tls-options.ts'
 
 export interface HandshakerOwner {
   onSecure(socket: TLSSocket, stream: Duplex): void
@@ -37,21 +34,21 @@ interface Handshake {
 }
 
 export class ServerHandshaker {
-  readonly #options: ResolvedTlsOptions
   readonly #owner: HandshakerOwner
   readonly #clock: Clock
   readonly #keyLog: KeyLog | undefined
   /** Oldest first, which is also the first to run out of time. */
   readonly #handshakes = new Map<TLSSocket, Handshake>()
+  #options: ResolvedTlsOptions
   #contexts: ServerContexts
   #shown: TlsServerCredentials
-  #ticketKeys: Uint8Array
+  #ticketKeys: TicketKeySource
+  #unsubscribe: (() => void) | undefined
   #timer: Timer | undefined
 
   /** @throws UsageError ERR_CONFIG for credentials that cannot be used */
   constructor(
     options: ResolvedTlsOptions,
-    shown: TlsServerCredentials,
     clock: Clock,
     keyLog: KeyLog | undefined,
     owner: HandshakerOwner,
@@ -60,9 +57,15 @@ export class ServerHandshaker {
     this.#owner = owner
     this.#clock = clock
     this.#keyLog = keyLog
-    this.#shown = shown
-    this.#ticketKeys = options.ticketKeys ?? randomBytes(48)
-    this.#contexts = serverContexts(options, shown, this.#ticketKeys)
+    this.#shown = shownBy(options)
+    this.#ticketKeys = ticketKeySource(options.ticketKeys) ?? rotatingTicketKeys({ clock })
+    this.#contexts = serverContexts(options, this.#shown, this.#ticketKeys)
+    this.#follow()
+  }
+
+  /** What new handshakes show. */
+  get certificates(): readonly CertificateInfo[] {
+    return this.#contexts.certificates
   }
 
   /** Handshakes under way. */
@@ -108,11 +111,35 @@ export class ServerHandshaker {
     this.#shown = shown
   }
 
-  /** Sessions whose tickets older keys encrypted are not resumed any more. */
-  setTicketKeys(keys: Uint8Array): void {
-    checkTicketKeys(keys)
-    this.#ticketKeys = new Uint8Array(keys)
+  /**
+   * Other options from the next handshake on. Everything that can fail has been done when this
+   * returns; what it returns only puts the result in place.
+   *
+   * @throws UsageError ERR_CONFIG; nothing has changed then
+   */
+  prepare(options: ResolvedTlsOptions): () => void {
+    const shown = shownBy(options)
+    const ticketKeys = ticketKeySource(options.ticketKeys) ?? this.#ticketKeys
+    const contexts = serverContexts(options, shown, ticketKeys)
+    return () => {
+      this.#options = options
+      this.#shown = shown
+      this.#ticketKeys = ticketKeys
+      this.#contexts = contexts
+      this.#follow()
+    }
+  }
+
+  /** Sessions whose tickets the new keys do not decrypt are not resumed any more. */
+  setTicketKeys(keys: Uint8Array | TicketKeySource): void {
+    this.#ticketKeys = ticketKeySource(keys)
     this.reload(this.#shown)
+  }
+
+  /** Nobody begins a handshake any more. */
+  dispose(): void {
+    this.#unsubscribe?.()
+    this.#unsubscribe = undefined
   }
 
   /** Ends what is under way, untold: whoever calls this has a reason of their own. */
@@ -123,6 +150,18 @@ export class ServerHandshaker {
     }
     this.#timer?.cancel()
     this.#timer = undefined
+  }
+
+  /** Shows what the source of certificates has, now and whenever that changes. */
+  #follow(): void {
+    this.#unsubscribe?.()
+    this.#unsubscribe = this.#options.certificates?.onChange((shown) => {
+      try {
+        this.reload(shown)
+      } catch {
+        // The source has checked them; what only these options refuse (ciphers) stays as it was.
+      }
+    })
   }
 
   readonly #findContext = (
@@ -143,13 +182,18 @@ export class ServerHandshaker {
   }
 
   #checkPeer(socket: TLSSocket, name: string): Error | undefined {
-    const { clientCertificates, verifyPeer } = this.#options
+    const { clientCertificates, verifyPeer, pins } = this.#options
     if (clientCertificates !== 'none') {
       const problem = certificateProblem(socket)
       socket.authorized = problem === undefined
       if (problem !== undefined && clientCertificates === 'require') {
         return handshakeError(problem, name)
       }
+    }
+    const raw = pins === undefined ? undefined : socket.getPeerCertificate().raw
+    if (pins !== undefined && raw !== undefined && !matchesPins(socket, pins)) {
+      const message = `${name}: none of its public keys is pinned; its own is ${pinOf(raw)}`
+      return new TransportError('ERR_TLS', message, { sent: 'nothing' })
     }
     if (verifyPeer === undefined) return undefined
     let cause: Error | undefined
@@ -195,6 +239,24 @@ export class ServerHandshaker {
     }
     this.#timer = this.#armTimer()
   }
+}
+
+function shownBy({ credentials, serverNames, certificates }: ResolvedTlsOptions) {
+  if (certificates !== undefined) return certificates.current
+  if (credentials === undefined) {
+    throw new UsageError('ERR_ARGUMENT', 'tls needs credentials or certificates to be a server')
+  }
+  return { credentials, ...(serverNames !== undefined && { serverNames }) }
+}
+
+function ticketKeySource(keys: Uint8Array | TicketKeySource): TicketKeySource
+function ticketKeySource(
+  keys: Uint8Array | TicketKeySource | undefined,
+): TicketKeySource | undefined
+function ticketKeySource(
+  keys: Uint8Array | TicketKeySource | undefined,
+): TicketKeySource | undefined {
+  return keys instanceof Uint8Array ? fixedTicketKeys(keys) : keys
 }
 
 /**

@@ -105,7 +105,12 @@ function checkPeer(
     const message = `${formatAddress(address)}: none of its public keys is pinned; ${own}`
     return new TransportError('ERR_TLS', message, { sent: 'nothing' })
   }
-  const cause = verifyPeer?.({ ...describePeer(socket), role: 'server' })
+  let cause: Error | undefined
+  try {
+    cause = verifyPeer?.({ ...describePeer(socket), role: 'server' })
+  } catch (thrown) {
+    cause = toError(thrown)
+  }
   if (cause === undefined) return undefined
   const message = `${formatAddress(address)}: refused by verifyPeer: ${cause.message}`
   return new TransportError('ERR_TLS', message, { cause, sent: 'nothing' })

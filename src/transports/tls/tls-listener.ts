@@ -3,7 +3,9 @@
  */
 import type { Listener } from '../../core/transport.ts'
 import type { NodeListener } from '../node-stream/node-listener.ts'
+import type { CertificateInfo } from './certificate-check.ts'
 import type { ServerHandshaker } from './server-handshaker.ts'
+import type { TicketKeySource } from './ticket-keys.ts'
 import type { TlsServerCredentials } from './tls-options.ts'
 
 export interface TlsListener extends Listener {
@@ -14,8 +16,13 @@ export interface TlsListener extends Listener {
    * @throws UsageError ERR_CONFIG saying what is wrong with them; the old ones stay then
    */
   reload(credentials: TlsServerCredentials): void
-  /** Rotates the 48 bytes that encrypt session tickets; older tickets end in a full handshake. */
-  setTicketKeys(keys: Uint8Array): void
+  /**
+   * Other keys for session tickets: 48 bytes, or a source that rotates them by itself. Tickets that
+   * they do not decrypt end in a full handshake.
+   */
+  setTicketKeys(keys: Uint8Array | TicketKeySource): void
+  /** What new handshakes show, each certificate once. */
+  readonly certificates: readonly CertificateInfo[]
   /** Handshakes under way: not yet connections, and not in `connectionCount`. */
   readonly handshakeCount: number
 }
@@ -26,7 +33,15 @@ export class SecureListener implements TlsListener {
   /** What pauses: the carrier where there is one. */
   readonly #source: { pause(): void; resume(): void }
 
-  constructor(listener: NodeListener, handshaker: ServerHandshaker, carrier?: Listener) {
+  readonly #onClose: () => void
+
+  constructor(
+    listener: NodeListener,
+    handshaker: ServerHandshaker,
+    options: { readonly carrier?: Listener; readonly onClose: () => void },
+  ) {
+    const { carrier, onClose } = options
+    this.#onClose = onClose
     this.#listener = listener
     this.#handshaker = handshaker
     this.#source = carrier ?? listener
@@ -48,7 +63,11 @@ export class SecureListener implements TlsListener {
     this.#handshaker.reload(credentials)
   }
 
-  setTicketKeys(keys: Uint8Array): void {
+  get certificates(): readonly CertificateInfo[] {
+    return this.#handshaker.certificates
+  }
+
+  setTicketKeys(keys: Uint8Array | TicketKeySource): void {
     this.#handshaker.setTicketKeys(keys)
   }
 
@@ -64,6 +83,8 @@ export class SecureListener implements TlsListener {
     const { signal } = options
     const onAbort = () => this.#handshaker.destroyPending()
     signal?.addEventListener('abort', onAbort, { once: true })
+    this.#handshaker.dispose()
+    this.#onClose()
     const closed = this.#listener.close(options)
     // After the connections have heard the reason, what is still in its handshake goes.
     if (signal?.aborted) onAbort()

@@ -32,6 +32,7 @@ test('resolveTlsOptions refuses what cannot be meant', () => {
     [{ clientCertificates: 'yes' }, 'ERR_OPTION_RANGE', /must be none, request or require/],
     [{ pins: ['sha256/short='] }, 'ERR_OPTION_RANGE', /is not sha256\/<base64 of 32 bytes>/],
     [{ ticketKeys: new Uint8Array(47) }, 'ERR_OPTION_RANGE', /has 47 bytes, must have 48/],
+    [{ certificates: {}, credentials: {} }, 'ERR_ARGUMENT', /not both/],
     [{ inner: memory({ clock: new ManualClock() }), tcp: {} }, 'ERR_ARGUMENT', /not both/],
   ]
   for (const [options, code, message] of cases) {

@@ -3,14 +3,19 @@
  */
 import type { PeerCertificate } from '../../core/connection.ts'
 import { checkInteger, UsageError } from '../../core/errors.ts'
+import type { SecretText } from '../../core/secret.ts'
 import type { Transport, TransportBaseOptions } from '../../core/transport.ts'
+import { warn } from '../../platform/process-access.ts'
 import type { TcpOptions } from '../tcp/tcp-options.ts'
+import { fixedTicketKeys, type TicketKeySource } from './ticket-keys.ts'
 
 /** A certificate with its chain, and its private key, both PEM. */
 export interface TlsCredentials {
   readonly certificate: string | Uint8Array
   readonly key: string | Uint8Array
-  readonly passphrase?: string
+  readonly passphrase?: SecretText
+  /** What messages call it: the files it is from. @default the option it is given in */
+  readonly name?: string
 }
 
 /** What a server shows: one certificate for everybody, and others by the name that is asked for. */
@@ -18,6 +23,13 @@ export interface TlsServerCredentials {
   readonly credentials: TlsCredentials
   /** By server name (SNI): `api.example`, or `*.example` for one label in its place. */
   readonly serverNames?: Readonly<Record<string, TlsCredentials>>
+}
+
+/** Certificates that change while servers run: `certificateFiles`, or your own. */
+export interface CertificateSource {
+  readonly current: TlsServerCredentials
+  /** Called after `current` has changed, with something that can be used. Returns removal. */
+  onChange(listener: (next: TlsServerCredentials) => void): () => void
 }
 
 export interface TlsOptions extends TransportBaseOptions {
@@ -48,6 +60,13 @@ export interface TlsOptions extends TransportBaseOptions {
   credentials?: TlsCredentials
   /** Server: certificates by name, see `TlsServerCredentials`. */
   serverNames?: Readonly<Record<string, TlsCredentials>>
+  /** Server: instead of `credentials` and `serverNames`; every listener follows it. */
+  certificates?: CertificateSource
+  /**
+   * Lists of revoked certificates, PEM. With one, OpenSSL wants a list of every authority that may
+   * have issued the peer's own certificate, and refuses a list that is out of date.
+   */
+  crl?: string | Uint8Array | readonly (string | Uint8Array)[]
   /** Server: whether clients show a certificate. `request`: they may. @default 'none' */
   clientCertificates?: 'none' | 'request' | 'require'
   /** Client: false accepts any certificate. For tests, and together with `pins`. @default true */
@@ -55,11 +74,16 @@ export interface TlsOptions extends TransportBaseOptions {
   /** Client: name to ask for and to check, when it is not the address's host. */
   serverName?: string
   /**
-   * Client: `sha256/<base64>` of public keys (SPKI), one of which the peer must have: in its
-   * verified chain, or as its own when `verify` is false.
+   * `sha256/<base64>` of public keys (SPKI), one of which the peer must have: in its verified chain,
+   * or as its own when `verify` is false. A server asks it of the certificates that clients show.
+   * Have two: with a single one, the loss of that key locks everybody out, and Node's warning
+   * HEDDLE_SINGLE_PIN says so (RFC 7469 4.3).
    */
   pins?: readonly string[]
-  /** Both: a last word on a peer that passed everything else. An error refuses it. */
+  /**
+   * Both: a last word on a peer that passed everything else. An error refuses it, returned or
+   * thrown.
+   */
   verifyPeer?: (peer: TlsPeer) => Error | undefined
   /** Client: whole time for connecting and the handshake. @default 10_000 */
   connectTimeoutMs?: number
@@ -70,18 +94,21 @@ export interface TlsOptions extends TransportBaseOptions {
   /** Client: sessions kept for resumption; 0: none. @default 256 */
   maxSessions?: number
   /**
-   * Server: 48 secret bytes that encrypt session tickets. Servers that share them resume each
-   * other's sessions. @default random, one set for each listener
+   * Server: what encrypts session tickets: a source (`rotatingTicketKeys`, with a secret that
+   * servers share they resume each other's sessions), or 48 bytes that stay.
+   *
+   * @default random keys of each listener's own, a new one every hour
    */
-  ticketKeys?: Uint8Array
+  ticketKeys?: Uint8Array | TicketKeySource
   /** Bytes that may wait in a connection before `write` returns false. @default 65_536 */
   highWaterMarkBytes?: number
   /** Newcomers that a paused listener keeps. @default 511 */
   maxPausedConnections?: number
   /**
-   * File that gets the secrets of every connection, for Wireshark.
+   * File that gets the secrets of every connection, for Wireshark. Only this option: the environment
+   * variable SSLKEYLOGFILE alone must not open every connection of a process.
    *
-   * @default the environment variable SSLKEYLOGFILE
+   * @default none
    */
   keyLogFile?: string
 }
@@ -94,6 +121,8 @@ export interface TlsPeer {
   /** The name that was asked for. */
   readonly serverName: string | undefined
   readonly certificate: PeerCertificate | undefined
+  /** Its certificate, then its issuers as far as they were sent or found. Parsed when asked for. */
+  chain(): readonly PeerCertificate[]
   /** Whether the certificate was verified against the authorities. */
   readonly authorized: boolean
 }
@@ -133,6 +162,9 @@ export function resolveTlsOptions(options: TlsOptions): ResolvedTlsOptions {
       throw new UsageError('ERR_OPTION_UNKNOWN', `tls has no option '${name}'`)
     }
   }
+  if (options.certificates !== undefined && options.credentials !== undefined) {
+    throw new UsageError('ERR_ARGUMENT', 'tls takes credentials or certificates, not both')
+  }
   if (options.inner !== undefined && options.tcp !== undefined) {
     throw new UsageError('ERR_ARGUMENT', 'tls takes inner or tcp, not both')
   }
@@ -156,7 +188,10 @@ export function resolveTlsOptions(options: TlsOptions): ResolvedTlsOptions {
     throw new UsageError('ERR_OPTION_RANGE', message)
   }
   for (const pin of pins ?? []) checkPin(pin)
-  if (ticketKeys !== undefined) checkTicketKeys(ticketKeys)
+  if (pins !== undefined && new Set(pins).size === 1) {
+    warn('a single pin: when its key is lost, nobody connects any more', 'HEDDLE_SINGLE_PIN')
+  }
+  if (ticketKeys instanceof Uint8Array) fixedTicketKeys(ticketKeys)
   return {
     ...options,
     minVersion,
@@ -170,12 +205,6 @@ export function resolveTlsOptions(options: TlsOptions): ResolvedTlsOptions {
     highWaterMarkBytes: checkInteger('highWaterMarkBytes', highWaterMarkBytes, 0, 0x4000_0000),
     maxPausedConnections: checkInteger('maxPausedConnections', maxPausedConnections, 0, 65_535),
   }
-}
-
-export function checkTicketKeys(keys: Uint8Array): void {
-  if (keys.length === TICKET_KEY_BYTES) return
-  const message = `ticketKeys has ${keys.length} bytes, must have ${TICKET_KEY_BYTES}`
-  throw new UsageError('ERR_OPTION_RANGE', message)
 }
 
 function checkVersions(minVersion: string, maxVersion: string): void {
@@ -208,6 +237,8 @@ const KNOWN: Readonly<Record<keyof TlsOptions, true>> = {
   ca: true,
   credentials: true,
   serverNames: true,
+  certificates: true,
+  crl: true,
   clientCertificates: true,
   verify: true,
   serverName: true,
@@ -224,5 +255,4 @@ const KNOWN: Readonly<Record<keyof TlsOptions, true>> = {
 }
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(Object.keys(KNOWN))
 const VERSIONS: readonly string[] = ['TLSv1.2', 'TLSv1.3']
-const TICKET_KEY_BYTES = 48
 const MAX_TIMEOUT_MS = 3_600_000

@@ -16,14 +16,13 @@ import type { TLSSocket } from 'node:tls'
 import { type Address, formatAddress } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Capability, type Connection, type ConnectionRole } from '../../core/connection.ts'
-import { UsageError } from '../../core/errors.ts'
 import type {
   ConnectOptions,
+  Listener,
   ListenOptions,
   Transport,
   TransportTraits,
 } from '../../core/transport.ts'
-import { environmentVariable } from '../../platform/process-access.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import type { NodeConnection } from '../node-stream/node-connection.ts'
 import { NodeListener } from '../node-stream/node-listener.ts'
@@ -65,6 +64,14 @@ export interface TlsTransport extends Transport {
   secure(connection: Connection, options?: ConnectOptions): Promise<Connection>
   /** The server's side of the same. */
   accept(connection: Connection): Promise<Connection>
+  /**
+   * Server: other options for all listeners of this transport, from the next handshake on, without
+   * binding anything anew; connections go on. `inner`, `tcp` and `highWaterMarkBytes` stay. Everything
+   * is checked when this returns, and nothing has changed; calling the result changes it.
+   *
+   * @throws UsageError ERR_CONFIG for certificates that cannot be used, and as `tls` does
+   */
+  prepare(options: TlsOptions): () => void
 }
 
 /** @throws UsageError for an option that is unknown, out of range or not supported here */
@@ -75,7 +82,9 @@ export function tls(options: TlsOptions = {}): TlsTransport {
 class NodeTlsTransport implements TlsTransport {
   readonly name: string
   readonly traits: TransportTraits
-  readonly #options: ResolvedTlsOptions
+  #options: ResolvedTlsOptions
+  /** Of listeners that are open. */
+  readonly #handshakers = new Set<ServerHandshaker>()
   readonly #tcp: ResolvedTcpOptions
   readonly #clock: Clock
   readonly #sessions: SessionCache
@@ -128,6 +137,17 @@ class NodeTlsTransport implements TlsTransport {
     })
   }
 
+  prepare(options: TlsOptions): () => void {
+    const { inner, tcp, highWaterMarkBytes } = this.#options
+    const kept = { ...(inner && { inner }), ...(tcp && { tcp }), highWaterMarkBytes }
+    const next = resolveTlsOptions({ ...options, ...kept })
+    const changes = [...this.#handshakers].map((handshaker) => handshaker.prepare(next))
+    return () => {
+      this.#options = next
+      for (const change of changes) change()
+    }
+  }
+
   async listen(address: Address, callbacks: ListenOptions): Promise<TlsListener> {
     const { inner, maxPausedConnections } = this.#options
     let listener: NodeListener
@@ -147,7 +167,7 @@ class NodeTlsTransport implements TlsTransport {
         handshaker.accept(socket)
         return undefined
       })
-      return new SecureListener(listener, handshaker)
+      return this.#secureListener(listener, handshaker)
     }
     const carrier = await inner.listen(address, {
       ...callbacks,
@@ -162,7 +182,17 @@ class NodeTlsTransport implements TlsTransport {
       address: carrier.address,
       maxPausedConnections,
     })
-    return new SecureListener(listener, handshaker, carrier)
+    return this.#secureListener(listener, handshaker, carrier)
+  }
+
+  #secureListener(
+    listener: NodeListener,
+    handshaker: ServerHandshaker,
+    carrier?: Listener,
+  ): TlsListener {
+    this.#handshakers.add(handshaker)
+    const onClose = () => this.#handshakers.delete(handshaker)
+    return new SecureListener(listener, handshaker, { onClose, ...(carrier && { carrier }) })
   }
 
   async #secure(
@@ -181,14 +211,9 @@ class NodeTlsTransport implements TlsTransport {
     onSecure: (socket: TLSSocket, stream: Duplex) => void,
     onError: (error: Error, stream: Duplex) => void,
   ): ServerHandshaker {
-    const { credentials, serverNames } = this.#options
-    if (credentials === undefined) {
-      throw new UsageError('ERR_ARGUMENT', 'tls needs credentials to be a server')
-    }
-    const shown = { credentials, ...(serverNames !== undefined && { serverNames }) }
     const nameOf = (stream: Duplex) => `client ${formatAddress(namesOf(stream).remote())}`
     const owner = { onSecure, onError, describePeer, nameOf }
-    return new ServerHandshaker(this.#options, shown, this.#clock, this.#keyLog(), owner)
+    return new ServerHandshaker(this.#options, this.#clock, this.#keyLog(), owner)
   }
 
   #makeAcceptor(): Acceptor {
@@ -202,6 +227,7 @@ class NodeTlsTransport implements TlsTransport {
       (socket, stream) => take(stream)?.resolve(this.#wrap(socket, 'accepting', stream)),
       (error, stream) => take(stream)?.reject(error),
     )
+    this.#handshakers.add(handshaker)
     return { handshaker, waiting }
   }
 
@@ -218,7 +244,7 @@ class NodeTlsTransport implements TlsTransport {
   }
 
   #keyLog(): KeyLog | undefined {
-    const path = this.#options.keyLogFile ?? environmentVariable('SSLKEYLOGFILE')
+    const path = this.#options.keyLogFile
     return path === undefined || path === '' ? undefined : KeyLog.open(path)
   }
 
@@ -257,6 +283,7 @@ function describePeer(socket: TLSSocket, serverName?: string): Omit<TlsPeer, 'ro
   return {
     serverName: facts.serverName,
     certificate: facts.peerCertificate(),
+    chain: () => facts.chain(),
     authorized: facts.authorized,
   }
 }

@@ -9,6 +9,7 @@ import {
   fileName,
   name,
   percent,
+  pin,
   port,
   size,
   urlPath,
@@ -35,6 +36,15 @@ export const upstreamTls = z
     key_file: fileName().optional().describe('Its private key, PEM'),
     verify: z.boolean().default(true).describe('false accepts any certificate: for tests only'),
     min_version: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+    ciphers: z.string().min(1).optional().describe('OpenSSL’s list; default Node’s'),
+    pins: z
+      .array(pin())
+      .min(1)
+      .optional()
+      .describe(
+        'Public keys (SPKI), one of which the chain must have; name a second, kept offline',
+      ),
+    crl_file: fileName().optional().describe('Revoked certificates, PEM, of every issuer'),
   })
   .describe('Speak TLS to the endpoints')
 

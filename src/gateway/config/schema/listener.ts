@@ -11,9 +11,20 @@ import {
   hostPattern,
   listenAddress,
   name,
+  pin,
   size,
 } from './primitives.ts'
 import { rawRoute, route } from './route.ts'
+
+const sessionTickets = z
+  .strictObject({
+    rotation: duration(1_000).default('1h').describe('How long one key encrypts'),
+    previous: count(0, 16).default(2).describe('Older keys that still decrypt'),
+    secret_file: fileName()
+      .optional()
+      .describe('Secret that gateways share to resume each other’s sessions: 32 bytes or more'),
+  })
+  .describe('Keys of TLS session tickets; without secret_file they are random')
 
 const certificate = z
   .strictObject({
@@ -42,6 +53,19 @@ export const listenerTls = z
       .optional()
       .describe('Ask clients for a certificate of these issuers'),
     require_client_certificate: z.boolean().default(false),
+    client_crl_file: fileName()
+      .optional()
+      .describe('Revoked client certificates, PEM; out of date it refuses every client'),
+    client_pins: z
+      .array(pin())
+      .min(1)
+      .optional()
+      .describe('Public keys, one of which a client’s verified chain must have'),
+    session_tickets: sessionTickets.optional(),
+    ciphers: z.string().min(1).optional().describe('OpenSSL’s list; default Node’s'),
+    key_log_file: fileName()
+      .optional()
+      .describe('Gets the secrets of every connection, for Wireshark; never in production'),
     min_version: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
     handshake_timeout: duration(1).default('10s'),
   })
@@ -53,24 +77,35 @@ export const listenerTls = z
     (tls) => !tls.require_client_certificate || tls.client_ca_file !== undefined,
     'require_client_certificate needs client_ca_file',
   )
+  .refine(
+    (tls) =>
+      tls.client_ca_file !== undefined ||
+      (tls.client_crl_file === undefined && tls.client_pins === undefined),
+    'client_crl_file and client_pins need client_ca_file',
+  )
 
 const proxyProtocol = z
   .strictObject({
     mode: z
       .enum(['off', 'optional', 'require'])
       .default('off')
-      .describe('optional only makes sense with trusted: who may send it can say who they are'),
+      .describe('Who may send it can say who they are: both modes need trusted'),
     trusted: z
-      .array(cidr())
+      .array(z.union([z.literal('any'), cidr()]))
       .default([])
       .describe(
-        'Peers whose header counts; others are refused (require) or read as they are (optional)',
+        'Peers whose header counts; others are refused (require) or read as they are (optional). ' +
+          'any, only for require: the network lets nobody but proxies through',
       ),
     timeout: duration(1).default('5s').describe('For the header to arrive'),
   })
   .refine(
-    (value) => value.mode !== 'optional' || value.trusted.length > 0,
-    'proxy_protocol mode optional needs trusted addresses, or any client could claim any address',
+    (value) => value.mode === 'off' || value.trusted.length > 0,
+    'proxy_protocol needs trusted addresses, or any client could claim any address',
+  )
+  .refine(
+    (value) => value.mode !== 'optional' || !value.trusted.includes('any'),
+    'proxy_protocol mode optional cannot trust any: any client could claim any address',
   )
 
 const forwarding = z
@@ -169,6 +204,7 @@ export const listener = z
 
 export type ListenerConfig = z.output<typeof listener>
 export type ListenerTlsConfig = z.output<typeof listenerTls>
+export type SessionTicketsConfig = z.output<typeof sessionTickets>
 export type ForwardingConfig = z.output<typeof forwarding>
 export type PathsConfig = z.output<typeof paths>
 export type ProxyProtocolConfig = z.output<typeof proxyProtocol>

@@ -58,6 +58,12 @@ export const count = (min: number, max: number) =>
     .min(min, { error: (issue) => `${show(issue.input)} is less than ${min}` })
     .max(max, { error: (issue) => `${show(issue.input)} is more than ${max}` })
 
+/** SHA-256 of a public key, as in RFC 7469. */
+export const pin = () =>
+  z.string().regex(/^sha256\/[A-Za-z0-9+/]{43}=$/, {
+    error: (issue) => `${show(issue.input)} is not sha256/<base64 of 32 bytes>`,
+  })
+
 export const port = () => count(1, 65_535)
 
 /** Names of listeners, routes and clusters: they stand in metrics, logs and URLs. */
