@@ -96,7 +96,11 @@ export const PACKAGES: readonly {
   readonly by: readonly string[]
   readonly why: string
 }[] = [
-  { name: 'yaml', by: ['gateway', 'fleet', 'cli'], why: 'configuration, with lines for errors' },
+  {
+    name: 'yaml',
+    by: ['discovery', 'gateway', 'fleet', 'cli'],
+    why: 'configuration and endpoint files, with lines for errors',
+  },
   {
     name: '@opentelemetry/api',
     by: ['telemetry'],

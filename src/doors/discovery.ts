@@ -1,3 +1,13 @@
 /** `heddle/discovery`: resolvers that find endpoints. */
+export * from '../discovery/consul.ts'
 export * from '../discovery/dns.ts'
 export * from '../discovery/dns-lookup.ts'
+export * from '../discovery/etcd.ts'
+export type { EtcdUser } from '../discovery/etcd-authentication.ts'
+export * from '../discovery/file.ts'
+export * from '../discovery/instance.ts'
+export * from '../discovery/kubernetes.ts'
+export * from '../discovery/registry.ts'
+export type { RegistryHttpOptions } from '../discovery/registry-http.ts'
+export * from '../discovery/shared-resolver.ts'
+export * from '../discovery/watch-loop.ts'
