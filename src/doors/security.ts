@@ -1,2 +1,8 @@
-/** `heddle/security`: certificates for development and tests. */
+/** `heddle/security`: who calls (passwords, keys, tokens, certificates), who may, and certificates for development. */
 export * from '../security/dev-certificate.ts'
+export * from '../security/identity/api-keys.ts'
+export * from '../security/identity/certificate-identity.ts'
+export * from '../security/identity/json-web-keys.ts'
+export * from '../security/identity/jwt-verifier.ts'
+export * from '../security/identity/password-hash.ts'
+export * from '../security/identity/password-verifier.ts'

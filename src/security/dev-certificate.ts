@@ -29,7 +29,7 @@ import { checkInteger } from '../core/errors.ts'
 
 export interface IssueOptions {
   /**
-   * DNS names and IP addresses it is for; the first is its subject as well.
+   * DNS names, IP addresses and URIs (SPIFFE) it is for; the first is its subject as well.
    *
    * @default localhost, 127.0.0.1 and ::1
    */
@@ -105,9 +105,7 @@ export class DevAuthority {
       new ExtendedKeyUsageExtension([
         usage === 'server' ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth,
       ]),
-      new SubjectAlternativeNameExtension(
-        names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })),
-      ),
+      new SubjectAlternativeNameExtension(names.map((value) => ({ type: nameType(value), value }))),
       await SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto as Crypto),
       await AuthorityKeyIdentifierExtension.create(
         this.#keys.publicKey,
@@ -155,6 +153,11 @@ export class DevAuthority {
     // The name that RFC 7468, section 6 gives the block; the library has another one.
     return `${list.toString('pem').replace(/(BEGIN|END) CRL/g, '$1 X509 CRL')}\n`
   }
+}
+
+function nameType(value: string): 'dns' | 'ip' | 'url' {
+  if (value.includes('://')) return 'url'
+  return isIP(value) === 0 ? 'dns' : 'ip'
 }
 
 /** A certificate for this machine under an authority of its own: what a development server shows. */

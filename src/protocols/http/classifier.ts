@@ -10,7 +10,7 @@
  * | an error               | as its class says (core/verdicts.ts) | | |
  */
 import type { CallContext } from '../../core/context.ts'
-import { HeddleError } from '../../core/errors.ts'
+import { AccessError, HeddleError } from '../../core/errors.ts'
 import { type LoadSignal, loadSignalOf, type RateLimitReport } from '../../core/load-signal.ts'
 import type { Classifier, Verdict } from '../../core/policy.ts'
 import {
@@ -83,6 +83,7 @@ export function errorResponse(error: unknown): HttpResponse {
   const signal = loadSignalOf(error)
   if (signal !== undefined) addLoadFields(response.fields, signal)
   else if (status === 503) response.fields.set('retry-after', '1')
+  if (error instanceof AccessError) explainRefusal(error, response.fields)
   return response
 }
 
@@ -96,6 +97,20 @@ export function addLoadFields(fields: HttpFields, signal: LoadSignal): void {
   // A call that costs more than there ever is need not come again.
   if (retryAfterMs === Number.POSITIVE_INFINITY) return
   fields.set('retry-after', String(Math.max(1, Math.ceil(retryAfterMs / 1_000))))
+}
+
+/**
+ * What a refused caller has to know: how to log in (RFC 9110 11.6.1), or when to try again. A gateway
+ * that words its own answers uses it too.
+ */
+export function explainRefusal(error: HeddleError, fields: HttpFields): void {
+  const { challenges, retryAfterMs } = error.detail ?? {}
+  if (error.code === 'ERR_UNAUTHENTICATED' && Array.isArray(challenges)) {
+    for (const challenge of challenges) fields.append('www-authenticate', String(challenge))
+  }
+  if (error.code === 'ERR_LOCKED_OUT' && typeof retryAfterMs === 'number') {
+    fields.set('retry-after', String(Math.max(1, Math.ceil(retryAfterMs / 1_000))))
+  }
 }
 
 function statusOf(error: unknown): number {
@@ -116,7 +131,7 @@ function statusOf(error: unknown): number {
     case 'ERR_REQUEST_TIMEOUT':
       return 408
     case 'ERR_UNAUTHENTICATED':
-      return 401
+      return unauthenticatedStatus(error)
     case 'ERR_FORBIDDEN':
       return 403
     // The caller asked too often; a server that is full (ERR_LIMITED, ERR_SHED) is a 503.
@@ -131,6 +146,12 @@ function statusOf(error: unknown): number {
     default:
       return STATUS_OF_BLAME[error.blame]
   }
+}
+
+/** A 401 must say how to log in: where no message could (client certificates), it is a 403. */
+export function unauthenticatedStatus(error: HeddleError): 401 | 403 {
+  const challenges = error.detail?.challenges
+  return Array.isArray(challenges) && challenges.length === 0 ? 403 : 401
 }
 
 function retryAfterMs(
