@@ -4,11 +4,21 @@
  */
 import type { Endpoint } from '../core/policy.ts'
 import type { Middleware } from '../core/service.ts'
+import type { CallSemantics, Tracer } from '../core/tracing.ts'
 import type { RateLimits } from './stack/rate-limit-layer.ts'
 
 /** What may stand around calls and attempts; each has its place in the stack, whatever the order. */
 export interface ClientPolicies<Req, Res> {
-  /** Around every call. */
+  /**
+   * Makes a span for each call and, below it, one for each attempt. `openTelemetryTracer()` gives
+   * them to the SDK of the process.
+   *
+   * @default none
+   */
+  tracer?: Tracer
+  /** How the protocol's calls look in spans. @default the operation's name, nothing else */
+  semantics?: CallSemantics<Req, Res>
+  /** Around every call, in place of the tracer's span. */
   tracing?: Middleware<Req, Res>
   /** The user’s own, around every call, outermost first. */
   middleware?: readonly Middleware<Req, Res>[]
@@ -21,7 +31,7 @@ export interface ClientPolicies<Req, Res> {
   rateLimit?: RateLimits<Req, Res>
   /** Says who calls, around every attempt: a refused token is renewed for the next one. */
   credentials?: Middleware<Req, Res>
-  /** Around every attempt. */
+  /** Around every attempt, in place of the tracer's span. */
   attemptTracing?: Middleware<Req, Res>
   /** Limits attempts at one endpoint; made once for each. */
   endpointLimiter?: (endpoint: Endpoint) => Middleware<Req, Res>

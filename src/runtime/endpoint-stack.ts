@@ -46,7 +46,7 @@ export class EndpointStack<Req, Res> implements BalancerNode {
       address: this.address,
       breaker: this.breaker,
       attemptTimeoutMs: options.attemptTimeoutMs,
-      attemptTracing: options.attemptTracing,
+      policies: options,
       limiter: options.endpointLimiter?.(endpoint),
       pool: this.pool,
       maxConcurrentPerConnection: options.maxConcurrentPerConnection,

@@ -24,8 +24,8 @@ test('the client’s stack, outermost first', async () => {
   assert.deepEqual(
     layers.map(({ name }) => name),
     [
-      'metrics',
       'tracing',
+      'metrics',
       'deadline',
       'middleware',
       'call limiter',
@@ -38,8 +38,8 @@ test('the client’s stack, outermost first', async () => {
     endpoints[0]?.layers.map(({ name }) => name),
     [
       'breaker',
-      'attempt metrics',
       'attempt tracing',
+      'attempt metrics',
       'attempt timeout',
       'endpoint limiter',
       'pool',
@@ -62,9 +62,9 @@ test('the server’s stack, outermost first', () => {
   assert.deepEqual(
     layers.map(({ name }) => name),
     [
+      'tracing',
       'access log',
       'metrics',
-      'tracing',
       'errors',
       'admission',
       'authentication',

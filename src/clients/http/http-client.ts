@@ -35,6 +35,7 @@ import {
   type ResponseExchange,
 } from '../../protocols/http/messages.ts'
 import { ContextWriter, type ContextWriterOptions } from '../../protocols/http/propagation.ts'
+import { httpSemantics } from '../../protocols/http/semantics.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
@@ -134,7 +135,8 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     this.core = createClient<HttpRequest, HttpResponse>({
       name: `${scheme}://${authority}`,
       classifier: createHttpClassifier({ wallNow: () => clock.wallNow() }),
-      metricNames: HTTP_METRIC_NAMES,
+      metricNames: httpMetricNames(origin),
+      semantics: httpSemantics,
       ...(core.resolver === undefined
         ? { endpoints: [{ address }] }
         : { target: formatAddress(address) }),
@@ -236,9 +238,9 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
   }
 
   #complete(request: HttpRequest): HttpRequest {
-    const { method, target, fields, body, inform } = request
+    const { method, target, fields, body, inform, route } = request
     const { scheme, authority } = this
-    const complete = new HttpRequest({ method, target, scheme, authority, fields, body })
+    const complete = new HttpRequest({ method, target, scheme, authority, fields, body, route })
     complete.inform = inform
     return complete
   }
@@ -376,11 +378,11 @@ function checkRoute(options: HttpClientOptions): void {
 /** To an HTTP proxy: the whole URL as target, and who we are to the proxy. */
 function absoluteForm(authorization: string | undefined): Middleware<HttpRequest, HttpResponse> {
   return (next) => (request, context) => {
-    const { method, target, scheme, authority, body } = request
+    const { method, target, scheme, authority, body, route } = request
     const fields = new HttpFields(request.fields)
     if (authorization !== undefined) fields.set('proxy-authorization', authorization)
     const whole = target.startsWith('/') ? `${scheme}://${authority}${target}` : target
-    const init = { method, target: whole, scheme, authority, fields, body }
+    const init = { method, target: whole, scheme, authority, fields, body, route }
     const asked = new HttpRequest(init)
     asked.inform = request.inform
     return next(asked, context)
@@ -393,12 +395,27 @@ function hostOf(authority: string): string {
   return bracketed?.[1] ?? authority.replace(/:\d+$/, '')
 }
 
-/** https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-client */
+/**
+ * https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-client: each request on the
+ * wire is measured by itself, a call with its retries under a name of ours.
+ */
+function httpMetricNames({ scheme, authority }: Origin): MetricNames<HttpRequest, HttpResponse> {
+  const port = /:(\d+)$/.exec(authority)?.[1]
+  const attributes = {
+    'server.address': hostOf(authority),
+    'server.port': port === undefined ? DEFAULT_PORTS[scheme] : Number(port),
+    'url.scheme': scheme,
+  }
+  return { ...HTTP_METRIC_NAMES, attributes }
+}
+
 const HTTP_METRIC_NAMES: MetricNames<HttpRequest, HttpResponse> = Object.freeze({
-  callDuration: 'http.client.request.duration',
+  attemptDuration: 'http.client.request.duration',
   callsActive: 'http.client.active_requests',
   operationAttribute: 'http.request.method',
   outcomeAttribute: 'http.response.status_code',
-  outcome: (response: HttpResponse) => String(response.status),
+  outcome: (response: HttpResponse) => response.status,
+  failure: (response: HttpResponse) =>
+    response.status >= 400 ? String(response.status) : undefined,
 })
 const DEFAULT_PORTS = { http: 80, https: 443 } as const

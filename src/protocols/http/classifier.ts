@@ -24,7 +24,7 @@ import {
 import { parseHttpDate } from './date.ts'
 import type { HttpFields } from './fields.ts'
 import { type HttpRequest, HttpResponse } from './messages.ts'
-import { isIdempotentMethod } from './methods.ts'
+import { isIdempotentMethod, knownMethod } from './methods.ts'
 import { addRateLimitFields, rateLimitWaitMs } from './rate-limit-fields.ts'
 import { reasonOf } from './status.ts'
 
@@ -64,7 +64,7 @@ export function createHttpClassifier(
       exchange === undefined &&
       connection === undefined &&
       (body.isEmpty || body.content !== undefined),
-    operation: (request: HttpRequest) => request.method,
+    operation: (request: HttpRequest) => knownMethod(request.method),
   })
 }
 

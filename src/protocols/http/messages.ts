@@ -4,6 +4,7 @@
  *     const hello: HttpService = () => HttpResponse.text('hello')
  */
 import type { Connection } from '../../core/connection.ts'
+import type { TraceContext } from '../../core/context.ts'
 import type { Service } from '../../core/service.ts'
 import { Body, type BodyInit } from './body.ts'
 import { type FieldsInit, HttpFields } from './fields.ts'
@@ -20,6 +21,8 @@ export interface HttpRequestInit {
   fields?: FieldsInit
   body?: BodyInit
   version?: HttpVersion
+  /** The template of the path (`/users/{id}`), low in cardinality: names spans and metrics. */
+  route?: string | undefined
 }
 
 export class HttpRequest {
@@ -30,6 +33,13 @@ export class HttpRequest {
   readonly fields: HttpFields
   readonly body: Body
   readonly version: HttpVersion
+  /**
+   * The template that the path follows, `/users/{id}`. A service that routes sets it; spans and
+   * metrics are named by it.
+   */
+  route: string | undefined
+  /** Server side: the trace it belongs to; with a tracer, its own span. */
+  trace: TraceContext | undefined
   /** Server side: the connection it came on, for facts. Its bytes are the session's. */
   connection: Connection | undefined
   /** Server side: sends an interim (1xx) response, such as 103 Early Hints. */
@@ -45,6 +55,8 @@ export class HttpRequest {
     this.fields = toFields(init.fields)
     this.body = Body.from(init.body)
     this.version = init.version ?? '1.1'
+    this.route = init.route
+    this.trace = undefined
     this.connection = undefined
     this.inform = undefined
     this.note = undefined

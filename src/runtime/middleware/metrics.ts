@@ -6,6 +6,7 @@
  * is counted as operation `_OTHER`.
  */
 import type { Clock } from '../../core/clock.ts'
+import type { CallContext } from '../../core/context.ts'
 import { HeddleError } from '../../core/errors.ts'
 import {
   type Attributes,
@@ -31,7 +32,9 @@ export interface MetricsOptions<Req, Res> {
   operation(request: Req): string
   /** Name and value of the outcome of a response: `http.response.status_code`, `200`. */
   outcomeAttribute?: string
-  outcome?(response: Res): string | undefined
+  outcome?(response: Res): string | number | undefined
+  /** `error.type` of a response that counts as a failure. */
+  failure?(response: Res): string | undefined
   /** Most operations told apart, and most outcomes of each. @default 256 */
   maxSeries?: number
 }
@@ -49,7 +52,7 @@ export function metrics<Req, Res>(options: MetricsOptions<Req, Res>): Middleware
   return (next) => (request, context) => {
     const series = instruments.of(operation(request))
     series.active?.add(1)
-    return settle(next, request, context, new MeasuredCall(clock, series, options))
+    return settle(next, request, context, new MeasuredCall(context, clock, series, options))
   }
 }
 
@@ -57,9 +60,16 @@ class MeasuredCall<Req, Res> implements Settlement<Res> {
   readonly #clock: Clock
   readonly #series: Series
   readonly #options: MetricsOptions<Req, Res>
+  readonly #context: CallContext
   readonly #startedAt: number
 
-  constructor(clock: Clock, series: Series, options: MetricsOptions<Req, Res>) {
+  constructor(
+    context: CallContext,
+    clock: Clock,
+    series: Series,
+    options: MetricsOptions<Req, Res>,
+  ) {
+    this.#context = context
     this.#clock = clock
     this.#series = series
     this.#options = options
@@ -67,7 +77,8 @@ class MeasuredCall<Req, Res> implements Settlement<Res> {
   }
 
   onReply(reply: Res): MaybePromise<Res> {
-    this.#record(this.#options.outcome?.(reply), undefined)
+    const { outcome, failure } = this.#options
+    this.#record(outcome?.(reply), failure?.(reply))
     return reply
   }
 
@@ -76,10 +87,10 @@ class MeasuredCall<Req, Res> implements Settlement<Res> {
     throw error
   }
 
-  #record(outcome: string | undefined, error: string | undefined): void {
+  #record(outcome: string | number | undefined, error: string | undefined): void {
     const seconds = (this.#clock.now() - this.#startedAt) / 1_000
     this.#series.active?.add(-1)
-    this.#series.duration(outcome, error).record(seconds)
+    this.#series.duration(outcome, error).record(seconds, this.#context.trace)
   }
 }
 
@@ -91,7 +102,7 @@ export function errorType(error: unknown): string {
 
 interface Series {
   readonly active: Gauge | undefined
-  duration(outcome: string | undefined, error: string | undefined): Histogram
+  duration(outcome: string | number | undefined, error: string | undefined): Histogram
 }
 
 class Instruments<Req, Res> {
@@ -123,7 +134,7 @@ class Instruments<Req, Res> {
     return {
       active: active === undefined ? undefined : meter.gauge(active, { unit: '{request}' }, base),
       duration(outcome, error) {
-        const key = error ?? outcome ?? ''
+        const key = String(outcome ?? error ?? '')
         const known = histograms.get(key)
         if (known !== undefined) return known
         if (histograms.size >= most && key !== '_OTHER') return this.duration('_OTHER', undefined)

@@ -1,8 +1,8 @@
 /**
  * The client's stack: the one list that says what stands around a call, and why there.
  *
- *     metrics → tracing → deadline → middleware → call limiter → retry(budget) → credentials →
- *         balancer → [per endpoint: breaker → attempt metrics → attempt tracing → attempt timeout →
+ *     tracing → metrics → deadline → middleware → call limiter → retry(budget) → credentials →
+ *         balancer → [per endpoint: breaker → attempt tracing → attempt metrics → attempt timeout →
  *             endpoint limiter → pool → limiter → exchanger]
  *
  * Each line below has its position rule; `test/pins/stack-order.test.ts` pins the order.
@@ -11,6 +11,7 @@ import type { Clock, Random } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
 import { type Meter, noopMeter } from '../../core/metrics.ts'
 import type { Classifier, RetryBudget, RetryPolicy } from '../../core/policy.ts'
+import { plainSemantics } from '../../core/semantics.ts'
 import type { Middleware } from '../../core/service.ts'
 import type { CircuitBreaker } from '../breaker.ts'
 import type { ClientPolicies } from '../client-policies.ts'
@@ -20,6 +21,7 @@ import { breaker } from '../middleware/breaker.ts'
 import { deadline } from '../middleware/deadline.ts'
 import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
 import { type PastAttempt, retry } from '../middleware/retry.ts'
+import { tracing } from '../middleware/tracing.ts'
 import type { ConnectionPool } from '../pool.ts'
 import type { RateLimitRefusal } from '../rate-limit/rate-limit.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
@@ -28,7 +30,10 @@ import { rateLimitLayer } from './rate-limit-layer.ts'
 
 /** How a protocol names what the metrics layers count. */
 export interface MetricNames<Req, Res>
-  extends Pick<MetricsOptions<Req, Res>, 'outcomeAttribute' | 'outcome'> {
+  extends Pick<
+    MetricsOptions<Req, Res>,
+    'outcomeAttribute' | 'outcome' | 'failure' | 'attributes'
+  > {
   /** @default heddle.client.call.duration */
   callDuration?: string
   /** @default heddle.client.call.active */
@@ -62,15 +67,16 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
   const name = options.names.callDuration ?? 'heddle.client.call.duration'
   return [
     {
+      name: 'tracing',
+      rule: 'outermost: one span for the call, attempts are its children; a duration is recorded within it, and keeps its id as an example',
+      middleware: trace(options, 'call', policies.tracing),
+      parameters: { spans: policies.tracer !== undefined || undefined },
+    },
+    {
       name: 'metrics',
       rule: 'outside retry: counts calls, as the caller sees them, and all their time',
       middleware: measure(options, name, options.names.callsActive ?? 'heddle.client.call.active'),
       parameters: { duration: options.meter === noopMeter ? undefined : name },
-    },
-    {
-      name: 'tracing',
-      rule: 'outside retry: one span for the call; attempts are its children',
-      middleware: policies.tracing,
     },
     {
       name: 'deadline',
@@ -119,7 +125,7 @@ export interface EndpointLayersOptions<Req, Res> {
   address: string
   breaker: CircuitBreaker | undefined
   attemptTimeoutMs: number | undefined
-  attemptTracing: Middleware<Req, Res> | undefined
+  policies: ClientPolicies<Req, Res>
   limiter: Middleware<Req, Res> | undefined
   pool: ConnectionPool<Exchanger<Req, Res>>
   maxConcurrentPerConnection: number | undefined
@@ -140,15 +146,16 @@ export function endpointLayers<Req, Res>(
       state: (now) => breakerState(options.breaker, now),
     },
     {
+      name: 'attempt tracing',
+      rule: 'below the breaker: one span for each attempt that was made; its id goes to the peer',
+      middleware: trace(options, 'attempt', options.policies.attemptTracing, options.address),
+      parameters: { spans: options.policies.tracer !== undefined || undefined },
+    },
+    {
       name: 'attempt metrics',
       rule: 'below the breaker: counts attempts that were made, with their endpoint',
       middleware: measure(options, name, undefined, options.address),
       parameters: { duration: options.meter === noopMeter ? undefined : name },
-    },
-    {
-      name: 'attempt tracing',
-      rule: 'one span for each attempt that was made',
-      middleware: options.attemptTracing,
     },
     {
       name: 'attempt timeout',
@@ -188,6 +195,26 @@ function compose<Req, Res>(
   return (next) => middleware.reduceRight((inner, wrap) => wrap(inner), next)
 }
 
+/** A middleware of the user's own, or spans where there is a tracer. */
+function trace<Req, Res>(
+  options: {
+    readonly policies: ClientPolicies<Req, Res>
+    readonly classifier: Classifier<Req, Res>
+  },
+  side: 'call' | 'attempt',
+  own: Middleware<Req, Res> | undefined,
+  address?: string,
+): Middleware<Req, Res> | undefined {
+  const { tracer, semantics } = options.policies
+  if (own !== undefined || tracer === undefined) return own
+  return tracing({
+    tracer,
+    semantics: semantics ?? plainSemantics(options.classifier),
+    side,
+    ...(address !== undefined && { attributes: { 'network.peer.address': address } }),
+  })
+}
+
 function measure<Req, Res>(
   options: Pick<CallLayersOptions<Req, Res>, 'clock' | 'meter' | 'names' | 'classifier'>,
   duration: string,
@@ -201,11 +228,15 @@ function measure<Req, Res>(
     meter,
     duration,
     ...(active !== undefined && { active }),
-    ...(address !== undefined && { attributes: { 'network.peer.address': address } }),
+    attributes: {
+      ...names.attributes,
+      ...(address !== undefined && { 'network.peer.address': address }),
+    },
     operationAttribute: names.operationAttribute ?? 'heddle.operation',
     operation: (request) => classifier.operation(request),
     ...(names.outcomeAttribute !== undefined && { outcomeAttribute: names.outcomeAttribute }),
     ...(names.outcome !== undefined && { outcome: names.outcome }),
+    ...(names.failure !== undefined && { failure: names.failure }),
   })
 }
 

@@ -87,8 +87,8 @@ test('serverStack keeps the order of its layers', async () => {
   )
   await stack('r', new Call())
   assert.deepEqual(log, [
-    ...['>log', '>trace', '>a', '>b', 'service'],
-    ...['<b r', '<a r', '<trace r', '<log r'],
+    ...['>trace', '>log', '>a', '>b', 'service'],
+    ...['<b r', '<a r', '<log r', '<trace r'],
   ])
 })
 

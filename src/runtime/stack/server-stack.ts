@@ -1,7 +1,7 @@
 /**
  * The server's stack: the one list that says what stands around a service, and why there.
  *
- *     access log → metrics → tracing → errors → admission → authentication → authorization →
+ *     tracing → access log → metrics → errors → admission → authentication → authorization →
  *         rate limit → limiter → deadline → the user's own → service
  *
  * Limits on connections come before it (server.ts), limits on messages are the session's. Each line
@@ -11,11 +11,14 @@ import type { Clock } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
 import { type Meter, noopMeter } from '../../core/metrics.ts'
 import type { Classifier } from '../../core/policy.ts'
+import { plainSemantics } from '../../core/semantics.ts'
 import type { Middleware, Service } from '../../core/service.ts'
+import type { CallSemantics, Tracer } from '../../core/tracing.ts'
 import { deadline } from '../middleware/deadline.ts'
 import { errors } from '../middleware/errors.ts'
 import { ConcurrencyLimit, limiter } from '../middleware/limiter.ts'
 import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
+import { recordError, tracing } from '../middleware/tracing.ts'
 import type { RateLimitRefusal } from '../rate-limit/rate-limit.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
 import { type Layer, stackLayers } from './layer.ts'
@@ -46,6 +49,16 @@ export interface ServerStackOptions<Req, Res> extends ServerPolicies<Req, Res> {
 /** What may stand around a service; each has its place, whatever the order it is given in. */
 export interface ServerPolicies<Req, Res> {
   accessLog?: Middleware<Req, Res>
+  /**
+   * Makes a span for each call, the child of the caller's. `openTelemetryTracer()` gives them to
+   * the SDK of the process.
+   *
+   * @default none
+   */
+  tracer?: Tracer
+  /** How the protocol's calls look in spans. @default the operation's name, nothing else */
+  semantics?: CallSemantics<Req, Res>
+  /** In place of the tracer's spans. */
   tracing?: Middleware<Req, Res>
   /** Limits by connection and address, before credentials are looked at. */
   admission?: RateLimits<Req, Res>
@@ -69,7 +82,10 @@ export function hasPolicies<Req, Res>(policies: ServerPolicies<Req, Res>): boole
 }
 
 export interface ServerMetricNames<Req, Res>
-  extends Pick<MetricsOptions<Req, Res>, 'outcomeAttribute' | 'outcome'> {
+  extends Pick<
+    MetricsOptions<Req, Res>,
+    'outcomeAttribute' | 'outcome' | 'failure' | 'attributes'
+  > {
   /** @default heddle.server.call.duration */
   callDuration?: string
   /** @default heddle.server.call.active */
@@ -90,8 +106,14 @@ export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): L
   const limit = maxConcurrent === undefined ? undefined : new ConcurrencyLimit({ maxConcurrent })
   return [
     {
+      name: 'tracing',
+      rule: 'outermost: a refused call has a span as well; the log’s line and the duration are within it',
+      middleware: trace(options),
+      parameters: { spans: options.tracer !== undefined || undefined },
+    },
+    {
       name: 'access log',
-      rule: 'outermost: logs what the caller got, refusals and errors included',
+      rule: 'outside errors and limits: logs what the caller got, refusals and errors included',
       middleware: options.accessLog,
     },
     {
@@ -100,14 +122,15 @@ export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): L
       middleware: measure(options),
     },
     {
-      name: 'tracing',
-      rule: 'outside errors and limiter: a refused call has a span as well',
-      middleware: options.tracing,
-    },
-    {
       name: 'errors',
       rule: 'outside limiter and deadline: their refusals are answered like errors of the service',
-      middleware: errors({ classifier, ...(onError && { onError }) }),
+      middleware: errors({
+        classifier,
+        onError(error, request, context) {
+          recordError(context, error)
+          onError?.(error, request, context)
+        },
+      }),
     },
     {
       name: 'admission',
@@ -168,6 +191,12 @@ export function serverStack<Req, Res>(
   return stackLayers(serverLayers(options), service)
 }
 
+function trace<Req, Res>(options: ServerStackOptions<Req, Res>): Middleware<Req, Res> | undefined {
+  const { tracer, semantics, classifier, tracing: own } = options
+  if (own !== undefined || tracer === undefined) return own
+  return tracing({ tracer, semantics: semantics ?? plainSemantics(classifier), side: 'server' })
+}
+
 function measure<Req, Res>(
   options: ServerStackOptions<Req, Res>,
 ): Middleware<Req, Res> | undefined {
@@ -181,11 +210,14 @@ function measure<Req, Res>(
     operationAttribute: names.operationAttribute ?? 'heddle.operation',
     operation: (request) => classifier.operation(request),
     ...(names.outcomeAttribute !== undefined && { outcomeAttribute: names.outcomeAttribute }),
+    ...(names.attributes !== undefined && { attributes: names.attributes }),
     ...(names.outcome !== undefined && { outcome: names.outcome }),
+    ...(names.failure !== undefined && { failure: names.failure }),
   })
 }
 
 const POLICIES = [
+  'tracer',
   'accessLog',
   'tracing',
   'admission',

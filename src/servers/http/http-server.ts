@@ -25,9 +25,11 @@ import {
   type ContextReaderOptions,
   requestIds,
 } from '../../protocols/http/propagation.ts'
+import { httpSemantics } from '../../protocols/http/semantics.ts'
 import type { Http1ServerOptions } from '../../protocols/http1/options.ts'
 import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import { driverDefaults } from '../../runtime/driver.ts'
+import { tracing } from '../../runtime/middleware/tracing.ts'
 import {
   type ConnectionControl,
   ServerCore,
@@ -201,8 +203,23 @@ function withPolicies(service: HttpService, options: HttpServerOptions, clock: C
     classifier: { ...httpClassifier, errorResponse },
     onRefused: (refusal) => observer?.onRefused?.(refusal),
     onStoreError: (error) => observer?.onError?.(error, undefined),
+    ...traceOf(options),
     onError: (error, request) => observer?.onError?.(toError(error), request),
   })
+}
+
+/** The span's own ids are with the request too: whoever reports the exchange finds them there. */
+function traceOf(options: HttpServerOptions): Pick<HttpServerOptions, 'tracing'> {
+  const { tracer, tracing: own, semantics = httpSemantics } = options
+  if (own !== undefined || tracer === undefined) return {}
+  const inSpan = tracing<HttpRequest, HttpResponse>({ tracer, semantics, side: 'server' })
+  return {
+    tracing: (next) =>
+      inSpan((request, context) => {
+        request.trace = context.trace
+        return next(request, context)
+      }),
+  }
 }
 
 /**

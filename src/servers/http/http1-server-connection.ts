@@ -171,6 +171,7 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     const call = new Call(init)
     const exchange = new Exchange(event.exchange, request, call, channel, now, this.#driver)
     request.connection = this.#connection
+    request.trace = init.trace
     request.inform = (status, fields) => this.#inform(exchange, status, fields)
     this.#exchanges.push(exchange)
     options.observer?.onRequest?.(request)
