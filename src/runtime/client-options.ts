@@ -12,9 +12,11 @@ import type { ClientPolicies } from './client-policies.ts'
 import type { ConnectContext, Exchanger } from './exchanger.ts'
 import type { PastAttempt } from './middleware/retry.ts'
 import type { PoolLimits } from './pool-options.ts'
+import type { ConnectionQuota } from './pool-quota.ts'
 import type { RateLimitRefusal } from './rate-limit/rate-limit.ts'
 import type { RetryBudgetOptions } from './retry-budget.ts'
 import type { RetryPolicyOptions } from './retry-policy.ts'
+import type { SharedPools } from './shared-pools.ts'
 import type { MetricNames } from './stack/client-stack.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 
@@ -49,7 +51,26 @@ export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
   breaker?: BreakerOptions | false
   /** @default p2c() */
   balancer?: BalancerFactory
+  /** Limits of the pool of each endpoint. */
   pool?: PoolLimits
+  /**
+   * A request that asks the peer for nothing but an answer, any answer: what pools send to an idle
+   * connection when told to (`pingAfterMs`, `healthIntervalMs`, `suspects`).
+   *
+   * @default none; OPTIONS * for HTTP
+   */
+  ping?(): Req
+  /** One bound on connections over several pools, of several worker threads perhaps. */
+  connectionQuota?: ConnectionQuota
+  /** Pools that several clients of this process share; they bring their limits. */
+  sharedPools?: SharedPools
+  /**
+   * What has to be the same besides protocol and address for connections to be shared: how they are
+   * secured, who is logged in.
+   *
+   * @default only clients with the same `connectEndpoint` function share
+   */
+  poolKey?: string
   /** Calls at a time on one connection, where the protocol allows more. @default no limit */
   maxConcurrentPerConnection?: number
   /** How long `close` waits for calls and bodies in flight. @default 10_000 */
@@ -74,6 +95,8 @@ export interface ClientObserver {
   /** A call over one of this client's own rate limits. */
   onRefused?(refusal: RateLimitRefusal): void
   onConnectError?(endpoint: Endpoint, error: Error): void
+  /** The process did not run for a while: so many idle connections are pinged or dropped. */
+  onClockJump?(endpoint: Endpoint, suspects: number): void
 }
 
 export const clientDefaults: Readonly<{ timeoutMs: number; closeTimeoutMs: number }> =

@@ -12,10 +12,11 @@
  */
 import { formatAddress } from '../core/address.ts'
 import type { Clock } from '../core/clock.ts'
-import { Call } from '../core/context.ts'
+import { Call, type CallContext } from '../core/context.ts'
 import { ClosedError, checkRange, toError, UsageError } from '../core/errors.ts'
 import { noopMeter } from '../core/metrics.ts'
 import type { Resolver, RetryBudget } from '../core/policy.ts'
+import type { Lease } from '../core/pool.ts'
 import type { Client, ClientCall, ClientStatus, MaybePromise, Service } from '../core/service.ts'
 import { backoffDefaults } from './backoff.ts'
 import type { EndpointBalancer } from './balancer/balancer.ts'
@@ -24,7 +25,8 @@ import { type ClientOptions, clientDefaults } from './client-options.ts'
 import { EndpointSet } from './endpoint-set.ts'
 import { EndpointStack } from './endpoint-stack.ts'
 import { balance } from './middleware/balancer.ts'
-import { poolDefaults } from './pool-options.ts'
+import { pin } from './pin.ts'
+import { checkPoolLimits, type PoolLimits, poolDefaults } from './pool-options.ts'
 import { staticResolver } from './resolver/static.ts'
 import { type RetryBudgetOptions, retryBudgetDefaults, SlidingRetryBudget } from './retry-budget.ts'
 import { BackoffRetryPolicy, retryPolicyDefaults } from './retry-policy.ts'
@@ -52,6 +54,8 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
   readonly endpoints: EndpointSet<EndpointStack<Req, Res>>
   readonly balancer: EndpointBalancer<EndpointStack<Req, Res>>
   readonly #service: Service<Req, Res>
+  /** As given, but for what `reconfigure` changed: of these new endpoints are made. */
+  #options: ClientOptions<Req, Res>
   readonly #closeTimeoutMs: number
   readonly #tracker: Settlement<Res>
   /** Pools of endpoints that are gone but not empty yet. */
@@ -70,6 +74,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
     this.clock = clock
     this.#closeTimeoutMs = checkRange('closeTimeoutMs', closeTimeoutMs, 0, 0x7fff_ffff)
     this.balancer = (options.balancer ?? p2c())()
+    this.#options = options
     const pool = { ...poolDefaults, ...options.pool }
     this.endpoints = new EndpointSet({
       resolver,
@@ -77,7 +82,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
       wheel,
       maxWaitMs: pool.maxWaitMs,
       maxWaiting: pool.maxWaiting,
-      create: (endpoint) => new EndpointStack(endpoint, options, wheel),
+      create: (endpoint) => new EndpointStack(endpoint, this.#options, wheel),
       retire: (stack) => this.#retire(stack),
       onNodes: (stacks) => {
         this.balancer.update(stacks)
@@ -126,6 +131,34 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
     return settle(this.#service, request, context, this.#tracker)
   }
 
+  /**
+   * One connection for calls that belong together: a transaction, a session with state. Nobody
+   * else's call gets onto it; calls on it are not retried. Give the lease back, or discard it.
+   *
+   * The wait for it counts against the deadline of `context`.
+   */
+  pin(context: CallContext = new Call()): Promise<Lease<Service<Req, Res>>> {
+    if (this.#closing !== undefined) return Promise.reject(closedError())
+    return pin(context, {
+      ...this.#options,
+      balancer: this.balancer,
+      known: () => (this.endpoints.known ? undefined : this.endpoints.whenKnown(context)),
+      describe: (now) => this.#whyNone(now),
+      layers: this.layers,
+    })
+  }
+
+  /** Other limits for the pools from now on, without touching a call. See `PoolLimits`. */
+  reconfigure(options: { pool: PoolLimits }): void {
+    if (this.#options.sharedPools !== undefined) {
+      throw new UsageError('ERR_ARGUMENT', 'the pools are shared: reconfigure those')
+    }
+    const pool = { ...this.#options.pool, ...options.pool }
+    checkPoolLimits(pool)
+    this.#options = { ...this.#options, pool }
+    for (const stack of this.endpoints.nodes) stack.pool.reconfigure(options.pool)
+  }
+
   /** After `closeTimeoutMs`, or when `signal` aborts, what is left is destroyed. */
   close(options: { signal?: AbortSignal } = {}): Promise<void> {
     this.#closing ??= this.#close()
@@ -145,8 +178,8 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
   destroy(reason: Error = closedError()): void {
     this.#closing ??= this.#close()
     this.endpoints.close()
-    for (const stack of this.endpoints.nodes) stack.pool.destroy(reason)
-    for (const stack of this.#retiring.keys()) stack.pool.destroy(reason)
+    for (const stack of this.endpoints.nodes) stack.destroy(reason)
+    for (const stack of this.#retiring.keys()) stack.destroy(reason)
     this.#onDrained?.()
   }
 
@@ -174,7 +207,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
   }
 
   #retire(stack: EndpointStack<Req, Res>): void {
-    const closed = stack.pool.close().then(() => void this.#retiring.delete(stack))
+    const closed = stack.close().then(() => void this.#retiring.delete(stack))
     this.#retiring.set(stack, closed)
   }
 

@@ -9,9 +9,10 @@ import type { Service } from '../core/service.ts'
 import type { BalancerNode } from './balancer/balancer.ts'
 import { CircuitBreaker } from './breaker.ts'
 import type { ClientOptions } from './client-options.ts'
-import { type Exchanger, limitExchanger } from './exchanger.ts'
-import { ConnectionPool } from './pool.ts'
-import { poolMetrics } from './pool-metrics.ts'
+import { useEndpointPool } from './endpoint-pool.ts'
+import type { Exchanger } from './exchanger.ts'
+import type { ConnectionPool } from './pool.ts'
+import type { PoolUse } from './shared-pools.ts'
 import { endpointLayers } from './stack/client-stack.ts'
 import { exchange } from './stack/exchange.ts'
 import { type Layer, stackLayers } from './stack/layer.ts'
@@ -24,6 +25,7 @@ export class EndpointStack<Req, Res> implements BalancerNode {
   readonly pool: ConnectionPool<Exchanger<Req, Res>>
   readonly layers: readonly Layer<Req, Res>[]
   readonly service: Service<Req, Res>
+  readonly #use: PoolUse<Exchanger<Req, Res>>
 
   constructor(endpoint: Endpoint, options: ClientOptions<Req, Res>, wheel: TimerWheel) {
     const { clock, random, classifier, observer, meter = noopMeter } = options
@@ -35,7 +37,8 @@ export class EndpointStack<Req, Res> implements BalancerNode {
         : new CircuitBreaker(random, options.breaker, (next, previous, error) => {
             observer?.onBreaker?.(this.endpoint, next, previous, error)
           })
-    this.pool = makePool(this, options, wheel)
+    this.#use = useEndpointPool(() => this.endpoint, this.address, options, wheel)
+    this.pool = this.#use.pool
     this.pool.start()
     this.layers = endpointLayers({
       clock,
@@ -57,45 +60,13 @@ export class EndpointStack<Req, Res> implements BalancerNode {
   available(now: number): boolean {
     return this.breaker === undefined || this.breaker.allows(now)
   }
-}
 
-function makePool<Req, Res>(
-  stack: EndpointStack<Req, Res>,
-  options: ClientOptions<Req, Res>,
-  wheel: TimerWheel,
-): ConnectionPool<Exchanger<Req, Res>> {
-  const { connectEndpoint, maxConcurrentPerConnection: limit, meter = noopMeter } = options
-  const poolName = `${options.name ?? options.target ?? ''} ${stack.address}`.trim()
-  const observed = poolMetrics(meter, poolName, () => pool.stats)
-  const pool: ConnectionPool<Exchanger<Req, Res>> = new ConnectionPool({
-    ...options.pool,
-    wheel,
-    random: options.random,
-    async connect(context) {
-      const connected = await connectEndpoint(stack.endpoint, context)
-      const exchanger = limit === undefined ? connected : limitExchanger(connected, limit)
-      exchanger.onChange = () => {
-        if (exchanger.state === 'closed' || exchanger.state === 'error') pool.remove(exchanger)
-        else pool.update(exchanger)
-      }
-      return exchanger
-    },
-    destroy: (exchanger, reason) => exchanger.destroy(reason),
-    close: (exchanger) => exchanger.close(),
-    validate: (exchanger) => exchanger.state === 'ready',
-    idleTimeoutOf: (exchanger) => exchanger.idleTimeoutMs,
-    occupancy: {
-      available: (exchanger) => exchanger.available,
-      inFlight: (exchanger) => exchanger.inFlight,
-    },
-    hold: (exchanger, hold) => (hold ? exchanger.ref() : exchanger.unref()),
-    observer: {
-      ...observed,
-      connectFailed(error) {
-        observed?.connectFailed?.(error)
-        options.observer?.onConnectError?.(stack.endpoint, error)
-      },
-    },
-  })
-  return pool
+  /** Lets go of the pool: calls in flight are waited for, unless other clients share it. */
+  close(): Promise<void> {
+    return this.#use.close()
+  }
+
+  destroy(reason: Error): void {
+    this.#use.destroy(reason)
+  }
 }

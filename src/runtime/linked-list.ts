@@ -28,6 +28,16 @@ export class LinkedList<Member extends Link> implements Link {
     return this.previous === this ? undefined : (this.previous as Member)
   }
 
+  /** The one in front of `member`, which is in this list. */
+  before(member: Member): Member | undefined {
+    return member.previous === this ? undefined : (member.previous as Member)
+  }
+
+  /** The one behind it. */
+  after(member: Member): Member | undefined {
+    return member.next === this ? undefined : (member.next as Member)
+  }
+
   addFirst(member: Member): void {
     insertAfter(this, member)
   }

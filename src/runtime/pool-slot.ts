@@ -1,5 +1,6 @@
 /**
- * The parts of a pool that are made one by one: a resource's slot, a lease on it, a connect under way.
+ * The parts of a pool that are made one by one: a resource's slot, a lease on it, a connect or a
+ * ping under way.
  */
 import { UsageError } from '../core/errors.ts'
 import type { Lease } from '../core/pool.ts'
@@ -12,18 +13,33 @@ export class Slot<Resource> implements Link {
   next: Link | undefined = undefined
   readonly resource: Resource
   readonly generation: number
-  readonly retireAt: number
+  readonly createdAt: number
+  /** Its share of the longest lifetime, so that those made together do not go together. */
+  readonly lifetimeFactor: number
   leases = 0
   idle = false
   idleSince = 0
+  busySince: number
+  /** When it was last seen to live: made, answered, given back in a good state. */
+  provenAt: number
+  /** The process did not run since it was last used. */
+  suspect = false
+  /** Lent as a whole, or kept free for a call that waits for all of it. */
+  exclusive: 'no' | 'reserved' | 'lent' = 'no'
+  opening: Timeout | undefined
+  probe: Timeout | undefined
+  draining = false
   /** It keeps the process alive. */
   held = true
   gone = false
 
-  constructor(resource: Resource, generation: number, retireAt: number) {
+  constructor(resource: Resource, generation: number, now: number, lifetimeFactor: number) {
     this.resource = resource
     this.generation = generation
-    this.retireAt = retireAt
+    this.createdAt = now
+    this.busySince = now
+    this.provenAt = now
+    this.lifetimeFactor = lifetimeFactor
   }
 }
 
@@ -64,18 +80,19 @@ export class PoolLease<Resource> implements Lease<Resource> {
   }
 }
 
-/** One connect under way, and its timeout. */
-export class Connecting implements WheelEntry {
+/** Something under way at the peer, a connect or a ping, and its time limit. */
+export class Timeout implements WheelEntry {
   previous: Link | undefined = undefined
   next: Link | undefined = undefined
   dueTick = 0
-  readonly holdsProcess = true
+  readonly holdsProcess: boolean
   readonly controller = new AbortController()
   readonly startedAt: number
-  readonly #onTimeout: (connecting: Connecting) => void
+  readonly #onTimeout: (timeout: Timeout) => void
 
-  constructor(startedAt: number, onTimeout: (connecting: Connecting) => void) {
+  constructor(startedAt: number, holdsProcess: boolean, onTimeout: (timeout: Timeout) => void) {
     this.startedAt = startedAt
+    this.holdsProcess = holdsProcess
     this.#onTimeout = onTimeout
   }
 

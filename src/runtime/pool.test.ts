@@ -1,120 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fixture, type Resource, WatchedCall, watch } from '../../test/runtime/pool-fixture.ts'
 import { Call } from '../core/context.ts'
-import {
-  HeddleError,
-  OverloadError,
-  TimeoutError,
-  TransportError,
-  UsageError,
-} from '../core/errors.ts'
+import { OverloadError, TimeoutError, UsageError } from '../core/errors.ts'
 import type { Lease } from '../core/pool.ts'
-import { ManualClock } from '../testing/manual-clock.ts'
 import { SeededRandom } from '../testing/seeded-random.ts'
-import { ConnectionPool } from './pool.ts'
-import type { PoolOptions } from './pool-options.ts'
-import { TimerWheel } from './timer-wheel.ts'
-
-class Resource {
-  readonly id: number
-  ends: string[] = []
-  alive = true
-  held = true
-  capacity = 1
-  inFlight = 0
-  idleTimeoutMs: number | undefined
-
-  constructor(id: number) {
-    this.id = id
-  }
-}
-
-interface Connect {
-  readonly signal: AbortSignal
-  succeed(): Resource
-  fail(error?: Error): void
-}
-
-/** A call that knows whether somebody still listens to it. */
-class WatchedCall extends Call {
-  listeners = 0
-
-  override onCancel(callback: (reason: Error) => void): () => void {
-    this.listeners++
-    const remove = super.onCancel(callback)
-    let removed = false
-    return () => {
-      if (!removed) this.listeners--
-      removed = true
-      remove()
-    }
-  }
-}
-
-function fixture(options: Partial<PoolOptions<Resource>> & { manual?: boolean } = {}) {
-  const { manual = false, ...rest } = options
-  const clock = new ManualClock()
-  const wheel = new TimerWheel({ clock })
-  const resources: Resource[] = []
-  const connects: Connect[] = []
-  const pool = new ConnectionPool<Resource>({
-    wheel,
-    random: () => 0.5,
-    connect({ signal }) {
-      return new Promise((resolve, reject) => {
-        const connect: Connect = {
-          signal,
-          succeed() {
-            const resource = new Resource(resources.length + 1)
-            resources.push(resource)
-            resolve(resource)
-            return resource
-          },
-          fail: (error = new TransportError('ERR_CONNECT_REFUSED', 'refused')) => reject(error),
-        }
-        if (manual) connects.push(connect)
-        else connect.succeed()
-      })
-    },
-    destroy: (resource, reason) => void resource.ends.push(reason.message),
-    close: (resource) => void resource.ends.push('closed'),
-    validate: (resource) => resource.alive,
-    hold: (resource, hold) => void (resource.held = hold),
-    ...rest,
-  })
-  const acquire = (context: Call = new Call()): Promise<Lease<Resource>> => pool.acquire(context)
-  return { clock, wheel, pool, resources, connects, acquire }
-}
-
-/** A promise that may still be open, and how it ended if it did. */
-class Outcome<Value> {
-  value: Value | undefined
-  error: HeddleError | undefined
-  pending = true
-
-  constructor(promise: Promise<Value>) {
-    promise.then(
-      (value) => {
-        this.value = value
-        this.pending = false
-      },
-      (error) => {
-        this.error = error
-        this.pending = false
-      },
-    )
-  }
-
-  /** Code of the error that was the cause. */
-  get causeCode(): string | undefined {
-    const cause = this.error?.cause
-    return cause instanceof HeddleError ? cause.code : undefined
-  }
-}
-
-function watch<Value>(promise: Promise<Value>): Outcome<Value> {
-  return new Outcome(promise)
-}
 
 test('ConnectionPool connects when asked and lends the last used first', async () => {
   const { pool, acquire } = fixture()
@@ -131,6 +21,9 @@ test('ConnectionPool connects when asked and lends the last used first', async (
     leased: 2,
     connecting: 0,
     waiting: 0,
+    probing: 0,
+    draining: 0,
+    oldestWaitMs: 0,
     max: 128,
     created: 2,
     discarded: 0,

@@ -26,8 +26,8 @@ export class Waiter<Result> implements WheelEntry {
   readonly #forWhat: string
   readonly #resolve: (result: Result) => void
   readonly #reject: (reason: Error) => void
-  readonly #onLeft: (timedOut: boolean) => void
   readonly #gaveUp: (message: string) => Error
+  readonly #onLeft: (timedOut: boolean, waiter: Waiter<Result>) => void
   #removeCancel: (() => void) | undefined
   #done = false
 
@@ -38,7 +38,7 @@ export class Waiter<Result> implements WheelEntry {
     forWhat: string,
     resolve: (result: Result) => void,
     reject: (reason: Error) => void,
-    onLeft: (timedOut: boolean) => void,
+    onLeft: (timedOut: boolean, waiter: Waiter<Result>) => void,
     gaveUp: (message: string) => Error = poolFull,
   ) {
     this.#context = context
@@ -50,6 +50,11 @@ export class Waiter<Result> implements WheelEntry {
     this.#reject = reject
     this.#onLeft = onLeft
     this.#gaveUp = gaveUp
+  }
+
+  /** When it began to wait. */
+  get since(): number {
+    return this.#startedAt
   }
 
   get waitedMs(): number {
@@ -96,7 +101,7 @@ export class Waiter<Result> implements WheelEntry {
     this.#wheel.cancel(this)
     this.#removeCancel?.()
     this.#removeCancel = undefined
-    this.#onLeft(timedOut)
+    this.#onLeft(timedOut, this)
     return true
   }
 }

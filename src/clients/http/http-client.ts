@@ -15,6 +15,7 @@ import { Call, type CallContext, type CallInit } from '../../core/context.ts'
 import { TimeoutError, TransportError, UsageError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Endpoint } from '../../core/policy.ts'
+import type { Lease } from '../../core/pool.ts'
 import type {
   Client,
   ClientCall,
@@ -41,6 +42,7 @@ import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
 import type { ClientOptions } from '../../runtime/client-options.ts'
 import type { ConnectContext } from '../../runtime/exchanger.ts'
+import type { PoolLimits } from '../../runtime/pool-options.ts'
 import { isPromise, type Settlement, settle } from '../../runtime/settle.ts'
 import type { MetricNames } from '../../runtime/stack/client-stack.ts'
 import { type DecompressOptions, decompress } from './decompress.ts'
@@ -143,6 +145,17 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
       ...core,
       clock,
       random: host.random,
+      ping: core.ping ?? (() => this.#ping()),
+      ...(core.sharedPools && {
+        poolKey: core.sharedPools.identity(
+          scheme,
+          authority,
+          transport,
+          tls,
+          http1,
+          proxyKey(proxy),
+        ),
+      }),
       connectEndpoint: (endpoint, context) =>
         connectHttp1(route.transport, endpoint, context, {
           clock,
@@ -194,6 +207,23 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     return settle(this.#service, request, context, followed)
   }
 
+  /** One connection for requests that belong together, as a service; see `ClientCore.pin`. */
+  async pin(context?: CallContext): Promise<Lease<Service<HttpRequest, HttpResponse>>> {
+    const lease = await this.core.pin(context)
+    return {
+      resource: (request, call) =>
+        lease.resource(request.authority === '' ? this.#complete(request) : request, call),
+      release: () => lease.release(),
+      discard: (reason) => lease.discard(reason),
+      [Symbol.dispose]: () => lease[Symbol.dispose](),
+    }
+  }
+
+  /** Other limits for the pools from now on, without touching a call. */
+  reconfigure(options: { pool: PoolLimits }): void {
+    this.core.reconfigure(options)
+  }
+
   get(target: string, init?: HttpRequestInit & HttpCallInit): Promise<HttpResponse> {
     return this.#send('GET', target, undefined, init)
   }
@@ -231,6 +261,12 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /** Asks for nothing but an answer (RFC 9110 9.3.7). */
+  #ping(): HttpRequest {
+    const { scheme, authority } = this
+    return new HttpRequest({ method: 'OPTIONS', target: '*', scheme, authority })
   }
 
   #call(request: HttpRequest): MaybePromise<HttpResponse> {
@@ -387,6 +423,10 @@ function absoluteForm(authorization: string | undefined): Middleware<HttpRequest
     asked.inform = request.inform
     return next(asked, context)
   }
+}
+
+function proxyKey(proxy: ProxyOption | undefined): object | string | undefined {
+  return proxy instanceof URL ? proxy.href : proxy
 }
 
 /** `a.example` of `a.example:8080`, `::1` of `[::1]:80`. */

@@ -172,7 +172,9 @@ export function endpointLayers<Req, Res>(
       name: 'pool',
       rule: 'above the limiter, which belongs to one connection',
       middleware: undefined, // The service below: a pool leads to many exchangers.
-      parameters: { ...pool.limits },
+      get parameters() {
+        return { ...pool.limits } // They can be changed.
+      },
       state: () => {
         const { max: _, ...stats } = pool.stats
         return { state: pool.state, ...stats }

@@ -9,9 +9,10 @@ import type { ConnectionPool } from '../pool.ts'
 /** The innermost service: takes a connection of the pool and hands it the call. */
 export function exchange<Req, Res>(pool: ConnectionPool<Exchanger<Req, Res>>): Service<Req, Res> {
   return (request, context) => {
-    const lease = pool.tryAcquire(context)
+    const hint = context.freshConnection === true ? FRESH : undefined
+    const lease = pool.tryAcquire(context, hint)
     if (lease === undefined) {
-      return pool.acquire(context).then((late) => {
+      return pool.acquire(context, hint).then((late) => {
         const { cancelReason } = context
         if (cancelReason !== undefined) {
           // Cancelled between being served and getting here.
@@ -37,3 +38,5 @@ function hand<Req, Res>(
     lease.release()
   }
 }
+
+const FRESH = Object.freeze({ fresh: true })

@@ -1,0 +1,116 @@
+/**
+ * The pool of one endpoint, with exchangers as resources: its own, or one that clients share.
+ */
+import { Call } from '../core/context.ts'
+import { UsageError } from '../core/errors.ts'
+import { noopMeter } from '../core/metrics.ts'
+import type { Endpoint } from '../core/policy.ts'
+import type { ClientOptions } from './client-options.ts'
+import { endpointKey } from './endpoint-set.ts'
+import { type ConnectContext, type Exchanger, limitExchanger } from './exchanger.ts'
+import { ConnectionPool } from './pool.ts'
+import { poolMetrics } from './pool-metrics.ts'
+import type { PoolLimits } from './pool-options.ts'
+import type { PoolListener, PoolUse } from './shared-pools.ts'
+import type { TimerWheel } from './timer-wheel.ts'
+
+/** @param endpoint asked for at each connect: its weight may have changed, its address cannot */
+export function useEndpointPool<Req, Res>(
+  endpoint: () => Endpoint,
+  address: string,
+  options: ClientOptions<Req, Res>,
+  wheel: TimerWheel,
+): PoolUse<Exchanger<Req, Res>> {
+  const { sharedPools, observer, maxConcurrentPerConnection } = options
+  const listener: PoolListener = {
+    connectFailed: (error) => observer?.onConnectError?.(endpoint(), error),
+  }
+  const make = (
+    poolLimits: PoolLimits,
+    listeners: PoolListener,
+  ): ConnectionPool<Exchanger<Req, Res>> =>
+    makePool(endpoint, address, poolLimits, options, wheel, listeners)
+  if (sharedPools === undefined) {
+    const pool = make(options.pool ?? {}, listener)
+    return { pool, close: () => pool.close(), destroy: (reason) => pool.destroy(reason) }
+  }
+  if (options.pool !== undefined) {
+    throw new UsageError('ERR_ARGUMENT', 'shared pools have their own limits: give them none here')
+  }
+  const { protocol } = options.classifier
+  const key = sharedPools.identity(
+    options.poolKey ?? '',
+    protocol,
+    endpointKey(endpoint()),
+    maxConcurrentPerConnection,
+    // Without a key nothing is known of how it connects: only the same function is the same.
+    options.poolKey === undefined ? options.connectEndpoint : undefined,
+  )
+  return sharedPools.use(key, listener, make)
+}
+
+function makePool<Req, Res>(
+  endpoint: () => Endpoint,
+  address: string,
+  limits: PoolLimits,
+  options: ClientOptions<Req, Res>,
+  wheel: TimerWheel,
+  listener: PoolListener,
+): ConnectionPool<Exchanger<Req, Res>> {
+  const { connectEndpoint, maxConcurrentPerConnection: most, meter = noopMeter } = options
+  const { connectionQuota: quota, ping, classifier, observer } = options
+  const name = `${options.name ?? options.target ?? ''} ${address}`.trim()
+  const observed = poolMetrics(meter, name, () => ({ stats: pool.stats, limits: pool.limits }))
+  const pool: ConnectionPool<Exchanger<Req, Res>> = new ConnectionPool({
+    ...limits,
+    wheel,
+    random: options.random,
+    async connect(context) {
+      const connected = await connectEndpoint(endpoint(), context)
+      const exchanger = most === undefined ? connected : limitExchanger(connected, most)
+      exchanger.onChange = () => {
+        if (exchanger.state === 'closed' || exchanger.state === 'error') pool.remove(exchanger)
+        else pool.update(exchanger)
+      }
+      return exchanger
+    },
+    destroy: (exchanger, reason) => exchanger.destroy(reason),
+    close: (exchanger) => exchanger.close(),
+    validate: (exchanger) => exchanger.state === 'ready' || isOpening(exchanger),
+    idleTimeoutOf: (exchanger) => exchanger.idleTimeoutMs,
+    occupancy: {
+      available: (exchanger) => exchanger.available,
+      inFlight: (exchanger) => exchanger.inFlight,
+      opening: isOpening,
+      draining: (exchanger) => exchanger.state === 'draining' || exchanger.state === 'closing',
+    },
+    hold: (exchanger, hold) => (hold ? exchanger.ref() : exchanger.unref()),
+    ...(quota !== undefined && { quota }),
+    ...(ping !== undefined && {
+      ping: async (exchanger: Exchanger<Req, Res>, { signal, deadline }: ConnectContext) => {
+        const call = new Call({ signal, deadline })
+        try {
+          // Whatever the answer says: it is one.
+          classifier.discardResponse?.(await exchanger.call(ping(), call))
+        } finally {
+          call.finish()
+        }
+      },
+    }),
+    observer: {
+      ...observed,
+      connectFailed(error) {
+        observed?.connectFailed?.(error)
+        listener.connectFailed(error)
+      },
+      clockJumped: (suspects) => observer?.onClockJump?.(endpoint(), suspects),
+    },
+  })
+  return pool
+}
+
+/** Connected, and not ready for calls: it does not know yet how many its peer takes. */
+function isOpening<Req, Res>(exchanger: Exchanger<Req, Res>): boolean {
+  const { state } = exchanger
+  return state === 'connecting' || state === 'connected' || state === 'authenticating'
+}
