@@ -109,14 +109,24 @@ export interface Endpoint {
   readonly hostname?: string
 }
 
-export interface Balancer<Node> {
-  update(nodes: readonly Node[]): void
-  /** Undefined: none is available. `excluded`: nodes this call has tried already, if avoidable. */
+/**
+ * What a call is hashed by: calls with the same key go to the same endpoint, as long as it is there.
+ * Undefined: it has no key and goes anywhere.
+ */
+export type HashKey<Req> = (request: Req, context: CallContext) => string | undefined
+
+export interface Balancer<Node, Req = unknown> {
+  update(nodes: readonly Node[], now: number): void
+  /**
+   * Undefined: none is available. `excluded`: nodes this call has tried already, if avoidable.
+   * `request`: for balancers that hash it.
+   */
   pick(
     context: CallContext,
     now: number,
     random: Random,
     excluded?: ReadonlySet<Node>,
+    request?: Req,
   ): Pick<Node> | undefined
 }
 

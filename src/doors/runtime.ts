@@ -2,10 +2,23 @@
 export { systemClock } from '../platform/system-clock.ts'
 export * from '../runtime/backoff.ts'
 export * from '../runtime/balancer/balancer.ts'
+export * from '../runtime/balancer/balancing-options.ts'
+export type { ConsistentOptions } from '../runtime/balancer/consistent.ts'
+export * from '../runtime/balancer/hash-key.ts'
 export * from '../runtime/balancer/least-request.ts'
+export { type MaglevOptions, maglev, maglevDefaults } from '../runtime/balancer/maglev.ts'
+export type { Strategy } from '../runtime/balancer/member.ts'
+export * from '../runtime/balancer/outlier-detector.ts'
 export * from '../runtime/balancer/p2c.ts'
 export * from '../runtime/balancer/random.ts'
+export {
+  type RingHashOptions,
+  ringHash,
+  ringHashDefaults,
+} from '../runtime/balancer/ring-hash.ts'
 export * from '../runtime/balancer/round-robin.ts'
+export { type SlowStartOptions, slowStartDefaults } from '../runtime/balancer/slow-start.ts'
+export { type SubsetOptions, subsetDefaults } from '../runtime/balancer/subset.ts'
 export * from '../runtime/breaker.ts'
 export * from '../runtime/client.ts'
 export * from '../runtime/client-options.ts'

@@ -7,6 +7,7 @@ import type { CallContext } from '../core/context.ts'
 import type { Meter } from '../core/metrics.ts'
 import type { BreakerState, Classifier, Endpoint, Resolver, RetryBudget } from '../core/policy.ts'
 import type { BalancerFactory } from './balancer/balancer.ts'
+import type { BalancingObserver, BalancingOptions } from './balancer/balancing-options.ts'
 import type { BreakerOptions } from './breaker.ts'
 import type { ClientPolicies } from './client-policies.ts'
 import type { ConnectContext, Exchanger } from './exchanger.ts'
@@ -49,8 +50,10 @@ export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
   retry?: ClientRetryOptions | false
   /** `false`: no breakers. */
   breaker?: BreakerOptions | false
-  /** @default p2c() */
-  balancer?: BalancerFactory
+  /** How one of the endpoints is chosen. @default p2c() */
+  balancer?: BalancerFactory<Req>
+  /** Which endpoints may be chosen: ejection, slow start, zones, subsets, panic. */
+  balancing?: Omit<BalancingOptions, 'observer'>
   /** Limits of the pool of each endpoint. */
   pool?: PoolLimits
   /**
@@ -87,7 +90,7 @@ export interface ClientRetryOptions extends RetryPolicyOptions {
 }
 
 /** Told of changes; every method optional. For logs and events. */
-export interface ClientObserver {
+export interface ClientObserver extends BalancingObserver {
   onBreaker?(endpoint: Endpoint, next: BreakerState, previous: BreakerState, error: unknown): void
   onRetry?(attempt: PastAttempt, delayMs: number, context: CallContext): void
   onEndpoints?(endpoints: readonly Endpoint[]): void

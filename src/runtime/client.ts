@@ -52,7 +52,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
   readonly clock: Clock
   readonly layers: readonly Layer<Req, Res>[]
   readonly endpoints: EndpointSet<EndpointStack<Req, Res>>
-  readonly balancer: EndpointBalancer<EndpointStack<Req, Res>>
+  readonly balancer: EndpointBalancer<EndpointStack<Req, Res>, Req>
   readonly #service: Service<Req, Res>
   /** As given, but for what `reconfigure` changed: of these new endpoints are made. */
   #options: ClientOptions<Req, Res>
@@ -73,7 +73,8 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
     this.name = options.name ?? target
     this.clock = clock
     this.#closeTimeoutMs = checkRange('closeTimeoutMs', closeTimeoutMs, 0, 0x7fff_ffff)
-    this.balancer = (options.balancer ?? p2c())()
+    const { balancer: makeBalancer = p2c() } = options
+    this.balancer = makeBalancer({ ...options.balancing, observer: options.observer ?? {} })
     this.#options = options
     const pool = { ...poolDefaults, ...options.pool }
     this.endpoints = new EndpointSet({
@@ -82,10 +83,11 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
       wheel,
       maxWaitMs: pool.maxWaitMs,
       maxWaiting: pool.maxWaiting,
-      create: (endpoint) => new EndpointStack(endpoint, this.#options, wheel),
+      create: (endpoint) =>
+        new EndpointStack(endpoint, this.#options, wheel, () => this.balancer.refresh()),
       retire: (stack) => this.#retire(stack),
       onNodes: (stacks) => {
-        this.balancer.update(stacks)
+        this.balancer.update(stacks, clock.now())
         options.observer?.onEndpoints?.(stacks.map((stack) => stack.endpoint))
       },
       onError: (error) => options.observer?.onResolveError?.(error),

@@ -27,7 +27,13 @@ export class EndpointStack<Req, Res> implements BalancerNode {
   readonly service: Service<Req, Res>
   readonly #use: PoolUse<Exchanger<Req, Res>>
 
-  constructor(endpoint: Endpoint, options: ClientOptions<Req, Res>, wheel: TimerWheel) {
+  /** @param onAvailability `available` may say something else now */
+  constructor(
+    endpoint: Endpoint,
+    options: ClientOptions<Req, Res>,
+    wheel: TimerWheel,
+    onAvailability: () => void,
+  ) {
     const { clock, random, classifier, observer, meter = noopMeter } = options
     this.endpoint = endpoint
     this.address = formatAddress(endpoint.address)
@@ -35,6 +41,7 @@ export class EndpointStack<Req, Res> implements BalancerNode {
       options.breaker === false
         ? undefined
         : new CircuitBreaker(random, options.breaker, (next, previous, error) => {
+            onAvailability()
             observer?.onBreaker?.(this.endpoint, next, previous, error)
           })
     this.#use = useEndpointPool(() => this.endpoint, this.address, options, wheel)

@@ -21,7 +21,7 @@ import { type Layer, stackLayers } from './stack/layer.ts'
 export interface PinParts<Req, Res> {
   readonly clock: Clock
   readonly random: Random
-  readonly balancer: EndpointBalancer<EndpointStack<Req, Res>>
+  readonly balancer: EndpointBalancer<EndpointStack<Req, Res>, Req>
   /** Waits for the endpoints, where they are not known yet. */
   known(): Promise<void> | undefined
   describe(now: number): string

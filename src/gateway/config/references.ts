@@ -3,8 +3,10 @@
  * contradict one another.
  */
 import { formatAddress, parseAddress } from '../../core/address.ts'
+import { isPrime } from '../../runtime/balancer/maglev.ts'
 import type { ConfigPath } from './problem.ts'
 import { parseDuration } from './quantity.ts'
+import type { ClusterConfig } from './schema/cluster.ts'
 import type { GatewayConfig } from './schema/gateway.ts'
 import type { RawRouteConfig, RouteConfig } from './schema/route.ts'
 import { nearest } from './suggestion.ts'
@@ -186,6 +188,7 @@ function checkClusters(config: GatewayConfig, report: Report): void {
       const at = [...path, 'outlier_detection']
       atMost(at, { base_ejection_time }, { max_ejection_time }, report)
     }
+    checkBalancing(cluster, path, report)
     cluster.health_checks.forEach((check, at) => {
       for (const range of check.expected_statuses) {
         if (typeof range !== 'string' || Number(range.slice(0, 3)) <= Number(range.slice(4)))
@@ -194,6 +197,38 @@ function checkClusters(config: GatewayConfig, report: Report): void {
       }
     })
   })
+}
+
+/** What of balancing does not go together. */
+function checkBalancing(cluster: ClusterConfig, path: ConfigPath, report: Report): void {
+  const { lb_policy, hash_policy, maglev, subset } = cluster
+  const hashes = lb_policy === 'ring_hash' || lb_policy === 'maglev'
+  if (hashes && hash_policy.length === 0) {
+    report([...path, 'lb_policy'], `${lb_policy} needs a hash_policy to take a key from`)
+  }
+  if (!hashes && hash_policy.length > 0) {
+    report([...path, 'hash_policy'], `has no effect with lb_policy ${lb_policy}`)
+  }
+  if (!hashes && cluster.hash_balance_factor !== undefined) {
+    report([...path, 'hash_balance_factor'], `has no effect with lb_policy ${lb_policy}`)
+  }
+  if (hashes) {
+    for (const name of ['slow_start', 'locality', 'subset'] as const) {
+      if (cluster[name] !== undefined) {
+        report([...path, name], `does not go with ${lb_policy}: it would move keys`)
+      }
+    }
+  }
+  if (lb_policy === 'maglev' && !isPrime(maglev.table_size)) {
+    report([...path, 'maglev', 'table_size'], `${maglev.table_size} is not a prime`)
+  }
+  if (subset !== undefined && subset.client >= subset.clients) {
+    const { client, clients } = subset
+    report([...path, 'subset', 'client'], `${client} is not below clients ${clients}`)
+  }
+  if (subset !== undefined && cluster.locality !== undefined) {
+    report([...path, 'subset'], 'does not go with locality')
+  }
 }
 
 /** Reports when the first duration is longer than the second. */

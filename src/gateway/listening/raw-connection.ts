@@ -70,11 +70,12 @@ export interface RawConnectionOptions {
 export class RawConnection implements ServerConnection {
   readonly idle = false
   readonly #options: RawConnectionOptions
-  readonly #call = new Call()
+  readonly #call: Call
   #splice: Splice | undefined
 
   constructor(options: RawConnectionOptions) {
     this.#options = options
+    this.#call = new Call({ connection: options.connection })
   }
 
   async start(): Promise<void> {

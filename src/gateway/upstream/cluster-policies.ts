@@ -1,9 +1,5 @@
-/** What the configuration calls retry policy, circuit breakers and lb_policy, as the runtime takes it. */
+/** What the configuration calls retry policy and circuit breakers, as the runtime takes them. */
 import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
-import type { BalancerFactory } from '../../runtime/balancer/balancer.ts'
-import { p2c } from '../../runtime/balancer/p2c.ts'
-import { random as randomBalancer } from '../../runtime/balancer/random.ts'
-import { roundRobin } from '../../runtime/balancer/round-robin.ts'
 import type { ClientOptions } from '../../runtime/client-options.ts'
 import { durationMs } from '../config/quantity.ts'
 import type { ClusterConfig } from '../config/schema/cluster.ts'
@@ -35,10 +31,4 @@ export function policiesOf(
       maxOpenMs: durationMs(breakers.max_open_time),
     },
   }
-}
-
-export const BALANCERS: Readonly<Record<ClusterConfig['lb_policy'], () => BalancerFactory>> = {
-  least_request: () => p2c(),
-  round_robin: () => roundRobin(),
-  random: () => randomBalancer(),
 }

@@ -1,7 +1,7 @@
 /**
  * The endpoints of a cluster: addresses as they are configured, host names through DNS, one set.
  *
- * Weight and priority of a configured name are those of each of its addresses. A name that cannot
+ * Weight, priority and zone of a configured name are those of each of its addresses. A name that cannot
  * be resolved leaves the others alone; only when nothing is known at all is the error reported.
  */
 import { isIP } from 'node:net'
@@ -22,8 +22,9 @@ export function isHostName(endpoint: Endpoint): boolean {
 
 function parsePart(config: EndpointConfig): Endpoint {
   if (typeof config === 'string') return { address: parseAddress(config) }
-  const { address, weight, priority } = config
-  return { address: parseAddress(address), weight, priority }
+  const { address, weight, priority, zone } = config
+  const where = zone === undefined ? {} : { locality: zone }
+  return { address: parseAddress(address), weight, priority, ...where }
 }
 
 class Watch implements Disposable {
@@ -50,7 +51,7 @@ class Watch implements Disposable {
   }
 
   #watchName(part: Endpoint, index: number, names: Resolver): Disposable {
-    const { address, weight, priority } = part
+    const { address, weight, priority, locality } = part
     const hostname = address.kind === 'ip' ? address.host : ''
     return names.watch(formatAddress(address), {
       onEndpoints: (found) => {
@@ -59,6 +60,7 @@ class Watch implements Disposable {
           hostname,
           ...(weight !== undefined && { weight }),
           ...(priority !== undefined && { priority }),
+          ...(locality !== undefined && { locality }),
         }))
         if (this.#started) this.#report()
       },

@@ -3,7 +3,7 @@
  *
  *     call → client stack (runtime/stack) → endpoint → HTTP/1.1 connection over the transport
  *                 │                             ▴
- *          observed balancer ◂── health ◂── active checks
+ *             balancer ◂── health ◂── active checks
  *
  * A reload that changes nothing about a cluster keeps it, its pools and its history.
  */
@@ -33,11 +33,11 @@ import { connectProbe, httpProbe } from '../health/probes.ts'
 import { ProxiedRequest } from '../http/http-proxy.ts'
 import type { Upstream } from '../http/http-route.ts'
 import type { ClusterStatus, EndpointStatus } from '../status.ts'
+import { balancerOf, balancingOf } from './cluster-balancing.ts'
 import { clusterClassifier } from './cluster-classifier.ts'
-import { BALANCERS, policiesOf } from './cluster-policies.ts'
+import { policiesOf } from './cluster-policies.ts'
 import { clusterResolver } from './cluster-resolver.ts'
 import { ClusterHealth, type HealthEvent } from './endpoint-health.ts'
-import { type HealthAware, observedBalancer } from './observed-balancer.ts'
 import { type HttpExchanger, OneCallExchanger, sendProxyHeader } from './proxy-header-connect.ts'
 import { keepSmallBodies } from './replayable-body.ts'
 
@@ -84,7 +84,6 @@ export class Cluster implements Upstream {
   readonly #checkers = new Map<string, HealthChecker>()
   readonly #counter: Settlement<HttpResponse>
   readonly #service: HttpService
-  #balancer: HealthAware | undefined
   #requests = 0
   #failures = 0
   retries = 0
@@ -92,15 +91,14 @@ export class Cluster implements Upstream {
   rawInFlight = 0
 
   constructor(options: ClusterOptions) {
-    const { config, clock, onEvent } = options
+    const { config, onEvent } = options
     this.#options = options
     this.config = config
     this.name = config.name
-    this.#health = new ClusterHealth({
-      clock,
-      outlier: config.outlier_detection,
-      onChange: () => this.#balancer?.refresh(),
-      onEvent: (event) => onEvent({ ...event, cluster: this.name }),
+    this.#health = new ClusterHealth((event) => {
+      const { endpoint, type } = event
+      if (type === 'healthy' || type === 'unhealthy') this.#applyHealth(endpoint)
+      onEvent({ ...event, cluster: this.name })
     })
     this.client = this.#makeClient()
     // Health checks and dashboards need the endpoints before the first request.
@@ -167,7 +165,6 @@ export class Cluster implements Upstream {
   close(options?: { signal?: AbortSignal }): Promise<void> {
     for (const checker of this.#checkers.values()) checker.close()
     this.#checkers.clear()
-    this.#health.close()
     return this.client.close(options)
   }
 
@@ -223,9 +220,8 @@ export class Cluster implements Upstream {
         attemptTimeoutMs: durationMs(retry.per_try_timeout),
       }),
       ...policiesOf(config),
-      balancer: observedBalancer(BALANCERS[config.lb_policy](), this.#health, (balancer) => {
-        this.#balancer = balancer
-      }),
+      balancer: balancerOf(config),
+      balancing: balancingOf(config),
       pool: {
         max: thresholds.max_connections,
         maxWaiting: thresholds.max_pending_requests,
@@ -243,7 +239,14 @@ export class Cluster implements Upstream {
           this.retries++
           this.#options.onRetry()
         },
-        onEndpoints: (endpoints) => this.#updateCheckers(endpoints),
+        onEndpoints: (endpoints) => {
+          this.#health.keepOnly(endpoints)
+          this.#updateCheckers(endpoints)
+        },
+        onAttempt: (endpoint, now, latencyMs, failed) =>
+          this.#health.onAttempt(endpoint, now, latencyMs, failed),
+        onEjected: (endpoint, reason) => this.#health.onEjected(endpoint, reason),
+        onReturned: (endpoint) => this.#health.onReturned(endpoint),
         onResolveError: (error) => tell('unresolved', undefined, error.message, error),
         onConnectError: (endpoint, error) => tell('connect-failed', endpoint, error.message, error),
       },
@@ -381,6 +384,16 @@ export class Cluster implements Upstream {
     })
   }
 
+  /** What active checks found counts for the balancer. */
+  #applyHealth(key: string): void {
+    const now = this.#options.clock.now()
+    const healthy = this.#health.of(key).health !== 'unhealthy'
+    for (const stack of this.client.endpoints.nodes) {
+      if (endpointKey(stack.endpoint) !== key) continue
+      this.client.balancer.setHealthy(stack, healthy, now)
+    }
+  }
+
   #makeCounter(): Settlement<HttpResponse> {
     return {
       onReply: (response) => {
@@ -408,6 +421,7 @@ export class Cluster implements Upstream {
     const record = this.#health.of(key)
     const { p50Ms, p99Ms } = record.latency.summary(now)
     const { idle, leased } = stack.pool.stats
+    const ejectedUntil = this.client.balancer.ejectedUntil(stack, now)
     return {
       address: stack.address,
       hostname: stack.endpoint.hostname,
@@ -415,8 +429,8 @@ export class Cluster implements Upstream {
       health: record.health,
       healthReason: record.healthReason,
       breaker: stack.breaker?.state ?? 'closed',
-      ejected: record.ejectedUntil !== undefined,
-      ejectedUntil: record.ejectedUntil,
+      ejected: ejectedUntil !== undefined,
+      ejectedUntil,
       inFlight: this.client.balancer.loadOf(stack),
       requests: record.requests,
       failures: record.failures,

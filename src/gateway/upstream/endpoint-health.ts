@@ -1,44 +1,21 @@
 /**
- * What a cluster knows of each endpoint: counters, latency, what active checks say, and whether
- * passive checks took it out.
- *
- *     serving = not unhealthy by active checks, not ejected by passive ones
- *
- * Passive checks (outlier detection): so many failures of real requests in a row eject an endpoint
- * for a time that grows with each ejection. Never more than a share of the endpoints, so that a
- * fault of the requests does not empty the cluster.
+ * What a cluster knows of each endpoint: counters, latency, and what active checks say. Passive
+ * checks (outlier detection) are the balancer's (runtime/balancer/outlier-detector.ts); they are
+ * told on from here, as events.
  */
-import type { Clock, Timer } from '../../core/clock.ts'
+import type { Endpoint } from '../../core/policy.ts'
+import { endpointKey } from '../../runtime/endpoint-set.ts'
 import { LatencyWindow } from '../../telemetry/latency-window.ts'
-import { durationMs } from '../config/quantity.ts'
-import type { OutlierDetectionConfig } from '../config/schema/cluster.ts'
 import type { EndpointHealth } from '../status.ts'
 
-/** One endpoint. Counters are added to by the balancer, once an attempt is over. */
+/** One endpoint. Counters are added to once an attempt is over. */
 export class EndpointRecord {
   requests = 0
   failures = 0
-  consecutiveFailures = 0
   /** Of active checks. */
   health: EndpointHealth = 'unknown'
   healthReason: string | undefined
-  ejections = 0
-  /** Monotonic; undefined: not ejected. */
-  ejectedUntil: number | undefined
-  timer: Timer | undefined
   readonly latency = new LatencyWindow({ slotMs: 10_000, slots: 6 })
-
-  get serving(): boolean {
-    return this.health !== 'unhealthy' && this.ejectedUntil === undefined
-  }
-}
-
-export interface ClusterHealthOptions {
-  readonly clock: Clock
-  readonly outlier: OutlierDetectionConfig | undefined
-  /** Which endpoints serve has changed. */
-  readonly onChange: () => void
-  readonly onEvent?: (event: HealthEvent) => void
 }
 
 export interface HealthEvent {
@@ -48,11 +25,13 @@ export interface HealthEvent {
 }
 
 export class ClusterHealth {
-  readonly #options: ClusterHealthOptions
+  readonly #onEvent: (event: HealthEvent) => void
   readonly #records = new Map<string, EndpointRecord>()
+  /** The same records: a key is a text that would be made for each attempt. */
+  #byEndpoint = new Map<Endpoint, EndpointRecord>()
 
-  constructor(options: ClusterHealthOptions) {
-    this.#options = options
+  constructor(onEvent: (event: HealthEvent) => void) {
+    this.#onEvent = onEvent
   }
 
   /** The record of an endpoint, made when it is first asked for. */
@@ -66,35 +45,22 @@ export class ClusterHealth {
   }
 
   /** Forgets endpoints that are gone. */
-  keepOnly(endpoints: ReadonlySet<string>): void {
-    for (const [endpoint, record] of this.#records) {
-      if (endpoints.has(endpoint)) continue
-      record.timer?.cancel()
-      this.#records.delete(endpoint)
-    }
+  keepOnly(endpoints: readonly Endpoint[]): void {
+    this.#byEndpoint = new Map(
+      endpoints.map((endpoint) => [endpoint, this.of(endpointKey(endpoint))]),
+    )
+    const kept = new Set(this.#byEndpoint.values())
+    for (const [key, record] of this.#records) if (!kept.has(record)) this.#records.delete(key)
   }
 
   /** A real request to an endpoint is over. */
-  onAttempt(
-    endpoint: string,
-    record: EndpointRecord,
-    now: number,
-    latencyMs: number | undefined,
-    failed: boolean,
-  ): void {
+  onAttempt(endpoint: Endpoint, now: number, latencyMs: number | undefined, failed: boolean): void {
+    const record = this.#byEndpoint.get(endpoint)
+    // It began before the endpoint was gone.
+    if (record === undefined) return
     record.requests++
+    if (failed) record.failures++
     if (latencyMs !== undefined) record.latency.record(latencyMs, now)
-    if (!failed) {
-      record.consecutiveFailures = 0
-      return
-    }
-    record.failures++
-    record.consecutiveFailures++
-    const { outlier } = this.#options
-    if (outlier === undefined || record.consecutiveFailures < outlier.consecutive_failures) return
-    if (record.ejectedUntil === undefined && this.#mayEject(outlier)) {
-      this.#eject(endpoint, record, now, outlier)
-    }
   }
 
   /** What an active check found. */
@@ -103,46 +69,15 @@ export class ClusterHealth {
     const next = healthy ? 'healthy' : 'unhealthy'
     record.healthReason = reason
     if (record.health === next) return
-    const { serving } = record
     record.health = next
-    this.#options.onEvent?.({ endpoint, type: next, reason })
-    if (record.serving !== serving) this.#options.onChange()
+    this.#onEvent({ endpoint, type: next, reason })
   }
 
-  close(): void {
-    for (const record of this.#records.values()) record.timer?.cancel()
+  onEjected(endpoint: Endpoint, reason: string): void {
+    this.#onEvent({ endpoint: endpointKey(endpoint), type: 'ejected', reason })
   }
 
-  #mayEject(outlier: OutlierDetectionConfig): boolean {
-    let ejected = 0
-    for (const record of this.#records.values()) if (record.ejectedUntil !== undefined) ejected++
-    const total = this.#records.size
-    // The last one that serves stays: half of two is one, but one of one is all.
-    if (ejected + 1 >= total) return false
-    return ejected === 0 || (ejected + 1) * 100 <= total * outlier.max_ejection_percent
-  }
-
-  #eject(
-    endpoint: string,
-    record: EndpointRecord,
-    now: number,
-    outlier: OutlierDetectionConfig,
-  ): void {
-    const { clock, onChange, onEvent } = this.#options
-    record.ejections++
-    const longest = durationMs(outlier.max_ejection_time)
-    const ms = Math.min(longest, durationMs(outlier.base_ejection_time) * record.ejections)
-    record.ejectedUntil = now + ms
-    const reason = `${record.consecutiveFailures} failures in a row`
-    record.consecutiveFailures = 0
-    record.timer = clock.setTimer(record.ejectedUntil, () => {
-      record.ejectedUntil = undefined
-      record.timer = undefined
-      onEvent?.({ endpoint, type: 'returned', reason: undefined })
-      onChange()
-    })
-    record.timer.unref()
-    onEvent?.({ endpoint, type: 'ejected', reason })
-    onChange()
+  onReturned(endpoint: Endpoint): void {
+    this.#onEvent({ endpoint: endpointKey(endpoint), type: 'returned', reason: undefined })
   }
 }

@@ -36,7 +36,7 @@ const ALL: Readonly<Record<string, BalancerFactory>> = {
 
 function make(factory: BalancerFactory, ...nodes: Node[]): EndpointBalancer<Node> {
   const balancer = factory<Node>()
-  balancer.update(nodes)
+  balancer.update(nodes, 0)
   return balancer
 }
 
@@ -112,9 +112,9 @@ for (const [name, factory] of Object.entries(ALL)) {
     picks[0]?.done(1, 1, false)
     assert.equal(balancer.loadOf(a), 1)
     const [b] = [new Node('b')]
-    balancer.update([b, a])
+    balancer.update([b, a], 1)
     assert.equal(balancer.loadOf(a), 1) // what is known of it stays
-    balancer.update([b])
+    balancer.update([b], 1)
     picks[1]?.done(2, 1, false) // of one that is gone: harmless
     assert.equal(balancer.loadOf(a), 0)
   })
@@ -175,7 +175,7 @@ test('p2c gives an endpoint without any answer yet one call, not all of them', (
   const [known, fresh] = [new Node('known'), new Node('fresh')]
   const balancer = make(p2c(), known)
   shares(balancer, 5)
-  balancer.update([known, fresh])
+  balancer.update([known, fresh], 10)
   const chance = seededRandom(5)
   const picks = Array.from({ length: 20 }, () => balancer.pick(context, 10, chance))
   assert.equal(picks.filter((pick) => pick?.node === fresh).length, 1)

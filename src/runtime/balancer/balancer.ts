@@ -1,56 +1,37 @@
 /**
- * What all balancers share: the set of nodes, priorities, and the load each node has now. A balancer
- * is that and a way to choose (p2c.ts, round-robin.ts, random.ts, least-request.ts).
+ * What all balancers share: the set of nodes, who of them may be chosen, and the load each has now.
+ * A balancer is that and a way to choose (p2c.ts, round-robin.ts, random.ts, least-request.ts,
+ * ring-hash.ts, maglev.ts).
  *
- * Only the endpoints of the best priority that has one available are chosen from. A node that the
- * call has tried already is chosen only when there is no other.
+ *     nodes → subset → priorities → own zone or others → not ejected, not unhealthy → strategy
+ *
+ * A node that the call has tried already is chosen only when there is no other. When the level that
+ * a call falls to has nothing to choose, the others are asked, best first.
+ *
+ * Who serves is counted when something changed, not for each call: `refresh` says that something
+ * may have. Only a breaker's time passes without a word, so where shares depend on it (several
+ * priorities or zones, or somebody is out) it is counted every 100 ms as well.
  */
 import type { Random } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
-import type { Balancer, Endpoint, Pick } from '../../core/policy.ts'
-import { PeakEwma } from './peak-ewma.ts'
+import { checkRange } from '../../core/errors.ts'
+import type { Balancer, HashKey, Pick } from '../../core/policy.ts'
+import { endpointKey } from '../endpoint-set.ts'
+import { type Balancing, type BalancingOptions, checkBalancing } from './balancing-options.ts'
+import { hashFraction, hashText, rehash } from './hash.ts'
+import { type Level, makeLevels } from './level.ts'
+import { type BalancerNode, Group, Member, type Strategy } from './member.ts'
+import { type Ejection, OutlierDetector, type OutlierRecord } from './outlier-detector.ts'
+import { priorityLoads } from './priority-load.ts'
+import { slowStartShare } from './slow-start.ts'
+import { subsetOf } from './subset.ts'
 
-/** What a balancer must know of a node. */
-export interface BalancerNode {
-  readonly endpoint: Endpoint
-  /** False while its breaker is open or it is known to be down. */
-  available(now: number): boolean
-}
+export type { BalancerNode } from './member.ts'
 
 /** Makes a balancer for one client. */
-export type BalancerFactory = <Node extends BalancerNode>() => EndpointBalancer<Node>
-
-/** Chooses from nodes of one priority. Must not choose what {@link isUsable} refuses. */
-export type Choose = <Node extends BalancerNode>(
-  group: Group<Node>,
-  now: number,
-  random: Random,
-  excluded: ReadonlySet<Node> | undefined,
-) => Member<Node> | undefined
-
-export interface Group<Node> {
-  readonly priority: number
-  readonly members: readonly Member<Node>[]
-  /** All weights are the same. */
-  readonly uniform: boolean
-  readonly totalWeight: number
-}
-
-export class Member<Node> {
-  readonly node: Node
-  weight: number
-  /** Calls in flight. */
-  load = 0
-  readonly latency: PeakEwma
-  /** For smooth round robin. */
-  current = 0
-
-  constructor(node: Node, weight: number, latencyWindowMs: number) {
-    this.node = node
-    this.weight = weight
-    this.latency = new PeakEwma(latencyWindowMs)
-  }
-}
+export type BalancerFactory<Req = unknown> = <Node extends BalancerNode>(
+  balancing?: BalancingOptions,
+) => EndpointBalancer<Node, Req>
 
 export interface EndpointBalancerOptions {
   /** Over which time latency is remembered. @default 10_000, as Finagle */
@@ -69,50 +50,114 @@ export const balancerDefaults: Readonly<Required<EndpointBalancerOptions>> = Obj
   failurePenaltyMs: 1_000,
 })
 
-export class EndpointBalancer<Node extends BalancerNode> implements Balancer<Node> {
-  readonly name: string
-  readonly #choose: Choose
-  readonly #latencyWindowMs: number
-  readonly #failurePenaltyMs: number
-  #members = new Map<Node, Member<Node>>()
-  #groups: readonly Group<Node>[] = []
+/** What `explain` says of one node. */
+export interface NodeBalance {
+  /** Not part of this client's subset: never chosen. */
+  readonly inSubset: boolean
+  readonly ejectedForMs: number | undefined
+  /** Ejections that still count. */
+  readonly ejections: number
+  readonly healthy: boolean
+  /** Share of its weight that it has; undefined: all of it. */
+  readonly slowStartShare: number | undefined
+}
 
-  constructor(name: string, choose: Choose, options: EndpointBalancerOptions = {}) {
+export class EndpointBalancer<Node extends BalancerNode, Req = unknown>
+  implements Balancer<Node, Req>
+{
+  readonly name: string
+  readonly strategy: Strategy
+  readonly balancing: Balancing
+  readonly outliers: OutlierDetector | undefined
+  readonly failurePenaltyMs: number
+  readonly #latencyWindowMs: number
+  readonly #keyOf: HashKey<Req> | undefined
+  #members = new Map<Node, Member<Node>>()
+  #byRecord = new Map<OutlierRecord, Member<Node>>()
+  #records: readonly OutlierRecord[] = []
+  #levels: readonly Level<Node>[] = []
+  /** When who serves must be counted again. */
+  #refreshAt = Number.NEGATIVE_INFINITY
+
+  constructor(
+    strategy: Strategy,
+    options: EndpointBalancerOptions & BalancingOptions = {},
+    keyOf?: HashKey<Req>,
+  ) {
     const {
       latencyWindowMs = balancerDefaults.latencyWindowMs,
       failurePenaltyMs = balancerDefaults.failurePenaltyMs,
+      outlierEjection,
     } = options
-    this.name = name
-    this.#choose = choose
-    this.#latencyWindowMs = latencyWindowMs
-    this.#failurePenaltyMs = failurePenaltyMs
+    this.name = strategy.name
+    this.strategy = strategy
+    this.balancing = checkBalancing(options, strategy.consistent ? strategy.name : undefined)
+    this.outliers = outlierEjection && new OutlierDetector(outlierEjection)
+    this.#latencyWindowMs = checkRange('latencyWindowMs', latencyWindowMs, 1, 3_600_000)
+    this.failurePenaltyMs = checkRange('failurePenaltyMs', failurePenaltyMs, 0, 3_600_000)
+    this.#keyOf = keyOf
   }
 
-  /** Nodes that stay keep what is known of them. */
-  update(nodes: readonly Node[]): void {
+  /** Nodes that stay keep what is known of them; those that come to a known set start slowly. */
+  update(nodes: readonly Node[], now: number): void {
+    const { subset } = this.balancing
+    const isFirst = this.#members.size === 0
+    const before = this.#levels
     const members = new Map<Node, Member<Node>>()
-    for (const node of nodes) {
-      const weight = node.endpoint.weight ?? 1
-      const member = this.#members.get(node) ?? new Member(node, weight, this.#latencyWindowMs)
-      member.weight = weight
-      members.set(node, member)
+    const chosen =
+      subset === undefined
+        ? nodes.map((item) => ({ item, share: 1 }))
+        : subsetOf(nodes, nodeKey, subset)
+    for (const { item, share } of chosen) {
+      const weight = (item.endpoint.weight ?? 1) * share
+      let member = this.#members.get(item)
+      if (member === undefined) {
+        member = new Member(item, nodeKey(item), weight, this.#latencyWindowMs, new Group())
+        if (!isFirst) member.since = now
+      }
+      member.baseWeight = weight
+      members.set(item, member)
     }
     this.#members = members
-    this.#groups = groupByPriority([...members.values()])
+    // What has no weight cannot be ejected and is no part of any share.
+    const weighty = [...members.values()].filter((member) => member.baseWeight > 0)
+    this.#byRecord = new Map(weighty.map((member) => [member.outlier, member]))
+    this.#records = weighty.map((member) => member.outlier)
+    this.#levels = makeLevels(members.values(), this.balancing)
+    keepTables(before, this.#levels)
+    this.refresh()
+  }
+
+  /** What `available` of a node says may have changed. */
+  refresh(): void {
+    this.#refreshAt = Number.NEGATIVE_INFINITY
+  }
+
+  /** Says what somebody who checks a node has found. New nodes count as healthy. */
+  setHealthy(node: Node, healthy: boolean, now: number): void {
+    const member = this.#members.get(node)
+    if (member === undefined || member.healthy === healthy) return
+    member.healthy = healthy
+    if (healthy) member.since = now
+    this.refresh()
   }
 
   pick(
-    _context: CallContext,
+    context: CallContext,
     now: number,
     random: Random,
     excluded?: ReadonlySet<Node>,
+    request?: Req,
   ): Pick<Node> | undefined {
+    if (now >= this.#refreshAt) this.#refresh(now)
+    const hash = this.#hashOf(request, context, random)
     const member =
-      this.#pickMember(now, random, excluded) ??
-      (excluded === undefined ? undefined : this.#pickMember(now, random, undefined))
+      this.#choose(now, random, excluded, hash) ??
+      (excluded === undefined ? undefined : this.#choose(now, random, undefined, hash))
     if (member === undefined) return undefined
     member.load++
-    return new MemberPick(member, this.#failurePenaltyMs)
+    member.group.load++
+    return new MemberPick(member, this)
   }
 
   /** Calls in flight to a node. */
@@ -126,64 +171,170 @@ export class EndpointBalancer<Node extends BalancerNode> implements Balancer<Nod
     return latency === undefined || !latency.known ? undefined : latency.at(now)
   }
 
-  #pickMember(
+  /** Monotonic; undefined: it is not ejected. */
+  ejectedUntil(node: Node, now: number): number | undefined {
+    const until = this.#members.get(node)?.outlier.ejectedUntil
+    return until === undefined || until <= now ? undefined : until
+  }
+
+  balanceOf(node: Node, now: number): NodeBalance {
+    const member = this.#members.get(node)
+    const until = this.ejectedUntil(node, now)
+    const { slowStart } = this.balancing
+    const share = member && slowStart ? slowStartShare(now - member.since, slowStart) : 1
+    return {
+      inSubset: member !== undefined,
+      ejectedForMs: until === undefined ? undefined : Math.ceil(until - now),
+      ejections: member?.outlier.ejections ?? 0,
+      healthy: member?.healthy ?? true,
+      slowStartShare: share < 1 ? share : undefined,
+    }
+  }
+
+  /** By priority, best first. */
+  levels(now: number): readonly Level<Node>[] {
+    if (now >= this.#refreshAt) this.#refresh(now)
+    return this.#levels
+  }
+
+  /** An attempt has ended. */
+  settle(member: Member<Node>, now: number, latencyMs: number | undefined, failed: boolean): void {
+    member.load--
+    member.group.load--
+    if (failed) member.latency.observe(now, Math.max(latencyMs ?? 0, this.failurePenaltyMs))
+    else if (latencyMs !== undefined) member.latency.observe(now, latencyMs)
+    const { observer } = this.balancing
+    observer.onAttempt?.(member.node.endpoint, now, latencyMs, failed)
+    // A call that was refused or cancelled here neither breaks a row of failures nor adds to it.
+    if (this.outliers === undefined || (!failed && latencyMs === undefined)) return
+    if (!this.#byRecord.has(member.outlier)) return
+    const ejection = this.outliers.record(member.outlier, this.#records, failed, now)
+    if (ejection !== undefined) this.#onEjection(ejection, now)
+  }
+
+  #choose(
     now: number,
     random: Random,
     excluded: ReadonlySet<Node> | undefined,
+    hash: number,
   ): Member<Node> | undefined {
-    for (const group of this.#groups) {
-      const member = this.#choose(group, now, random, excluded)
-      if (member !== undefined) return member
+    const levels = this.#levels
+    const { choose, consistent } = this.strategy
+    const maxLoad = this.balancing.locality?.maxLoad ?? Number.POSITIVE_INFINITY
+    const [only] = levels
+    if (levels.length === 1) {
+      return (only as Level<Node>).choose(choose, now, random, excluded, hash, maxLoad)
+    }
+    // The same key stays in the same level, as long as the shares are the same.
+    const draw =
+      only === undefined || only.upTo >= 1
+        ? 0
+        : consistent
+          ? hashFraction(rehash(hash, 1))
+          : random()
+    const drawn = levels.find(({ upTo }) => draw < upTo)
+    const member = drawn?.choose(choose, now, random, excluded, hash, maxLoad)
+    if (member !== undefined) return member
+    for (const level of levels) {
+      if (level === drawn) continue
+      const other = level.choose(choose, now, random, excluded, hash, maxLoad)
+      if (other !== undefined) return other
     }
     return undefined
   }
+
+  #hashOf(request: Req | undefined, context: CallContext, random: Random): number {
+    if (!this.strategy.consistent) return 0
+    const key = this.#keyOf?.(request as Req, context)
+    return key === undefined ? Math.floor(random() * 0x1_0000_0000) : hashText(key)
+  }
+
+  #refresh(now: number): void {
+    this.#judge(now)
+    const levels = this.#levels
+    const { panicThreshold, overprovisioning, observer } = this.balancing
+    for (const level of levels) level.count(now)
+    const { shares, short } = priorityLoads(levels, overprovisioning)
+    let upTo = 0
+    levels.forEach((level, index) => {
+      const before = level.panicking
+      const panicking = short && level.isBelow(panicThreshold)
+      level.arrange(now, panicking, this.balancing, this.strategy.consistent === true)
+      if (panicking !== before) observer.onPanic?.(level.priority, panicking)
+      upTo += shares[index] as number
+      level.upTo = index === levels.length - 1 ? 1 : upTo
+    })
+    this.#refreshAt = this.#nextRefresh(now)
+  }
+
+  /** Takes back whose time is over; compares at the end of an interval. */
+  #judge(now: number): void {
+    const { outliers } = this
+    if (outliers === undefined) return
+    for (const [record, member] of this.#byRecord) {
+      const until = record.ejectedUntil
+      if (!outliers.returns(record, now)) continue
+      member.since = until as number
+      this.balancing.observer.onReturned?.(member.node.endpoint)
+    }
+    if (now < outliers.sweepAt) return
+    for (const ejection of outliers.sweep(this.#records, now)) this.#onEjection(ejection, now)
+  }
+
+  #onEjection({ record, reason, until }: Ejection, now: number): void {
+    const member = this.#byRecord.get(record) as Member<Node>
+    this.balancing.observer.onEjected?.(member.node.endpoint, reason, until - now)
+    this.refresh()
+  }
+
+  #nextRefresh(now: number): number {
+    const { locality, slowStart } = this.balancing
+    let next = this.outliers?.sweepAt ?? Number.POSITIVE_INFINITY
+    if (this.#levels.length > 1 || locality !== undefined) next = Math.min(next, now + POLL_MS)
+    if (slowStart !== undefined && this.#levels.some(({ warming }) => warming)) {
+      next = Math.min(next, now + Math.max(1, slowStart.windowMs / SLOW_START_STEPS))
+    }
+    for (const { ejectedUntil } of this.#records) {
+      if (ejectedUntil !== undefined) next = Math.min(next, ejectedUntil)
+    }
+    if (this.#levels.some(({ anyOut }) => anyOut)) next = Math.min(next, now + POLL_MS)
+    return next
+  }
 }
 
-export function isUsable<Node extends BalancerNode>(
-  member: Member<Node>,
-  now: number,
-  excluded: ReadonlySet<Node> | undefined,
-): boolean {
-  if (excluded?.has(member.node)) return false
-  return member.weight > 0 && member.node.available(now)
-}
-
-class MemberPick<Node> implements Pick<Node> {
+class MemberPick<Node extends BalancerNode> implements Pick<Node> {
   readonly node: Node
-  readonly #failurePenaltyMs: number
+  readonly #balancer: EndpointBalancer<Node, never>
   #member: Member<Node> | undefined
 
-  constructor(member: Member<Node>, failurePenaltyMs: number) {
+  constructor(member: Member<Node>, balancer: EndpointBalancer<Node, never>) {
     this.node = member.node
     this.#member = member
-    this.#failurePenaltyMs = failurePenaltyMs
+    this.#balancer = balancer
   }
 
   done(now: number, latencyMs: number | undefined, endpointFailure: boolean): void {
     const member = this.#member
     if (member === undefined) return
     this.#member = undefined
-    member.load--
-    if (endpointFailure) {
-      member.latency.observe(now, Math.max(latencyMs ?? 0, this.#failurePenaltyMs))
-    } else if (latencyMs !== undefined) member.latency.observe(now, latencyMs)
+    this.#balancer.settle(member, now, latencyMs, endpointFailure)
   }
 }
 
-function groupByPriority<Node extends BalancerNode>(members: Member<Node>[]): Group<Node>[] {
-  const byPriority = new Map<number, Member<Node>[]>()
-  for (const member of members) {
-    const priority = member.node.endpoint.priority ?? 0
-    const group = byPriority.get(priority)
-    if (group === undefined) byPriority.set(priority, [member])
-    else group.push(member)
-  }
-  return [...byPriority]
-    .sort(([a], [b]) => a - b)
-    .map(([priority, group]) => ({
-      priority,
-      members: group,
-      uniform: group.every((member) => member.weight === group[0]?.weight),
-      totalWeight: group.reduce((sum, member) => sum + member.weight, 0),
-    }))
+function nodeKey(node: BalancerNode): string {
+  return endpointKey(node.endpoint)
 }
+
+/** A table costs: one that would come out the same is kept, which whoever made it finds out. */
+function keepTables<Node extends BalancerNode>(
+  before: readonly Level<Node>[],
+  after: readonly Level<Node>[],
+): void {
+  for (const level of after) {
+    level.near.table = before.find(({ priority }) => priority === level.priority)?.near.table
+  }
+}
+
+/** How old may be what is known of breakers, where shares depend on it. */
+const POLL_MS = 100
+const SLOW_START_STEPS = 100

@@ -1,19 +1,15 @@
 /**
- * The endpoint with the fewest calls in flight for its weight; ties in turn, from a random start.
- * Exact where p2c is nearly so, but each choice looks at every endpoint: for small sets.
+ * The endpoint with the fewest calls in flight for its weight; ties by chance. Among idle ones chance
+ * follows weight: else the heaviest would get every call as long as calls come one by one. Exact
+ * where p2c is nearly so, but each choice looks at every endpoint: for small sets.
  */
 import type { Random } from '../../core/clock.ts'
-import {
-  type BalancerFactory,
-  type BalancerNode,
-  EndpointBalancer,
-  type Group,
-  isUsable,
-  type Member,
-} from './balancer.ts'
+import { type BalancerFactory, EndpointBalancer } from './balancer.ts'
+import { type BalancerNode, type Group, isUsable, type Member } from './member.ts'
 
 export function leastRequest(): BalancerFactory {
-  return () => new EndpointBalancer('least-request', chooseLeast)
+  return (balancing) =>
+    new EndpointBalancer({ name: 'least-request', choose: chooseLeast }, balancing)
 }
 
 function chooseLeast<Node extends BalancerNode>(
@@ -22,15 +18,24 @@ function chooseLeast<Node extends BalancerNode>(
   random: Random,
   excluded: ReadonlySet<Node> | undefined,
 ): Member<Node> | undefined {
-  const { members } = group
-  const start = Math.floor(random() * members.length)
   let best: Member<Node> | undefined
-  for (let step = 0; step < members.length; step++) {
-    const member = members[(start + step) % members.length] as Member<Node>
+  let bestCost = Number.POSITIVE_INFINITY
+  let tied = 0
+  let idle: Member<Node> | undefined
+  let idleWeight = 0
+  for (const member of group.members) {
     if (!isUsable(member, now, excluded)) continue
-    if (best === undefined || (member.load + 1) / member.weight < (best.load + 1) / best.weight) {
-      best = member
+    const { load, weight } = member
+    // Each tie replaces the one before with its part of the chance: all are as likely in the end.
+    if (load === 0) {
+      idleWeight += weight
+      if (idle === undefined || random() * idleWeight < weight) idle = member
     }
+    const cost = (load + 1) / weight
+    if (cost > bestCost) continue
+    tied = cost < bestCost ? 1 : tied + 1
+    bestCost = cost
+    if (tied === 1 || random() * tied < 1) best = member
   }
-  return best
+  return best?.load === 0 ? idle : best
 }

@@ -5,19 +5,12 @@
  *     cost = remembered latency × (calls in flight, by weight, + 1)
  */
 import type { Random } from '../../core/clock.ts'
-import {
-  type BalancerFactory,
-  type BalancerNode,
-  EndpointBalancer,
-  type EndpointBalancerOptions,
-  type Group,
-  isUsable,
-  type Member,
-} from './balancer.ts'
+import { type BalancerFactory, EndpointBalancer, type EndpointBalancerOptions } from './balancer.ts'
+import { type BalancerNode, type Group, isUsable, type Member, type Strategy } from './member.ts'
 import { weightedIndex } from './random.ts'
 
 export function p2c(options: EndpointBalancerOptions = {}): BalancerFactory {
-  return () => new EndpointBalancer('p2c', chooseOfTwo, options)
+  return (balancing) => new EndpointBalancer(P2C, { ...options, ...balancing })
 }
 
 function chooseOfTwo<Node extends BalancerNode>(
@@ -28,6 +21,7 @@ function chooseOfTwo<Node extends BalancerNode>(
 ): Member<Node> | undefined {
   const { members } = group
   const count = members.length
+  if (count === 0) return undefined
   for (let tries = 0; tries < TRIES; tries++) {
     const first = drawIndex(group, random)
     const second =
@@ -70,6 +64,7 @@ function otherIndex(first: number, count: number, random: Random): number {
   return index >= first ? index + 1 : index
 }
 
+const P2C: Strategy = { name: 'p2c', choose: chooseOfTwo }
 const TRIES = 3
 const CLEARLY = 0.9
 const UNKNOWN = 1e9

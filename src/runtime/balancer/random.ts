@@ -1,16 +1,10 @@
 /** By chance, in proportion to weight. The least state, and no herd. */
 import type { Random } from '../../core/clock.ts'
-import {
-  type BalancerFactory,
-  type BalancerNode,
-  EndpointBalancer,
-  type Group,
-  isUsable,
-  type Member,
-} from './balancer.ts'
+import { type BalancerFactory, EndpointBalancer } from './balancer.ts'
+import { type BalancerNode, type Group, isUsable, type Member } from './member.ts'
 
 export function random(): BalancerFactory {
-  return () => new EndpointBalancer('random', chooseAtRandom)
+  return (balancing) => new EndpointBalancer({ name: 'random', choose: chooseAtRandom }, balancing)
 }
 
 function chooseAtRandom<Node extends BalancerNode>(

@@ -3,17 +3,12 @@
  * A A B A, not A A A B. Each choice looks at every endpoint of the group.
  */
 import type { Random } from '../../core/clock.ts'
-import {
-  type BalancerFactory,
-  type BalancerNode,
-  EndpointBalancer,
-  type Group,
-  isUsable,
-  type Member,
-} from './balancer.ts'
+import { type BalancerFactory, EndpointBalancer } from './balancer.ts'
+import { type BalancerNode, type Group, isUsable, type Member } from './member.ts'
 
 export function roundRobin(): BalancerFactory {
-  return () => new EndpointBalancer('round-robin', chooseInTurn)
+  return (balancing) =>
+    new EndpointBalancer({ name: 'round-robin', choose: chooseInTurn }, balancing)
 }
 
 function chooseInTurn<Node extends BalancerNode>(

@@ -35,7 +35,7 @@ function fixture(...answers: ((node: Node) => MaybePromise<string>)[]) {
   const clock = new ManualClock()
   const balancer: EndpointBalancer<Node> = random()<Node>()
   const nodes = answers.map((answer, index) => new Node(`10.0.0.${index + 1}`, answer))
-  balancer.update(nodes)
+  balancer.update(nodes, 0)
   const service = balance<string, string, Node>({
     clock,
     random: seededRandom(1),

@@ -20,7 +20,7 @@ export interface ServiceNode<Req, Res> {
 export interface BalanceOptions<Req, Res, Node extends ServiceNode<Req, Res>> {
   clock: Clock
   random: Random
-  balancer: Balancer<Node>
+  balancer: Balancer<Node, Req>
   classifier: Classifier<Req, Res>
   /** Undefined: the endpoints are known. Otherwise the call waits for them. */
   whenReady(context: CallContext): Promise<void> | undefined
@@ -36,7 +36,7 @@ export function balance<Req, Res, Node extends ServiceNode<Req, Res>>(
 
   function call(request: Req, context: CallContext): MaybePromise<Res> {
     const now = clock.now()
-    const pick = balancer.pick(context, now, random, triedBefore(context, failedAt))
+    const pick = balancer.pick(context, now, random, triedBefore(context, failedAt), request)
     if (pick === undefined) throw new OverloadError('ERR_NO_ENDPOINT', describe(now))
     const balanced = new BalancedCall(pick, now, clock, classifier, request, context, failedAt)
     return settle(pick.node.service, request, context, balanced)

@@ -17,6 +17,7 @@ export interface Explanation {
   readonly resolveError: string | undefined
   readonly layers: readonly LayerExplanation[]
   readonly balancer: string
+  readonly balancing: BalancingExplanation
   readonly endpoints: readonly EndpointExplanation[]
 }
 
@@ -29,6 +30,25 @@ export interface LayerExplanation {
   readonly state: Facts
 }
 
+export interface BalancingExplanation {
+  /** What strategy and balancing were told. */
+  readonly parameters: Facts
+  /** Best first. */
+  readonly priorities: readonly PriorityExplanation[]
+}
+
+export interface PriorityExplanation {
+  readonly priority: number
+  /** Share of the calls. */
+  readonly share: number
+  /** Share of its weight that serves. */
+  readonly healthy: number
+  /** Everything is used, whatever its health. */
+  readonly panicking: boolean
+  /** Of this priority's calls, those that stay in the own zone; undefined without locality. */
+  readonly ownZoneShare: number | undefined
+}
+
 export interface EndpointExplanation {
   readonly address: string
   readonly hostname: string | undefined
@@ -37,6 +57,15 @@ export interface EndpointExplanation {
   readonly available: boolean
   readonly inFlight: number
   readonly latencyMs: number | undefined
+  readonly locality: string | undefined
+  /** False: another client's, not in this one's subset. */
+  readonly inSubset: boolean
+  /** By health checks. */
+  readonly healthy: boolean
+  /** Undefined: it is not ejected. */
+  readonly ejectedForMs: number | undefined
+  /** Share of its weight that it has, while it starts slowly. */
+  readonly slowStartShare: number | undefined
   readonly layers: readonly LayerExplanation[]
 }
 
@@ -51,6 +80,7 @@ export function explain<Req, Res>(client: ClientCore<Req, Res>): Explanation {
     resolveError: client.endpoints.lastError?.message,
     layers: client.layers.map((layer) => explainLayer(layer, now)),
     balancer: client.balancer.name,
+    balancing: explainBalancing(client, now),
     endpoints: [...client.endpoints.nodes].map((stack) => explainEndpoint(client, stack, now)),
   }
 }
@@ -60,7 +90,8 @@ export function explainText<Req, Res>(
   client: ClientCore<Req, Res>,
   options: { rules?: boolean } = {},
 ): string {
-  const { name, status, target, calls, resolveError, layers, balancer, endpoints } = explain(client)
+  const explained = explain(client)
+  const { name, status, target, calls, resolveError, layers, balancer, endpoints } = explained
   const { rules = false } = options
   const { started, succeeded, failed, inFlight } = calls
   const counts = `${started} calls: ${succeeded} succeeded, ${failed} failed, ${inFlight} in flight`
@@ -70,6 +101,7 @@ export function explainText<Req, Res>(
   const available = endpoints.filter((endpoint) => endpoint.available).length
   const trouble = resolveError === undefined ? '' : `, resolver: ${resolveError}`
   lines.push(`└─ balancer ${balancer}: ${available} of ${endpoints.length} available${trouble}`)
+  lines.push(...balancingLines(explained.balancing))
   endpoints.forEach((endpoint, index) => {
     const isLast = index === endpoints.length - 1
     lines.push(`   ${isLast ? '└─' : '├─'} ${endpointText(endpoint)}`)
@@ -89,32 +121,97 @@ function explainLayer<Req, Res>(layer: Layer<Req, Res>, now: number): LayerExpla
   return { name, rule, active: middleware !== undefined || hasFacts(parameters), parameters, state }
 }
 
+function explainBalancing<Req, Res>(
+  client: ClientCore<Req, Res>,
+  now: number,
+): BalancingExplanation {
+  const { balancer } = client
+  const { balancing, outliers, strategy } = balancer
+  const { panicThreshold, overprovisioning, locality, slowStart, subset } = balancing
+  const levels = balancer.levels(now)
+  let below = 0
+  return {
+    parameters: {
+      ...strategy.parameters,
+      ...outliers?.options,
+      ...slowStart,
+      ...locality,
+      ...subset,
+      ...(panicThreshold > 0 && { panicThreshold }),
+      ...((levels.length > 1 || locality) && { overprovisioning }),
+    },
+    priorities: levels.map((level) => {
+      const share = Math.max(0, level.upTo - below)
+      below = Math.max(below, level.upTo)
+      return {
+        priority: level.priority,
+        share,
+        healthy: level.total === 0 ? 0 : level.healthy / level.total,
+        panicking: level.panicking,
+        ownZoneShare: locality && level.nearShare,
+      }
+    }),
+  }
+}
+
 function explainEndpoint<Req, Res>(
   client: ClientCore<Req, Res>,
   stack: EndpointStack<Req, Res>,
   now: number,
 ): EndpointExplanation {
   const { endpoint, address, layers } = stack
+  const { balancer } = client
+  const { ejectedForMs, slowStartShare, inSubset, healthy } = balancer.balanceOf(stack, now)
   return {
     address,
     hostname: endpoint.hostname,
     weight: endpoint.weight ?? 1,
     priority: endpoint.priority ?? 0,
     available: stack.available(now),
-    inFlight: client.balancer.loadOf(stack),
-    latencyMs: client.balancer.latencyOf(stack, now),
+    inFlight: balancer.loadOf(stack),
+    latencyMs: balancer.latencyOf(stack, now),
+    locality: endpoint.locality,
+    inSubset,
+    healthy,
+    ejectedForMs,
+    slowStartShare,
     layers: layers.map((layer) => explainLayer(layer, now)),
   }
 }
 
 function endpointText(endpoint: EndpointExplanation): string {
   const { address, hostname, weight, priority, available, inFlight, latencyMs } = endpoint
+  const { locality, inSubset, healthy, ejectedForMs, slowStartShare } = endpoint
   const parts = [hostname === undefined ? address : `${address} (${hostname})`]
   if (weight !== 1) parts.push(`weight ${weight}`)
   if (priority !== 0) parts.push(`priority ${priority}`)
-  parts.push(available ? 'available' : 'not available', `${inFlight} in flight`)
+  if (locality !== undefined) parts.push(`zone ${locality}`)
+  if (!inSubset) return [...parts, 'not in the subset'].join(', ')
+  parts.push(available ? 'available' : 'not available')
+  if (!healthy) parts.push('unhealthy')
+  if (ejectedForMs !== undefined) parts.push(`ejected for another ${ejectedForMs} ms`)
+  if (slowStartShare !== undefined) parts.push(`slow start at ${percent(slowStartShare)}`)
+  parts.push(`${inFlight} in flight`)
   if (latencyMs !== undefined) parts.push(`latency ${latencyMs.toFixed(1)} ms`)
   return parts.join(', ')
+}
+
+/** What was told, and how the calls are divided where that is not plain. */
+function balancingLines({ parameters, priorities }: BalancingExplanation): string[] {
+  const lines = wrap(factsText(parameters), '     ')
+  for (const level of priorities) {
+    const { priority, share, healthy, panicking, ownZoneShare } = level
+    if (priorities.length === 1 && !panicking && ownZoneShare === undefined) continue
+    const zone = ownZoneShare === undefined ? '' : `, ${percent(ownZoneShare)} in the own zone`
+    const panic = panicking ? ', panic: all are used' : ''
+    const calls = `${percent(share)} of the calls, ${percent(healthy)} healthy`
+    lines.push(`     priority ${priority}: ${calls}${zone}${panic}`)
+  }
+  return lines
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`
 }
 
 /** The layer's name and state, and below it what it was told, in lines of at most `COLUMNS`. */

@@ -3,6 +3,19 @@
  */
 import { z } from 'zod'
 import {
+  hashBalanceFactor,
+  hashPolicy,
+  lbPolicy,
+  locality,
+  maglev,
+  outlierDetection,
+  overprovisioningFactor,
+  panicThreshold,
+  ringHash,
+  slowStart,
+  subset,
+} from './balancing.ts'
+import {
   address,
   count,
   duration,
@@ -19,7 +32,10 @@ const endpointObject = z
   .strictObject({
     address: address().describe('host:port, [v6]:port or unix:/path'),
     weight: count(1, 1_000).default(1).describe('Share of requests, against its siblings'),
-    priority: count(0, 15).default(0).describe('0 is preferred; others only when all of 0 are out'),
+    priority: count(0, 15)
+      .default(0)
+      .describe('0 is preferred; others get what it cannot carry (overprovisioning_factor)'),
+    zone: z.string().min(1).max(256).optional().describe('Where it is, for locality'),
   })
   .describe('An upstream server')
 
@@ -65,19 +81,6 @@ const healthCheck = z
     unhealthy_threshold: count(1, 100).default(3).describe('Failures in a row that take it out'),
   })
   .describe('An active health check')
-
-const outlierDetection = z
-  .strictObject({
-    consecutive_failures: count(1, 10_000).default(5).describe('In a row, before ejection'),
-    base_ejection_time: duration(1).default('30s').describe('Times the number of ejections so far'),
-    max_ejection_time: duration(1).default('300s'),
-    max_ejection_percent: percent()
-      .default(50)
-      .describe(
-        'Never eject more of the endpoints than this; one may always be ejected if more remain',
-      ),
-  })
-  .describe('Passive health checks: take out an endpoint that fails real requests')
 
 const circuitBreakers = z
   .strictObject({
@@ -159,12 +162,16 @@ export const cluster = z
   .strictObject({
     name: name(),
     endpoints: z.array(endpoint).min(1, 'a cluster needs an endpoint').max(4_096),
-    lb_policy: z
-      .enum(['least_request', 'round_robin', 'random'])
-      .default('least_request')
-      .describe(
-        'least_request: of two at random, the one with less latency and fewer requests in flight',
-      ),
+    lb_policy: lbPolicy,
+    hash_policy: hashPolicy,
+    ring_hash: ringHash.prefault({}),
+    maglev: maglev.prefault({}),
+    hash_balance_factor: hashBalanceFactor,
+    slow_start: slowStart.optional(),
+    locality: locality.optional(),
+    subset: subset.optional(),
+    panic_threshold: panicThreshold,
+    overprovisioning_factor: overprovisioningFactor,
     tls: upstreamTls.optional(),
     proxy_protocol: z
       .enum(['none', 'v1', 'v2'])
@@ -198,7 +205,6 @@ export type ClusterConfig = z.output<typeof cluster>
 export type EndpointConfig = z.output<typeof endpoint>
 export type HealthCheckConfig = z.output<typeof healthCheck>
 export type UpstreamTlsConfig = z.output<typeof upstreamTls>
-export type OutlierDetectionConfig = z.output<typeof outlierDetection>
 export type RetryPolicyConfig = z.output<typeof retryPolicy>
 export type CircuitBreakersConfig = z.output<typeof circuitBreakers>
 export type RetryCondition = (typeof RETRY_CONDITIONS)[number]

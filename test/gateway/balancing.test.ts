@@ -1,0 +1,194 @@
+/** Balancing as the configuration says it, over real sockets. */
+import assert from 'node:assert/strict'
+import { createConnection } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { loadConfig } from '../../src/gateway/config/load.ts'
+import { formatProblem } from '../../src/gateway/config/problem.ts'
+import { HttpResponse } from '../../src/protocols/http/messages.ts'
+import { collect, HTTP, named, rawUpstream, start, upstream } from './running-gateway.ts'
+
+/** So many upstreams that say their name, and a gateway before them. */
+async function cluster(t: TestContext, count: number, config: object, endpoint: object[] = []) {
+  const addresses: string[] = []
+  for (let at = 0; at < count; at++) {
+    addresses.push(await upstream(t, () => HttpResponse.text(`${at}`)))
+  }
+  const { url, gateway } = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'c' }],
+    clusters: [
+      {
+        name: 'c',
+        endpoints: addresses.map((address, at) => ({ address, ...endpoint[at] })),
+        ...config,
+      },
+    ],
+  })
+  const ask = async (path = '/', headers: Record<string, string> = {}): Promise<string> =>
+    (await fetch(url(path), { headers })).text()
+  return { ask, gateway, addresses }
+}
+
+for (const lb_policy of ['ring_hash', 'maglev']) {
+  test(`Gateway sends the same key to the same endpoint with ${lb_policy}`, async (t) => {
+    const { ask } = await cluster(t, 4, {
+      lb_policy,
+      hash_policy: [{ header: 'x-user' }, { cookie: 'session' }, { query_parameter: 'q' }],
+    })
+    const homes = new Set<string>()
+    for (let user = 0; user < 24; user++) {
+      const by = { 'x-user': `user-${user}` }
+      const home = await ask('/', by)
+      homes.add(home)
+      assert.equal(await ask('/other', by), home)
+      // The first part that a request has counts.
+      assert.equal(await ask('/?q=9', { ...by, cookie: 'a=1; session=z' }), home)
+      const cookie = { cookie: `session=user-${user}` }
+      assert.equal(await ask('/', cookie), home)
+      assert.equal(await ask(`/x?p=1&q=user-${user}`), home)
+    }
+    assert.ok(homes.size >= 3, `${homes.size} of 4 endpoints are used`)
+  })
+}
+
+test('Gateway hashes the client’s address, for layer 4 as well', async (t) => {
+  const names = ['a', 'b', 'c']
+  const endpoints = await Promise.all(
+    names.map((name) => rawUpstream(t, (socket) => void socket.end(name))),
+  )
+  const { at } = await start(t, {
+    listeners: [{ ...HTTP, protocol: 'raw', raw_routes: [{ cluster: 'c' }] }],
+    clusters: [
+      {
+        name: 'c',
+        endpoints,
+        lb_policy: 'maglev',
+        hash_policy: [{ path: true }, { source_ip: true }],
+      },
+    ],
+  })
+  const seen = new Set<string>()
+  for (let round = 0; round < 8; round++) {
+    seen.add(await collect(createConnection(at())))
+  }
+  assert.equal(seen.size, 1)
+})
+
+test('Gateway prefers endpoints of its own zone, and spills over when they are out', async (t) => {
+  const { ask, gateway } = await cluster(
+    t,
+    3,
+    {
+      lb_policy: 'round_robin',
+      locality: { zone: 'a' },
+      health_checks: [{ path: '/up', interval: '10ms', unhealthy_threshold: 1 }],
+    },
+    [{ zone: 'a' }, { zone: 'a' }, { zone: 'b' }],
+  )
+  const answers = new Set<string>()
+  for (let round = 0; round < 10; round++) answers.add(await ask())
+  assert.deepEqual([...answers].sort(), ['0', '1'])
+  assert.match(gateway.explain(), /zone a, available/)
+  assert.match(gateway.explain(), /100 % in the own zone/)
+})
+
+test('Gateway takes out an endpoint that fails in a row, and says so', async (t) => {
+  const bad = await upstream(t, () => new HttpResponse({ status: 500 }))
+  const good = await upstream(t, named('good'))
+  const { url, gateway } = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'c' }],
+    clusters: [
+      {
+        name: 'c',
+        endpoints: [bad, good],
+        lb_policy: 'round_robin',
+        outlier_detection: { consecutive_failures: 2 },
+        circuit_breakers: { consecutive_failures: 1_000, failure_percent: 100, min_calls: 10_000 },
+      },
+    ],
+  })
+  const statuses: number[] = []
+  for (let round = 0; round < 8; round++) {
+    const response = await fetch(url('/'))
+    await response.arrayBuffer()
+    statuses.push(response.status)
+  }
+  assert.equal(statuses.filter((status) => status === 500).length, 2)
+  const [endpoint] = gateway.clusters()[0]?.endpoints ?? []
+  assert.equal(endpoint?.ejected, true)
+  assert.match(gateway.explain(), /ejected for another \d+ ms/)
+})
+
+test('Gateway gives an endpoint that returns a growing share', async (t) => {
+  let well = true
+  const address = await upstream(t, ({ target }) =>
+    target === '/up' && !well ? new HttpResponse({ status: 503 }) : HttpResponse.text(''),
+  )
+  const { gateway } = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'c' }],
+    clusters: [
+      {
+        name: 'c',
+        endpoints: [address],
+        health_checks: [
+          { path: '/up', interval: '10ms', healthy_threshold: 1, unhealthy_threshold: 1 },
+        ],
+        slow_start: { window: '1h' },
+      },
+    ],
+  })
+  const until = async (health: string): Promise<void> => {
+    while (gateway.clusters()[0]?.endpoints[0]?.health !== health) {
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+  }
+  await until('healthy')
+  assert.doesNotMatch(gateway.explain(), /slow start/) // it was there from the beginning
+  well = false
+  await until('unhealthy')
+  assert.match(gateway.explain(), /available, unhealthy/)
+  well = true
+  await until('healthy')
+  assert.match(gateway.explain(), /slow start at 10 %/)
+})
+
+test('Gateway uses the endpoints of its subset only', async (t) => {
+  const { ask, gateway } = await cluster(t, 8, {
+    lb_policy: 'random',
+    subset: { client: 1, clients: 4, size: 2 },
+  })
+  const answers = new Set<string>()
+  for (let round = 0; round < 60; round++) answers.add(await ask())
+  assert.equal(answers.size, 2)
+  assert.equal(gateway.explain().match(/not in the subset/g)?.length, 6)
+})
+
+test('Gateway refuses balancing that contradicts itself, with the line', async () => {
+  const problems = async (cluster: string): Promise<string[]> => {
+    const text = `listeners: [{ name: a, address: ':1' }]\nroutes: [{ cluster: c }]\nclusters:\n  - { name: c, endpoints: ['127.0.0.1:1'], ${cluster} }\n`
+    const outcome = await loadConfig(text, { file: 'g', environment: () => undefined })
+    return outcome.ok ? [] : outcome.problems.map(formatProblem)
+  }
+  const table: [string, RegExp][] = [
+    ['lb_policy: ring_hash', /ring_hash needs a hash_policy/],
+    ['hash_policy: [{ path: true }]', /no effect with lb_policy least_request/],
+    ['hash_balance_factor: 125', /no effect with lb_policy least_request/],
+    ['lb_policy: maglev, hash_policy: [{ path: true }], slow_start: {}', /would move keys/],
+    [
+      'lb_policy: maglev, hash_policy: [{ path: true }], maglev: { table_size: 100 }',
+      /not a prime/,
+    ],
+    ['lb_policy: maglev, hash_policy: [{ path: true, header: a }]', /exactly one/],
+    ['subset: { client: 3, clients: 3 }', /3 is not below clients 3/],
+    ['subset: { client: 0, clients: 3 }, locality: { zone: a }', /does not go with locality/],
+  ]
+  for (const [cluster, expected] of table) {
+    assert.match((await problems(cluster)).join('\n'), expected, cluster)
+  }
+  assert.deepEqual(
+    await problems('lb_policy: maglev, hash_policy: [{ path: true }], hash_balance_factor: 125'),
+    [],
+  )
+})
