@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { ProtocolError, UsageError } from '../core/errors.ts'
+import { reveal, type SecretText } from '../core/secret.ts'
 import type { MaybePromise } from '../core/service.ts'
 import { asRecord, asText } from './json-value.ts'
 import type { RegistryHttp } from './registry-http.ts'
@@ -11,7 +12,7 @@ import type { RegistryHttp } from './registry-http.ts'
 export interface EtcdUser {
   readonly name: string
   /** Never shown. A function is asked for each token. */
-  readonly password?: string | (() => MaybePromise<string>)
+  readonly password?: SecretText | (() => MaybePromise<SecretText>)
   /** Read for each token. */
   readonly passwordFile?: string
 }
@@ -58,7 +59,7 @@ export class EtcdAuthentication {
   async #password(): Promise<string> {
     const { password, passwordFile } = this.#user
     if (passwordFile === undefined) {
-      return typeof password === 'function' ? await password() : (password ?? '')
+      return reveal(typeof password === 'function' ? await password() : (password ?? ''))
     }
     try {
       return (await readFile(passwordFile, 'utf8')).trim()

@@ -21,6 +21,7 @@ import {
   UsageError,
 } from '../core/errors.ts'
 import type { Endpoint } from '../core/policy.ts'
+import { reveal, type SecretText } from '../core/secret.ts'
 import type { MaybePromise } from '../core/service.ts'
 import { JsonLinesDecoder, jsonLinesDefaults } from '../protocols/framing/json-lines.ts'
 import type { Body } from '../protocols/http/body.ts'
@@ -35,7 +36,7 @@ export interface RegistryHttpOptions {
   /** Authorities to trust, PEM. Read again when connections are made anew. */
   caFile?: string
   /** Sent with each request, never shown. A function is asked each time. */
-  token?: string | (() => MaybePromise<string>)
+  token?: SecretText | (() => MaybePromise<SecretText>)
   /** Read for each request: platforms rotate such files. */
   tokenFile?: string
   /** One answer, or the head of a stream, takes at most so long. @default 10_000 */
@@ -224,7 +225,7 @@ export class RegistryHttp {
 
   async #token(): Promise<string | undefined> {
     const { token, tokenFile, name } = this.#settings
-    let found: string | undefined
+    let found: SecretText | undefined
     if (tokenFile !== undefined) {
       try {
         found = (await readFile(tokenFile, 'utf8')).trim()
@@ -232,9 +233,10 @@ export class RegistryHttp {
         throw new UsageError('ERR_CONFIG', `the token of ${name} cannot be read`, { cause })
       }
     } else found = typeof token === 'function' ? await token() : token
-    if (found === undefined || found === '') return undefined
-    this.keepSecret(found)
-    return found
+    const text = found === undefined ? '' : reveal(found)
+    if (text === '') return undefined
+    this.keepSecret(text)
+    return text
   }
 
   async #ensureClient(): Promise<HttpClient> {

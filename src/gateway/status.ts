@@ -85,6 +85,10 @@ export interface ClusterStatus {
   readonly name: string
   /** `least_request`, `round_robin`, `random` … */
   readonly balancer: string
+  /** Where its endpoints come from: `2 configured`, `consul users`. */
+  readonly source: string
+  /** Why that source does not answer now; the endpoints are those it told last. */
+  readonly sourceError: string | undefined
   readonly requests: number
   /** Calls (after retries) that failed: no answer, or one that the classifier calls a failure. */
   readonly failures: number

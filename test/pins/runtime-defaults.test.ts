@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fromRoot } from '../../scripts/repository.ts'
-import { dnsDefaults } from '../../src/discovery/dns.ts'
 import { backoffDefaults } from '../../src/runtime/backoff.ts'
 import { balancerDefaults } from '../../src/runtime/balancer/balancer.ts'
 import { breakerDefaults } from '../../src/runtime/breaker.ts'
@@ -30,7 +29,6 @@ const SECTIONS: [heading: string, defaults: object][] = [
   ['### Breaker', breakerDefaults],
   ['### Balancers', balancerDefaults],
   ['### Pool', poolDefaults],
-  ['## Resolvers', dnsDefaults],
   ["## The server's core", serverDefaults],
 ]
 

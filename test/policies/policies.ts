@@ -53,6 +53,23 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
+  {
+    policy: 'Discovery',
+    page: 'discovery.md',
+    marks: {
+      client: {
+        test: [
+          'test/discovery/registry.test.ts',
+          'registryResolver keeps the set on errors, waits longer',
+        ],
+        example: 'policies/discovery.ts',
+      },
+      cluster: {
+        test: ['test/gateway/discovery.test.ts', 'a cluster follows a file, keeps its endpoints'],
+        example: 'gateway/discovery.yaml',
+      },
+    },
+  },
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */

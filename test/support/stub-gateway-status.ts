@@ -105,6 +105,8 @@ export function stubCluster(values: Partial<ClusterStatus>): ClusterStatus {
   return {
     name: 'api',
     balancer: 'least_request',
+    source: '1 configured',
+    sourceError: undefined,
     requests: 0,
     failures: 0,
     retries: 0,

@@ -68,6 +68,8 @@ export interface JsonLatency {
 export interface JsonCluster {
   readonly name: string
   readonly balancer: string
+  readonly source: string
+  readonly sourceError: string | null
   readonly requests: number
   readonly failures: number
   readonly retries: number
@@ -194,11 +196,14 @@ export class ProcessMeter {
 }
 
 function jsonCluster(cluster: ClusterStatus, trends: EndpointTrends, now: number): JsonCluster {
-  const { name, balancer, requests, failures, retries, retryBudget, inFlight } = cluster
+  const { name, balancer, source, sourceError, requests, failures } = cluster
+  const { retries, retryBudget, inFlight } = cluster
   const trend = trends.ofCluster(name)
   return {
     name,
     balancer,
+    source,
+    sourceError: sourceError ?? null,
     requests,
     failures,
     retries,

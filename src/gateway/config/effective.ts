@@ -26,11 +26,12 @@ function redact(value: unknown, path: ConfigPath, secretPaths: ReadonlySet<strin
   return isSecret(path) || secretPaths.has(formatPath(path)) ? REDACTED : value
 }
 
-/** Values that are secret by what they are for: pass phrases, and headers that carry credentials. */
+/** Values that are secret by what they are for: pass phrases, credentials of registries and in headers. */
 function isSecret(path: ConfigPath): boolean {
   const key = path.at(-1)
   if (key === 'passphrase') return true
   const parent = path.at(-2)
+  if (parent === 'discovery' && (key === 'token' || key === 'password')) return true
   return (parent === 'set' || parent === 'add') && typeof key === 'string' && isSecretHeader(key)
 }
 

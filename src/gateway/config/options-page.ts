@@ -26,21 +26,27 @@ interface JsonSchema {
   readonly items?: JsonSchema
   readonly additionalProperties?: JsonSchema | boolean
   readonly anyOf?: readonly JsonSchema[]
+  /** One of several objects, told apart by a constant `type`. */
+  readonly oneOf?: readonly JsonSchema[]
 }
 
-function describe(path: string, schema: JsonSchema, sections: string[]): void {
+function describe(path: string, schema: JsonSchema, sections: string[], suffixOfTitle = ''): void {
   const properties = Object.entries(schema.properties ?? {})
   if (properties.length === 0) return
   const rows = properties.map(([name, option]) => {
     const needed = schema.required?.includes(name) === true
     return `| \`${name}\` | ${typeOf(option)} | ${defaultOf(option, needed)} | ${textOf(option)} |`
   })
-  const title = path === '' ? 'The document' : `\`${path}\``
+  const title = path === '' ? 'The document' : `\`${path}\`${suffixOfTitle}`
   const about = path === '' || schema.description === undefined ? '' : `${schema.description}.\n\n`
   sections.push(
     `## ${title}\n\n${about}| option | type | default | |\n|---|---|---|---|\n${rows.join('\n')}\n`,
   )
   for (const [name, option] of properties) {
+    for (const variant of option.oneOf ?? []) {
+      const type = String(variant.properties?.['type']?.const)
+      describe(`${path}.${name}`, variant, sections, ` of type \`${type}\``)
+    }
     const inner = objectOf(option)
     if (inner === undefined) continue
     const suffix = option.type === 'array' ? '[]' : ''
@@ -61,6 +67,7 @@ function typeOf(schema: JsonSchema): string {
   if (schema.enum !== undefined) return schema.enum.map((one) => `\`${one}\``).join(' ')
   if (schema.const !== undefined) return `\`${schema.const}\``
   if (schema.anyOf !== undefined) return anyOf(schema.anyOf)
+  if (schema.oneOf !== undefined) return 'map by `type`, below'
   if (schema.type === 'array') return `list of ${typeOf(schema.items ?? {})}`
   if (schema.type === 'integer' || schema.type === 'number') return rangeOf(schema)
   if (schema.type === 'object') {

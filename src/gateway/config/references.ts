@@ -3,6 +3,7 @@
  * contradict one another.
  */
 import { formatAddress, parseAddress } from '../../core/address.ts'
+import { parseDnsTarget } from '../../discovery/dns.ts'
 import { isPrime } from '../../runtime/balancer/maglev.ts'
 import type { ConfigPath } from './problem.ts'
 import { parseDuration } from './quantity.ts'
@@ -175,6 +176,22 @@ function checkClusters(config: GatewayConfig, report: Report): void {
   config.clusters.forEach((cluster, index) => {
     const path = ['clusters', index]
     const { tls, retry_policy: retry, circuit_breakers: breakers } = cluster
+    const { endpoints, discovery } = cluster
+    if (endpoints.length === 0 && discovery === undefined) {
+      report([...path, 'endpoints'], 'a cluster needs an endpoint, or discovery')
+    }
+    if (endpoints.length > 0 && discovery !== undefined) {
+      report([...path, 'discovery'], 'a cluster has either endpoints or discovery, not both')
+    }
+    if (discovery?.type === 'dns') {
+      atMost(
+        [...path, 'discovery'],
+        { min_ttl: discovery.min_ttl },
+        { max_ttl: discovery.max_ttl },
+        report,
+      )
+      checkDnsTarget([...path, 'discovery', 'target'], discovery.target, report)
+    }
     if (tls !== undefined && (tls.cert_file === undefined) !== (tls.key_file === undefined)) {
       report([...path, 'tls'], 'cert_file and key_file go together')
     }
@@ -228,6 +245,14 @@ function checkBalancing(cluster: ClusterConfig, path: ConfigPath, report: Report
   }
   if (subset !== undefined && cluster.locality !== undefined) {
     report([...path, 'subset'], 'does not go with locality')
+  }
+}
+
+function checkDnsTarget(path: ConfigPath, target: string, report: Report): void {
+  try {
+    parseDnsTarget(target)
+  } catch (error) {
+    report(path, (error as Error).message)
   }
 }
 

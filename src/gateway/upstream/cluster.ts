@@ -35,6 +35,7 @@ import type { Upstream } from '../http/http-route.ts'
 import type { ClusterStatus, EndpointStatus } from '../status.ts'
 import { balancerOf, balancingOf } from './cluster-balancing.ts'
 import { clusterClassifier } from './cluster-classifier.ts'
+import { discoverySource, sourceOf } from './cluster-discovery.ts'
 import { policiesOf } from './cluster-policies.ts'
 import { clusterResolver } from './cluster-resolver.ts'
 import { ClusterHealth, type HealthEvent } from './endpoint-health.ts'
@@ -147,6 +148,8 @@ export class Cluster implements Upstream {
     return {
       name: this.name,
       balancer: config.lb_policy,
+      source: sourceOf(config),
+      sourceError: client.endpoints.lastError?.message,
       requests: this.#requests,
       failures: this.#failures,
       retries: this.retries,
@@ -205,10 +208,13 @@ export class Cluster implements Upstream {
       const key = endpoint && endpointKey(endpoint)
       onEvent({ cluster: this.name, type, endpoint: key, reason, error })
     }
+    const source =
+      config.discovery === undefined
+        ? { resolver: clusterResolver(config.endpoints, names), target: this.name }
+        : discoverySource(config.discovery, { clock, random })
     return createClient<HttpRequest, HttpResponse>({
       name: this.name,
-      target: this.name,
-      resolver: clusterResolver(config.endpoints, names),
+      ...source,
       classifier: clusterClassifier(retry.retry_on, () => clock.wallNow()),
       clock,
       random,

@@ -206,22 +206,36 @@ function makeCluster(name) {
   const title = element('h3', '')
   title.textContent = name
   const facts = element('p', 'cluster-facts')
+  const sourceError = element('p', 'source-error', { role: 'status' })
   const budget = element('div', 'budget')
   const budgetLabel = element('span', '')
   const meter = element('meter', '', { min: 0, max: 1, low: 0.25, high: 0.5, optimum: 1 })
   budget.append(budgetLabel, meter)
   head.append(title, facts, budget)
   const box = element('div', 'rows')
-  section.append(head, box)
-  return { section, facts, budget, budgetLabel, meter, table: endpointTable(box, name) }
+  section.append(head, sourceError, box)
+  return {
+    section,
+    facts,
+    sourceError,
+    budget,
+    budgetLabel,
+    meter,
+    table: endpointTable(box, name),
+  }
 }
 
 function updateCluster(kept, cluster, now) {
   const rate = `${formatRate(cluster.requestsPerSecond)} req/s`
   const success = cluster.successRate === null ? 'no calls yet' : formatShare(cluster.successRate)
-  const parts = [cluster.balancer.replaceAll('_', ' '), rate, success]
+  const parts = [cluster.source, cluster.balancer.replaceAll('_', ' '), rate, success]
   parts.push(`${formatCount(cluster.retries)} retries`)
   setText(kept.facts, parts.join(' · '))
+  kept.sourceError.hidden = cluster.sourceError === null
+  setText(
+    kept.sourceError,
+    cluster.sourceError === null ? '' : `Last known endpoints: ${cluster.sourceError}`,
+  )
   kept.budget.hidden = cluster.retryBudget === null
   if (cluster.retryBudget !== null) {
     kept.meter.value = cluster.retryBudget

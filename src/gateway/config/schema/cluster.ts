@@ -15,6 +15,7 @@ import {
   slowStart,
   subset,
 } from './balancing.ts'
+import { discovery } from './discovery.ts'
 import {
   address,
   count,
@@ -161,7 +162,12 @@ const retryPolicy = z
 export const cluster = z
   .strictObject({
     name: name(),
-    endpoints: z.array(endpoint).min(1, 'a cluster needs an endpoint').max(4_096),
+    endpoints: z
+      .array(endpoint)
+      .max(4_096)
+      .default([])
+      .describe('The servers; or discovery finds them'),
+    discovery: discovery.optional(),
     lb_policy: lbPolicy,
     hash_policy: hashPolicy,
     ring_hash: ringHash.prefault({}),
