@@ -184,8 +184,201 @@ test('CircuitBreaker refuses options out of range', () => {
     { openMs: 100, maxOpenMs: 99 },
     { maxProbes: 0 },
     { successesToClose: 0 },
+    { slowCallMs: 0 },
+    { slowCallRate: 0 },
+    { slowCallRate: 1.1 },
+    { rampMs: -1 },
   ]
   for (const options of wrong) {
     assert.throws(() => new CircuitBreaker(half, options), { code: 'ERR_OPTION_RANGE' })
+  }
+})
+
+/** Calls that each took so long, one after the other. */
+function runTimed(made: ReturnType<typeof fixture>, calls: [outcome: string, ms: number][]): void {
+  let now = 0
+  for (const [outcome, ms] of calls) {
+    const permit = made.acquire(now)
+    now += ms
+    if (outcome === '+') permit.success(now)
+    else if (outcome === '-') permit.failure(now, new Error('x'))
+    else permit.cancel(now)
+  }
+}
+
+test('CircuitBreaker opens when too many calls are slow', () => {
+  const options = { slowCallMs: 100, minCalls: 4, windowMs: 10_000 }
+  const table: [what: string, calls: [string, number][], state: BreakerState, BreakerOptions?][] = [
+    [
+      'half of them',
+      [
+        ['+', 1],
+        ['+', 100],
+        ['+', 1],
+        ['+', 100],
+      ],
+      'open',
+    ],
+    [
+      'a little less slow',
+      [
+        ['+', 1],
+        ['+', 99],
+        ['+', 1],
+        ['+', 100],
+      ],
+      'closed',
+    ],
+    [
+      'too few calls',
+      [
+        ['+', 100],
+        ['+', 100],
+        ['+', 100],
+      ],
+      'closed',
+    ],
+    [
+      'given up after it was slow',
+      [
+        ['.', 100],
+        ['.', 200],
+        ['+', 1],
+        ['.', 100],
+      ],
+      'open',
+    ],
+    [
+      'given up before',
+      [
+        ['.', 99],
+        ['.', 99],
+        ['.', 99],
+        ['+', 1],
+        ['.', 99],
+      ],
+      'closed',
+    ],
+    [
+      'nothing is slow by default',
+      [
+        ['+', 9e6],
+        ['+', 9e6],
+      ],
+      'closed',
+      { slowCallMs: Infinity },
+    ],
+    [
+      'all but one',
+      [
+        ['+', 1],
+        ['+', 200],
+        ['+', 200],
+        ['+', 200],
+      ],
+      'closed',
+      { slowCallRate: 0.8 },
+    ],
+  ]
+  for (const [what, calls, state, more] of table) {
+    const made = fixture({ ...options, ...more })
+    runTimed(made, calls)
+    assert.equal(made.breaker.state, state, what)
+  }
+})
+
+test('CircuitBreaker says why it opened for slowness', () => {
+  const reasons: unknown[] = []
+  const breaker = new CircuitBreaker(
+    half,
+    { slowCallMs: 100, minCalls: 2 },
+    (_next, _previous, error) => void reasons.push((error as Error | undefined)?.message),
+  )
+  for (const at of [0, 200]) breaker.tryAcquire(at)?.success(at + 150)
+  breaker.tryAcquire(2_000)?.success(2_100)
+  assert.deepEqual(reasons, [
+    '2 of 2 calls took 100 ms or longer',
+    undefined,
+    'a probe took 100 ms, slowCallMs 100',
+  ])
+})
+
+test('CircuitBreaker does not close on probes that are slow', () => {
+  const { breaker, acquire, run } = fixture({ slowCallMs: 100 })
+  run('-----', 0)
+  acquire(FIRST_OPEN_MS).success(FIRST_OPEN_MS + 100)
+  assert.equal(breaker.state, 'open')
+  const again = breaker.retryAt as number
+  acquire(again).success(again + 99)
+  acquire(again + 99).success(again + 198)
+  assert.equal(breaker.state, 'closed')
+})
+
+/** A breaker that closed at `at`. */
+function recovered(options: BreakerOptions = {}) {
+  const made = fixture(options)
+  made.run('-----', 0)
+  made.run('++', FIRST_OPEN_MS)
+  assert.equal(made.breaker.state, 'closed')
+  return { ...made, at: FIRST_OPEN_MS }
+}
+
+test('CircuitBreaker lets calls in by and by after it recovered', () => {
+  const { breaker, acquire, at } = recovered()
+  const permits = [acquire(at), acquire(at)]
+  assert.equal(breaker.rampLimit(at), 2)
+  assert.equal(breaker.allows(at), false)
+  assert.equal(breaker.tryAcquire(at), undefined)
+  for (const permit of permits) permit.success(at + 10)
+  assert.equal(breaker.rampLimit(at + 10), 4) // twice as many with each round trip
+  const more = [1, 2, 3, 4].map(() => acquire(at + 10))
+  assert.equal(breaker.tryAcquire(at + 10), undefined)
+  more[0]?.failure(at + 20, new Error('x'))
+  assert.equal(breaker.rampLimit(at + 20), 2) // half as many with a failure
+  assert.equal(breaker.tryAcquire(at + 20), undefined)
+  more[1]?.cancel(at + 20)
+  more[2]?.cancel(at + 20)
+  acquire(at + 20) // what was given up has left its place
+})
+
+test('CircuitBreaker ends its ramp after rampMs, and has none with 0 or before any opening', () => {
+  const { breaker, acquire, at } = recovered({ rampMs: 1_000 })
+  acquire(at)
+  acquire(at)
+  assert.equal(breaker.tryAcquire(at + 999), undefined)
+  for (let count = 0; count < 100; count++) acquire(at + 1_000)
+  assert.equal(breaker.rampLimit(at + 1_000), undefined)
+  for (const made of [recovered({ rampMs: 0 }), { ...fixture(), at: 0 }]) {
+    for (let count = 0; count < 100; count++) made.acquire(made.at)
+  }
+})
+
+test('CircuitBreaker never has more calls in flight than its ramp allows', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new SeededRandom(seed)
+    const { breaker, at } = recovered({ minCalls: 1e6 })
+    const permits: Permit[] = []
+    let limit = 2
+    let failed = 0
+    for (let step = 0; step < 400; step++) {
+      const now = at + step
+      const permit = random.chance(0.6) ? breaker.tryAcquire(now) : undefined
+      if (permit !== undefined) {
+        permits.push(permit)
+        assert.ok(permits.length <= limit, `seed ${seed} step ${step}`)
+      }
+      if (permits.length === 0 || random.chance(0.5)) continue
+      const settled = permits.splice(random.integer(0, permits.length - 1), 1)[0] as Permit
+      const drawn = random.integer(0, 9)
+      if (drawn < 2) settled.cancel(now)
+      else if (drawn < 4 && ++failed < 5) {
+        settled.failure(now, new Error('x'))
+        limit = Math.max(2, limit >> 1)
+      } else {
+        settled.success(now)
+        limit++
+        failed = 0
+      }
+    }
   }
 })

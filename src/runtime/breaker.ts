@@ -1,26 +1,47 @@
 /**
  * A circuit breaker, pure over `now` and chance.
  *
- *              consecutive failures, or failure rate
+ *              consecutive failures, failure rate, slow-call rate
  *     closed ────────────────────────────────────────▸ open ──openMs──▸ half-open
  *        ▴                                               ▴                  │
- *        │                                               └──── a failure ───┤
- *        └──────────────────────── successes of probes ─────────────────────┘
+ *        │                                               └─ failed or slow ─┤
+ *        └── ramp: few calls at a time ──────── successes of probes ────────┘
  *
  * Each time a probe fails the open time doubles. A permit of an earlier state tells nothing about
  * the present one and is ignored: calls that began before the breaker opened do not keep it open.
+ *
+ * The state is in a cell, which threads may share: what one of them opens refuses in all, and they
+ * have their probes together. Counts and ramp are each thread's own.
  */
 import type { Random } from '../core/clock.ts'
-import { checkInteger, checkRange } from '../core/errors.ts'
+import { checkInteger, checkRange, OverloadError } from '../core/errors.ts'
 import type { Breaker, BreakerState, Permit } from '../core/policy.ts'
 import { type Backoff, exponentialBackoff } from './backoff.ts'
+import {
+  type BreakerCell,
+  CLOSED,
+  HALF_OPEN,
+  LocalBreakerCell,
+  OPEN,
+  type StateCode,
+  stateOf,
+} from './breaker-cell.ts'
+import { CallWindow, SLOTS } from './call-window.ts'
 
 export interface BreakerOptions {
   /** Opens after so many failures in a row. @default 5, as Finagle and envoy */
   consecutiveFailures?: number
   /** Opens when this share of the calls in the window failed. @default 0.5 */
   failureRate?: number
-  /** The failure rate counts only from so many calls in the window. @default 20 */
+  /**
+   * A call that takes so long, in milliseconds, is slow, whether it succeeds, fails or is given up.
+   *
+   * @default Infinity: nothing is slow; only its owner knows what a destination may take
+   */
+  slowCallMs?: number
+  /** Opens when this share of the calls in the window was slow. @default 0.5 */
+  slowCallRate?: number
+  /** The rates count only from so many calls in the window. @default 20 */
   minCalls?: number
   /** @default 10_000 */
   windowMs?: number
@@ -38,11 +59,21 @@ export interface BreakerOptions {
    * @default 10_000
    */
   probeTimeoutMs?: number
+  /**
+   * How long after it closed calls at a time are limited: to 2 at first, one more with each success,
+   * half as many with each failure. A server that just returned would fall again under everything at
+   * once; one that answers is trusted twice as much with every round trip. 0: no limit.
+   *
+   * @default 10_000
+   */
+  rampMs?: number
 }
 
 export const breakerDefaults: Readonly<Required<BreakerOptions>> = Object.freeze({
   consecutiveFailures: 5,
   failureRate: 0.5,
+  slowCallMs: Number.POSITIVE_INFINITY,
+  slowCallRate: 0.5,
   minCalls: 20,
   windowMs: 10_000,
   openMs: 1_000,
@@ -50,6 +81,7 @@ export const breakerDefaults: Readonly<Required<BreakerOptions>> = Object.freeze
   maxProbes: 1,
   successesToClose: 2,
   probeTimeoutMs: 10_000,
+  rampMs: 10_000,
 })
 
 export type BreakerObserver = (next: BreakerState, previous: BreakerState, error: unknown) => void
@@ -58,105 +90,176 @@ export class CircuitBreaker implements Breaker {
   readonly options: Readonly<Required<BreakerOptions>>
   readonly #random: Random
   readonly #observer: BreakerObserver | undefined
+  readonly #cell: BreakerCell
   readonly #openTime: Backoff
-  readonly #window: FailureWindow
-  #state: BreakerState = 'closed'
-  /** Raised with every change of state: permits of older ones are ignored. */
-  #era = 0
+  readonly #window: CallWindow
+  /** The last version that was seen here: another one was made by another thread. */
+  #version: number
   #consecutive = 0
-  #openings = 0
-  #retryAt = 0
-  #probes = 0
-  #lastProbeAt = 0
-  #probeSuccesses = 0
+  /** Calls under way that began in this version. */
+  #inFlight = 0
+  #rampUntil = Number.NEGATIVE_INFINITY
+  #rampLimit = 0
 
-  constructor(random: Random, options: BreakerOptions = {}, observer?: BreakerObserver) {
+  /** @param cell where the state is; by default this breaker's own */
+  constructor(
+    random: Random,
+    options: BreakerOptions = {},
+    observer?: BreakerObserver,
+    cell: BreakerCell = new LocalBreakerCell(),
+  ) {
     this.options = checkOptions(options)
     this.#random = random
     this.#observer = observer
-    this.#window = new FailureWindow(this.options.windowMs)
+    this.#cell = cell
+    this.#version = cell.version
+    // Another thread may have seen it recover just now.
+    if (this.#version !== CLOSED && (this.#version & 3) === CLOSED) this.#startRamp()
+    this.#window = new CallWindow(this.options.windowMs)
     const { openMs, maxOpenMs } = this.options
     // Half of it is certain: a breaker that may close at once would be none.
     this.#openTime = exponentialBackoff({ baseMs: openMs, maxMs: maxOpenMs, jitter: 'equal' })
   }
 
   get state(): BreakerState {
-    return this.#state
+    return stateOf(this.#cell.version)
   }
 
   get retryAt(): number | undefined {
-    return this.#state === 'open' ? this.#retryAt : undefined
+    return this.state === 'open' ? this.#cell.at : undefined
+  }
+
+  /** Whether other threads see its state. */
+  get shared(): boolean {
+    return this.#cell.shared
+  }
+
+  /** Calls at a time after recovery, while they are limited; undefined: they are not. */
+  rampLimit(now: number): number | undefined {
+    return now < this.#rampUntil && this.state === 'closed' ? this.#rampLimit : undefined
   }
 
   /** Whether `tryAcquire` would be granted; changes nothing. For balancers. */
   allows(now: number): boolean {
-    if (this.#state === 'closed') return true
-    if (this.#state === 'open') return now >= this.#retryAt
-    return this.#mayProbe(now)
+    const version = this.#notice()
+    switch (version & 3) {
+      case CLOSED:
+        return now >= this.#rampUntil || this.#inFlight < this.#rampLimit
+      case OPEN:
+        return now >= this.#cell.at
+      default:
+        return this.#cell.mayProbe(version, now, this.options)
+    }
   }
 
   tryAcquire(now: number): Permit | undefined {
-    if (this.#state !== 'closed') {
-      if (!this.allows(now)) return undefined
-      if (this.#state === 'open') this.#become('half-open', undefined)
-      this.#probes++
-      this.#lastProbeAt = now
+    let version = this.#notice()
+    if ((version & 3) === CLOSED) {
+      if (now < this.#rampUntil && this.#inFlight >= this.#rampLimit) return undefined
+    } else {
+      if ((version & 3) === OPEN) {
+        if (now < this.#cell.at) return undefined
+        // Another thread may be faster: its change is as good.
+        this.#change(version, HALF_OPEN, 0, this.#cell.openings, undefined)
+        version = this.#notice()
+        if ((version & 3) !== HALF_OPEN) return undefined
+      }
+      if (!this.#cell.tryProbe(version, now, this.options)) return undefined
     }
-    return new BreakerPermit(this, this.#era)
+    this.#inFlight++
+    return new BreakerPermit(this, version, now)
   }
 
-  /** Internal: a permit is settled. `error` is undefined for a success. */
-  settle(era: number, verdict: PermitVerdict, now: number, error: unknown): void {
-    if (era !== this.#era) return
-    if (this.#state === 'closed') {
-      if (verdict !== 'none') this.#count(verdict === 'failure', now, error)
+  /** The endpoint is gone. */
+  release(): void {
+    this.#cell.release()
+  }
+
+  /** Internal: a permit is settled. */
+  settle(
+    version: number,
+    startedAt: number,
+    verdict: PermitVerdict,
+    now: number,
+    error: unknown,
+  ): void {
+    if (version !== this.#notice()) return
+    this.#inFlight--
+    const failed = verdict === 'failure'
+    const slow = now - startedAt >= this.options.slowCallMs
+    if ((version & 3) === CLOSED) {
+      // A call that was given up tells nothing, unless it had been slow already.
+      if (verdict === 'none' && !slow) return
+      if (now < this.#rampUntil) this.#ramp(failed || slow)
+      this.#count(verdict, slow, now, error)
       return
     }
-    this.#probes = Math.max(0, this.#probes - 1)
-    if (verdict === 'failure') this.#open(now, error)
-    else if (verdict === 'success' && ++this.#probeSuccesses >= this.options.successesToClose) {
-      this.#close()
+    this.#cell.endProbe(version)
+    if (failed || slow) this.#open(version, now, failed ? error : this.#slowProbe(now - startedAt))
+    else if (verdict === 'success') {
+      if (this.#cell.probeSucceeded(version) >= this.options.successesToClose) {
+        this.#change(version, CLOSED, now, 0, undefined)
+      }
     }
   }
 
-  #count(failed: boolean, now: number, error: unknown): void {
-    this.#window.add(failed, now)
-    if (!failed) {
-      this.#consecutive = 0
-      return
+  #count(verdict: PermitVerdict, slow: boolean, now: number, error: unknown): void {
+    const failed = verdict === 'failure'
+    this.#window.add(failed, slow, now)
+    if (failed) this.#consecutive++
+    else if (verdict === 'success') this.#consecutive = 0
+    if (!failed && !slow) return
+    const { consecutiveFailures, failureRate, slowCallMs, slowCallRate, minCalls } = this.options
+    const { calls, failures, slow: slowCalls } = this.#window
+    if (this.#consecutive >= consecutiveFailures) return this.#open(this.#version, now, error)
+    if (calls < minCalls) return
+    if (failed && failures >= calls * failureRate) this.#open(this.#version, now, error)
+    else if (slow && slowCalls >= calls * slowCallRate) {
+      const reason = `${slowCalls} of ${calls} calls took ${slowCallMs} ms or longer`
+      this.#open(this.#version, now, error ?? new OverloadError('ERR_BREAKER_OPEN', reason))
     }
-    this.#consecutive++
-    const { consecutiveFailures, failureRate, minCalls } = this.options
-    const { calls, failures } = this.#window
-    const rateReached = calls >= minCalls && failures >= calls * failureRate
-    if (this.#consecutive >= consecutiveFailures || rateReached) this.#open(now, error)
   }
 
-  #mayProbe(now: number): boolean {
-    const { maxProbes, probeTimeoutMs } = this.options
-    return this.#probes < maxProbes || now - this.#lastProbeAt >= probeTimeoutMs
+  #slowProbe(tookMs: number): Error {
+    const { slowCallMs } = this.options
+    const reason = `a probe took ${Math.round(tookMs)} ms, slowCallMs ${slowCallMs}`
+    return new OverloadError('ERR_BREAKER_OPEN', reason)
   }
 
-  #open(now: number, error: unknown): void {
-    this.#openings++
-    this.#retryAt = now + this.#openTime(this.#openings, this.#random)
-    this.#become('open', error)
+  #startRamp(): void {
+    this.#rampUntil = this.#cell.at + this.options.rampMs
+    this.#rampLimit = RAMP_START
   }
 
-  #close(): void {
-    this.#openings = 0
+  #ramp(bad: boolean): void {
+    this.#rampLimit = bad ? Math.max(RAMP_START, this.#rampLimit >> 1) : this.#rampLimit + 1
+  }
+
+  #open(version: number, now: number, error: unknown): void {
+    const openings = this.#cell.openings + 1
+    this.#change(version, OPEN, now + this.#openTime(openings, this.#random), openings, error)
+  }
+
+  #change(version: number, state: StateCode, at: number, openings: number, error: unknown): void {
+    const changed = this.#cell.change(version, state, at, openings)
+    if (changed !== undefined) this.#enter(changed, error)
+  }
+
+  /** The version now; what another thread changed is seen here. */
+  #notice(): number {
+    const { version } = this.#cell
+    if (version !== this.#version) this.#enter(version, undefined)
+    return version
+  }
+
+  #enter(version: number, error: unknown): void {
+    const previous = stateOf(this.#version)
+    this.#version = version
     this.#consecutive = 0
+    this.#inFlight = 0
     this.#window.clear()
-    this.#become('closed', undefined)
-  }
-
-  #become(next: BreakerState, error: unknown): void {
-    const previous = this.#state
-    this.#state = next
-    this.#era++
-    this.#probes = 0
-    this.#probeSuccesses = 0
-    this.#observer?.(next, previous, error)
+    if ((version & 3) === CLOSED) this.#startRamp()
+    this.#observer?.(stateOf(version), previous, error)
   }
 }
 
@@ -164,11 +267,13 @@ type PermitVerdict = 'success' | 'failure' | 'none'
 
 class BreakerPermit implements Permit {
   #breaker: CircuitBreaker | undefined
-  readonly #era: number
+  readonly #version: number
+  readonly #startedAt: number
 
-  constructor(breaker: CircuitBreaker, era: number) {
+  constructor(breaker: CircuitBreaker, version: number, startedAt: number) {
     this.#breaker = breaker
-    this.#era = era
+    this.#version = version
+    this.#startedAt = startedAt
   }
 
   success(now: number): void {
@@ -187,55 +292,7 @@ class BreakerPermit implements Permit {
   #settle(verdict: PermitVerdict, now: number, error: unknown): void {
     const breaker = this.#breaker
     this.#breaker = undefined
-    breaker?.settle(this.#era, verdict, now, error)
-  }
-}
-
-/** Calls and failures of the last `windowMs`, in tenths of it. */
-class FailureWindow {
-  calls = 0
-  failures = 0
-  readonly #slotMs: number
-  readonly #calls = new Uint32Array(SLOTS)
-  readonly #failures = new Uint32Array(SLOTS)
-  #slot = 0
-  #slotEnd = Number.NEGATIVE_INFINITY
-
-  constructor(windowMs: number) {
-    this.#slotMs = windowMs / SLOTS
-  }
-
-  add(failed: boolean, now: number): void {
-    if (now >= this.#slotEnd) this.#advance(now)
-    this.#calls[this.#slot]!++
-    this.calls++
-    if (!failed) return
-    this.#failures[this.#slot]!++
-    this.failures++
-  }
-
-  clear(): void {
-    this.calls = 0
-    this.failures = 0
-    this.#calls.fill(0)
-    this.#failures.fill(0)
-  }
-
-  #advance(now: number): void {
-    const passed = Math.floor((now - this.#slotEnd) / this.#slotMs) + 1
-    if (passed >= SLOTS) {
-      this.clear()
-      this.#slotEnd = now + this.#slotMs
-      return
-    }
-    for (let count = 0; count < passed; count++) {
-      this.#slot = (this.#slot + 1) % SLOTS
-      this.calls -= this.#calls[this.#slot] as number
-      this.failures -= this.#failures[this.#slot] as number
-      this.#calls[this.#slot] = 0
-      this.#failures[this.#slot] = 0
-    }
-    this.#slotEnd += passed * this.#slotMs
+    breaker?.settle(this.#version, this.#startedAt, verdict, now, error)
   }
 }
 
@@ -243,6 +300,8 @@ function checkOptions(options: BreakerOptions): Readonly<Required<BreakerOptions
   const {
     consecutiveFailures = breakerDefaults.consecutiveFailures,
     failureRate = breakerDefaults.failureRate,
+    slowCallMs = breakerDefaults.slowCallMs,
+    slowCallRate = breakerDefaults.slowCallRate,
     minCalls = breakerDefaults.minCalls,
     windowMs = breakerDefaults.windowMs,
     openMs = breakerDefaults.openMs,
@@ -250,12 +309,15 @@ function checkOptions(options: BreakerOptions): Readonly<Required<BreakerOptions
     maxProbes = breakerDefaults.maxProbes,
     successesToClose = breakerDefaults.successesToClose,
     probeTimeoutMs = breakerDefaults.probeTimeoutMs,
+    rampMs = breakerDefaults.rampMs,
   } = options
   const most = 0x7fff_ffff
   return Object.freeze({
     consecutiveFailures: checkRange('consecutiveFailures', consecutiveFailures, 1, Infinity),
     // 0 would open at the first success as well.
     failureRate: checkRange('failureRate', failureRate, Number.MIN_VALUE, 1),
+    slowCallMs: checkRange('slowCallMs', slowCallMs, 1, Infinity),
+    slowCallRate: checkRange('slowCallRate', slowCallRate, Number.MIN_VALUE, 1),
     minCalls: checkInteger('minCalls', minCalls, 1, most),
     windowMs: checkRange('windowMs', windowMs, SLOTS, 3_600_000),
     openMs: checkRange('openMs', openMs, 1, most),
@@ -263,7 +325,9 @@ function checkOptions(options: BreakerOptions): Readonly<Required<BreakerOptions
     maxProbes: checkInteger('maxProbes', maxProbes, 1, most),
     successesToClose: checkInteger('successesToClose', successesToClose, 1, most),
     probeTimeoutMs: checkRange('probeTimeoutMs', probeTimeoutMs, 1, most),
+    rampMs: checkRange('rampMs', rampMs, 0, most),
   })
 }
 
-const SLOTS = 10
+/** Calls at a time right after recovery. */
+const RAMP_START = 2

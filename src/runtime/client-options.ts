@@ -17,6 +17,7 @@ import type { ConnectionQuota } from './pool-quota.ts'
 import type { RateLimitRefusal } from './rate-limit/rate-limit.ts'
 import type { RetryBudgetOptions } from './retry-budget.ts'
 import type { RetryPolicyOptions } from './retry-policy.ts'
+import type { BreakerCells } from './shared-breakers.ts'
 import type { SharedPools } from './shared-pools.ts'
 import type { MetricNames } from './stack/client-stack.ts'
 import type { TimerWheel } from './timer-wheel.ts'
@@ -49,7 +50,7 @@ export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
   /** `false`: no retries. */
   retry?: ClientRetryOptions | false
   /** `false`: no breakers. */
-  breaker?: BreakerOptions | false
+  breaker?: ClientBreakerOptions | false
   /** How one of the endpoints is chosen. @default p2c() */
   balancer?: BalancerFactory<Req>
   /** Which endpoints may be chosen: ejection, slow start, zones, subsets, panic. */
@@ -79,6 +80,16 @@ export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
   /** How long `close` waits for calls and bodies in flight. @default 10_000 */
   closeTimeoutMs?: number
   observer?: ClientObserver
+}
+
+export interface ClientBreakerOptions extends BreakerOptions {
+  /**
+   * Where the states are kept: in memory that worker threads share, say, so that what one of them
+   * opens refuses in all. Clients of one protocol share the state of an endpoint there.
+   *
+   * @default each client’s own
+   */
+  shared?: BreakerCells
 }
 
 export interface ClientRetryOptions extends RetryPolicyOptions {

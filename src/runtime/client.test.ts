@@ -17,6 +17,7 @@ import { type ClientCore, createClient } from './client.ts'
 import type { ClientOptions } from './client-options.ts'
 import { attemptsOf } from './middleware/retry.ts'
 import { SlidingRetryBudget } from './retry-budget.ts'
+import { SharedBreakers } from './shared-breakers.ts'
 import { explain, explainText } from './stack/explain.ts'
 import { TimerWheel } from './timer-wheel.ts'
 
@@ -465,4 +466,19 @@ test('ClientCore shares one retry budget with other clients that are given it', 
     assert.equal(await call, 'fail')
   }
   assert.equal(sent, 3)
+})
+
+test('ClientCore keeps the breaker of an endpoint where it is told, by protocol and address', async () => {
+  const shared = SharedBreakers.create({ capacity: 2 })
+  const options = { breaker: { shared, consecutiveFailures: 1 }, retry: false } as const
+  const one = fixture({ ...options, scripted: { answer: () => 'fail' } })
+  const other = fixture({ ...options, scripted: { answer: () => 'ok' } })
+  assert.equal(await other.client.call('get'), 'ok')
+  assert.equal(await one.client.call('get'), 'fail')
+  await assert.rejects(async () => other.client.call('get'), { code: 'ERR_NO_ENDPOINT' })
+  assert.match(explainText(other.client), /breaker: state open, retryInMs \d+, shared/)
+  assert.equal(shared.cellFor('scripted 10.0.0.1:80')?.version, 5)
+  // Clients that close give the place back.
+  await Promise.all([one.client.close(), other.client.close()])
+  assert.ok(shared.cellFor('another'))
 })

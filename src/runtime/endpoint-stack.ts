@@ -10,6 +10,7 @@ import type { BalancerNode } from './balancer/balancer.ts'
 import { CircuitBreaker } from './breaker.ts'
 import type { ClientOptions } from './client-options.ts'
 import { useEndpointPool } from './endpoint-pool.ts'
+import { endpointKey } from './endpoint-set.ts'
 import type { Exchanger } from './exchanger.ts'
 import type { ConnectionPool } from './pool.ts'
 import type { PoolUse } from './shared-pools.ts'
@@ -34,16 +35,11 @@ export class EndpointStack<Req, Res> implements BalancerNode {
     wheel: TimerWheel,
     onAvailability: () => void,
   ) {
-    const { clock, random, classifier, observer, meter = noopMeter } = options
+    const { clock, classifier, meter = noopMeter } = options
     this.endpoint = endpoint
     this.address = formatAddress(endpoint.address)
     this.breaker =
-      options.breaker === false
-        ? undefined
-        : new CircuitBreaker(random, options.breaker, (next, previous, error) => {
-            onAvailability()
-            observer?.onBreaker?.(this.endpoint, next, previous, error)
-          })
+      options.breaker === false ? undefined : makeBreaker(this, options, onAvailability)
     this.#use = useEndpointPool(() => this.endpoint, this.address, options, wheel)
     this.pool = this.#use.pool
     this.pool.start()
@@ -70,10 +66,29 @@ export class EndpointStack<Req, Res> implements BalancerNode {
 
   /** Lets go of the pool: calls in flight are waited for, unless other clients share it. */
   close(): Promise<void> {
+    this.breaker?.release()
     return this.#use.close()
   }
 
   destroy(reason: Error): void {
     this.#use.destroy(reason)
   }
+}
+
+function makeBreaker<Req, Res>(
+  stack: EndpointStack<Req, Res>,
+  options: ClientOptions<Req, Res>,
+  onAvailability: () => void,
+): CircuitBreaker {
+  const { random, classifier, observer, breaker = {} } = options
+  const { shared, ...breakerOptions } = breaker === false ? {} : breaker
+  return new CircuitBreaker(
+    random,
+    breakerOptions,
+    (next, previous, error) => {
+      onAvailability()
+      observer?.onBreaker?.(stack.endpoint, next, previous, error)
+    },
+    shared?.cellFor(`${classifier.protocol} ${endpointKey(stack.endpoint)}`),
+  )
 }

@@ -23,6 +23,26 @@ export interface PolicyRow {
 
 export const POLICIES: readonly PolicyRow[] = [
   {
+    policy: 'Circuit breakers: failures in a row, failure rate, slow calls, ramp-up',
+    page: 'runtime.md#breaker',
+    marks: {
+      client: {
+        test: ['src/runtime/breaker.test.ts', 'CircuitBreaker opens when too many calls are slow'],
+        example: 'policies/breaker.ts',
+      },
+    },
+  },
+  {
+    policy: 'Breakers shared by worker threads',
+    page: 'runtime.md#breaker',
+    marks: {
+      client: {
+        test: ['test/runtime/shared-breakers.test.ts', 'a breaker that one thread opened refuses'],
+        example: 'policies/shared-breakers.ts',
+      },
+    },
+  },
+  {
     policy: 'Retries with a budget',
     page: 'runtime.md#retries',
     marks: {

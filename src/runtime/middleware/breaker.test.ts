@@ -93,6 +93,23 @@ test('breaker gives a probe that was cancelled back', async () => {
   assert.equal(circuit.state, 'closed')
 })
 
+test('breaker refuses what is over the ramp after recovery, and says so', async () => {
+  const waiting = [1, 2, 3].map(() => Promise.withResolvers<string>())
+  const answers: (string | Promise<string>)[] = ['fail', 'fail', 'ok', 'ok']
+  for (const { promise } of waiting) answers.push(promise)
+  const { clock, call } = fixture(() => answers.shift() ?? 'ok')
+  await call()
+  await call()
+  await clock.advanceAsync(750)
+  await call()
+  await call()
+  const calls = [call(), call()]
+  await assert.rejects(call(), /closed again, and lets calls in by and by/)
+  for (const { resolve } of waiting) resolve('ok')
+  await Promise.all(calls)
+  await call()
+})
+
 function raise(error: Error): never {
   throw error
 }

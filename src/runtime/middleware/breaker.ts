@@ -72,10 +72,12 @@ class BreakerCall<Req, Res> implements Settlement<Res> {
 }
 
 function refusal(breaker: Breaker, now: number): OverloadError {
-  const { retryAt } = breaker
-  const when =
-    retryAt === undefined
-      ? 'half-open, and its probes are under way'
-      : `open for another ${Math.max(0, Math.ceil(retryAt - now))} ms`
-  return new OverloadError('ERR_BREAKER_OPEN', `the circuit breaker is ${when}`)
+  return new OverloadError('ERR_BREAKER_OPEN', `the circuit breaker is ${why(breaker, now)}`)
+}
+
+function why(breaker: Breaker, now: number): string {
+  const { retryAt, state } = breaker
+  if (retryAt !== undefined) return `open for another ${Math.max(0, Math.ceil(retryAt - now))} ms`
+  if (state === 'half-open') return 'half-open, and its probes are under way'
+  return 'closed again, and lets calls in by and by'
 }

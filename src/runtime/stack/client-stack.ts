@@ -252,5 +252,7 @@ function breakerState(breaker: CircuitBreaker | undefined, now: number): Facts {
   return {
     state,
     retryInMs: retryAt === undefined ? undefined : Math.max(0, Math.ceil(retryAt - now)),
+    rampLimit: breaker.rampLimit(now),
+    shared: breaker.shared || undefined,
   }
 }
