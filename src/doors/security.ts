@@ -1,4 +1,9 @@
 /** `heddle/security`: who calls (passwords, keys, tokens, certificates), who may, and certificates for development. */
+
+export * from '../security/authorization/access-policy.ts'
+export * from '../security/authorization/condition.ts'
+export * from '../security/authorization/external-authorizer.ts'
+export * from '../security/authorization/time-window.ts'
 export * from '../security/dev-certificate.ts'
 export * from '../security/identity/api-keys.ts'
 export * from '../security/identity/certificate-identity.ts'
