@@ -41,6 +41,11 @@ export interface ListenOptions {
    */
   onConnection(connection: Connection): void
   /**
+   * Looks at a newcomer before a byte of it is read, that of a TLS handshake included. An error
+   * refuses it: it is closed, and neither `onConnection` nor `onError` hears of it.
+   */
+  admitAddress?(remote: Address): Error | undefined
+  /**
    * Something went wrong that concerns no connection yet (EMFILE, a TLS handshake that failed).
    * The listener goes on.
    */

@@ -10,6 +10,7 @@ import type { Host } from '../core/host.ts'
 import type { Resolver } from '../core/policy.ts'
 import type { Transport } from '../core/transport.ts'
 import type { TimerWheel } from '../runtime/timer-wheel.ts'
+import { addressList } from '../security/address-list.ts'
 import { durationMs, sizeBytes } from './config/quantity.ts'
 import { type ClusterConfig, cluster as clusterSchema } from './config/schema/cluster.ts'
 import type { GatewayConfig } from './config/schema/gateway.ts'
@@ -115,6 +116,7 @@ function planListener(
   })
   return {
     config,
+    admits: addressList(config),
     http: {
       router,
       forwarder: new Forwarder(

@@ -73,6 +73,8 @@ export interface ListenerStatus {
   readonly state: 'listening' | 'draining' | 'closed'
   readonly openConnections: number
   readonly totalConnections: number
+  /** By `allow`, `deny` and the limits of connections. */
+  readonly refusedConnections: number
   readonly requests: number
   readonly activeRequests: number
   /** Accept and handshake errors, refused PROXY headers, bytes that are no known protocol. */

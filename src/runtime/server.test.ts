@@ -206,6 +206,24 @@ test('ServerCore asks admit before the protocol sees the connection', async () =
   assert.equal(protocols.length, 0)
 })
 
+test('ServerCore refuses an address without opening the connection, whoever brings it', async () => {
+  const asked: string[] = []
+  const { server, listener, protocols } = await fixture({
+    admitAddress: (remote) => {
+      asked.push(remote.kind === 'ip' ? remote.host : remote.kind)
+      return remote.kind === 'ip' && remote.host === '192.0.2.9' ? new Error('not you') : undefined
+    },
+  })
+  // This transport does not ask by itself, and its connections throw when they are opened.
+  const refused = listener.accept(ip('192.0.2.9', 1))
+  assert.equal(refused.destroyedWith?.message, 'not you')
+  assert.equal(listener.accept(ip('192.0.2.8', 1)).destroyedWith, undefined)
+  server.adopt(refused as unknown as Connection)
+  assert.deepEqual(asked, ['192.0.2.9', '192.0.2.8', '192.0.2.9'])
+  assert.equal(protocols.length, 1)
+  assert.equal(server.stats.refused, 2)
+})
+
 test('ServerCore survives a protocol that throws', async () => {
   const errors: Error[] = []
   const { server, listener } = await fixture({

@@ -70,6 +70,13 @@ export interface ServerCoreOptions {
    * @default 'pause'
    */
   whenFull?: 'pause' | 'reject'
+  /**
+   * Looks at a newcomer's address before a byte is read, TLS handshake included; an error refuses it
+   * without an answer. `addressList` of `heddle/security` makes one from CIDR blocks.
+   *
+   * @default everybody
+   */
+  admitAddress?(remote: Address): Error | undefined
   /** Looks at a connection before a byte is read. An error returned refuses it. */
   admit?(connection: Connection): Error | undefined
   /** How a refused connection is told so. By default it is destroyed. */
@@ -194,6 +201,7 @@ export class ServerCore implements Server {
     const listener = await transport.listen(address, {
       ...options,
       onConnection: (connection) => this.#accept(connection),
+      ...(this.#options.admitAddress && { admitAddress: this.#admitAddress }),
       onError: (error) => this.#options.onError?.(error),
     })
     if (this.draining) {
@@ -308,7 +316,17 @@ export class ServerCore implements Server {
       const message = `${count} connections from ${formatAddress(remote)}, ${limit}`
       return new OverloadError('ERR_LIMITED', message)
     }
-    return this.#options.admit?.(connection)
+    // Once more: not every transport asks, and some connections come from elsewhere.
+    return this.#options.admitAddress?.(remote) ?? this.#options.admit?.(connection)
+  }
+
+  readonly #admitAddress = (remote: Address): Error | undefined => {
+    const refusal = this.#options.admitAddress?.(remote)
+    if (refusal !== undefined) {
+      this.#refused++
+      this.#metrics.refused.add()
+    }
+    return refusal
   }
 
   readonly #onState = (

@@ -90,6 +90,20 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
+  {
+    policy: 'Address lists (CIDR)',
+    page: 'security.md#address-lists',
+    marks: {
+      server: {
+        test: ['test/gateway/address-lists.test.ts', 'httpServer over TLS reads not a byte'],
+        example: 'policies/address-lists.ts',
+      },
+      listener: {
+        test: ['test/gateway/address-lists.test.ts', 'Gateway listener refuses by address'],
+        example: 'gateway/guarded.yaml',
+      },
+    },
+  },
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */

@@ -94,6 +94,7 @@ export function stubListener(values: Partial<ListenerStatus>): ListenerStatus {
     state: 'listening',
     openConnections: 0,
     totalConnections: 0,
+    refusedConnections: 0,
     requests: 0,
     activeRequests: 0,
     errors: 0,

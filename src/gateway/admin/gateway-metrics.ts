@@ -138,6 +138,12 @@ function observeListeners(group: ObserverGroup, status: GatewayStatus): void {
     each((listener) => listener.totalConnections),
   )
   counter(
+    'heddle.listener.refused',
+    '{connection}',
+    'Connections refused by address or number, before anything was read.',
+    each((listener) => listener.refusedConnections),
+  )
+  counter(
     'heddle.listener.errors',
     '{error}',
     'Accept and handshake errors, unknown protocols, refused PROXY headers.',

@@ -20,6 +20,7 @@ import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import type { TlsHello } from '../../protocols/tls-hello/tls-hello-decoder.ts'
 import { type ConnectionControl, type ServerConnection, ServerCore } from '../../runtime/server.ts'
 import { splice } from '../../runtime/splice.ts'
+import type { AdmitAddress } from '../../security/address-list.ts'
 import { Http1ServerConnection } from '../../servers/http/http1-server-connection.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
 import type { ListenerConfig } from '../config/schema/listener.ts'
@@ -44,6 +45,8 @@ import { matchRaw, noRawRoute, RawConnection, type RawRoute } from './raw-connec
 /** What a reload may replace. */
 export interface ListenerPlan {
   readonly config: ListenerConfig
+  /** `allow` and `deny`, compiled. */
+  readonly admits: AdmitAddress
   readonly http: HttpPlan
   readonly raw: readonly RawRoute[]
 }
@@ -102,6 +105,7 @@ export class GatewayListener {
         maxConnectionsPerAddress: config.max_connections_per_address,
       }),
       drainTimeoutMs: options.drainTimeoutMs,
+      admitAddress: (remote) => this.#admitPeer(remote),
       createConnection: (connection, control) => this.#begin(connection, control),
       onError: (error) => traffic.fail(error),
     })
@@ -154,7 +158,7 @@ export class GatewayListener {
   }
 
   status(): ListenerStatus {
-    const { connections, accepted } = this.#core.stats
+    const { connections, accepted, refused } = this.#core.stats
     const { traffic } = this.#options
     const { config } = this.#plan
     const unixSocket = this.address.kind === 'unix'
@@ -165,6 +169,7 @@ export class GatewayListener {
       protocol: config.protocol,
       state: this.#state,
       openConnections: connections,
+      refusedConnections: refused,
       totalConnections: accepted - this.#handedOff,
       requests: traffic.requests,
       activeRequests: traffic.active,
@@ -183,11 +188,16 @@ export class GatewayListener {
     this.#state = 'closed'
   }
 
+  /** Who connects here. A proxy that may speak for others is let in: its client is looked at. */
+  #admitPeer(remote: Address): Error | undefined {
+    return this.#proxyPolicy.speaksForOthers(remote) ? undefined : this.#plan.admits(remote)
+  }
+
   /** A connection as it came from the transport, or back from TLS. */
   #begin(connection: Connection, control: ConnectionControl): ServerConnection {
     const secure = connection.facts.tls !== undefined
     if (secure || !this.#staged) return this.#afterTls(connection, control)
-    const policy = this.#proxyPolicy(connection)
+    const policy = this.#proxyPolicy.decide(connection.facts.remote)
     if (policy instanceof Error) throw policy
     return policy === 'skip'
       ? this.#detect(connection, control)
@@ -212,12 +222,20 @@ export class GatewayListener {
           announced = announce(connection, verdict.header)
           return verdict.length
         },
-        onDecided: () => this.#detect(announced, control),
+        onDecided: () => this.#admitAnnounced(announced, control),
         onTimeout: () =>
           new TimeoutError('ERR_REQUEST_TIMEOUT', `no PROXY header in ${timeoutMs} ms`),
         onGone: (reason) => this.#gone(control, reason),
       }),
     )
+  }
+
+  #admitAnnounced(connection: Connection, control: ConnectionControl): ServerConnection {
+    const refusal = this.#plan.admits(connection.facts.remote)
+    if (refusal === undefined) return this.#detect(connection, control)
+    connection.destroy(refusal)
+    control.closed(refusal)
+    return new Refused(connection)
   }
 
   /** What comes behind a PROXY header, or at once. */

@@ -13,20 +13,29 @@ import { AnnouncedConnection } from './announced-connection.ts'
 /** A v2 header with the most the decoder takes. */
 export const MAX_PROXY_HEADER_BYTES = 2_048 + 16
 
-/** What to do with a peer, before its first byte. */
-export function proxyHeaderPolicy(
-  config: ProxyProtocolConfig,
-): (connection: Connection) => 'read' | 'skip' | Error {
-  if (config.mode === 'off') return () => 'skip'
+export interface ProxyHeaderPolicy {
+  /** The peer's header says who connects. */
+  speaksForOthers(remote: Address): boolean
+  /** What to do with a peer, before its first byte. */
+  decide(remote: Address): 'read' | 'skip' | Error
+}
+
+export function proxyHeaderPolicy(config: ProxyProtocolConfig): ProxyHeaderPolicy {
+  if (config.mode === 'off') return { speaksForOthers: () => false, decide: () => 'skip' }
   const any = config.trusted.includes('any')
   const trusted = any ? undefined : addressSet(config.trusted)
-  return ({ facts }) => {
-    if (trusted === undefined) return 'read'
-    const { remote } = facts
+  const speaksForOthers = (remote: Address): boolean => {
     // Whoever may open the Unix socket is trusted by its permissions.
-    if (remote.kind !== 'ip' || isInSet(trusted, remote.host)) return 'read'
-    if (config.mode === 'optional') return 'skip'
-    return new ProtocolError('ERR_PROTOCOL', `${remote.host} may not send a PROXY header`)
+    return trusted === undefined || remote.kind !== 'ip' || isInSet(trusted, remote.host)
+  }
+  return {
+    speaksForOthers,
+    decide(remote) {
+      if (speaksForOthers(remote)) return 'read'
+      if (config.mode === 'optional') return 'skip'
+      const host = remote.kind === 'ip' ? remote.host : 'this peer'
+      return new ProtocolError('ERR_PROTOCOL', `${host} may not send a PROXY header`)
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * Transport properties: listeners that count, pause, drain and give their address back.
  */
+import type { Connection } from '../../core/connection.ts'
 import { TransportError } from '../../core/errors.ts'
 import type { ConnectionLog } from './connection-log.ts'
 import type { TransportProperty } from './transport-world.ts'
@@ -42,6 +43,36 @@ export const listeningProperties: readonly TransportProperty[] = [
       listener.resume()
       world.log(await world.resolved(connecting)).open()
       await world.until(() => accepted.length === 1, 'accepted after resume')
+    },
+  },
+  {
+    name: 'closes a newcomer that admitAddress refuses, and nobody hears of it',
+    async run(world) {
+      const asked: string[] = []
+      let refusing = true
+      const accepted: ConnectionLog[] = []
+      const listener = await world.listen({
+        admitAddress(remote) {
+          asked.push(remote.kind)
+          return refusing ? new Error('not you') : undefined
+        },
+        onConnection: (connection) => void accepted.push(world.log(connection).open()),
+        onError: (error) => world.ok(false, `onError heard ${String(error)}`),
+      })
+      // Where a handshake follows, it fails; elsewhere the end comes right after connecting.
+      const outcome = await world.settled(world.connect(listener.address))
+      if (!outcome.rejected) {
+        const refused = world.log(outcome.value as Connection).open()
+        await world.until(() => refused.ended || refused.closed, 'the refused one hears it')
+        refused.connection.destroy()
+      }
+      await world.quiet()
+      world.equal(accepted.length, 0, 'accepted')
+      world.equal(listener.connectionCount, 0, 'connections')
+      world.equal(asked.length, 1, 'times asked')
+      refusing = false
+      world.log(await world.resolved(world.connect(listener.address))).open()
+      await world.until(() => accepted.length === 1, 'the next one is let in')
     },
   },
   {

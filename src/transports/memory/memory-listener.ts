@@ -99,6 +99,11 @@ export class MemoryListener implements Listener {
       const connection = this.#queue.shift()
       if (connection === undefined) return
       if (connection.closed) continue // reset while it waited
+      const refusal = this.#options.admitAddress?.(connection.facts.remote)
+      if (refusal !== undefined) {
+        connection.destroy()
+        continue
+      }
       this.#accepted.add(connection)
       connection.onClosed = () => {
         this.#accepted.delete(connection)

@@ -78,19 +78,26 @@ export class NodeListener implements Listener, ConnectionKeeper {
           return this.report(acceptError(systemError(status, 'accept'), this.address))
         }
         this.#watchDescriptors(handle.fd)
-        this.accept(adopt(handle))
+        const connection = adopt(handle)
+        if (this.admits(connection.facts.remote)) this.accept(connection)
+        else connection.destroy()
       }
     })
   }
 
-  /** The same through `net.Socket`. `adopt` may call `accept` later itself: after a handshake. */
+  /**
+   * The same through `net.Socket`. `adopt` may ask `admits` and call
+   * `accept` itself, later: after a handshake.
+   */
   acceptSockets(server: Server, adopt: (socket: Socket) => NodeConnection | undefined): void {
     this.#attachTo(server, (attached) => {
       attached.on('connection', (socket) => {
         const { _handle } = socket as unknown as { _handle: StreamHandle | null }
         this.#watchDescriptors(_handle?.fd)
         const connection = adopt(socket)
-        if (connection !== undefined) this.accept(connection)
+        if (connection === undefined) return
+        if (this.admits(connection.facts.remote)) this.accept(connection)
+        else connection.destroy()
       })
     })
   }
@@ -101,6 +108,11 @@ export class NodeListener implements Listener, ConnectionKeeper {
       attach(attached)
     }
     this.#attach(server)
+  }
+
+  /** Whether somebody from there may connect; asked before anything is read. */
+  admits(remote: Address): boolean {
+    return this.#callbacks.admitAddress?.(remote) === undefined
   }
 
   /** A connection is there: counts it and hands it out, now or when resumed. */

@@ -163,8 +163,10 @@ class NodeTlsTransport implements TlsTransport {
       listener = new NodeListener(server, callbacks, { address: bound, maxPausedConnections })
       const setup = socketSetup(this.#tcp)
       listener.acceptSockets(server, (socket) => {
-        setup.socket(socket)
-        handshaker.accept(socket)
+        if (listener.admits(SOCKET_NAMES.ofSocket(socket).remote())) {
+          setup.socket(socket)
+          handshaker.accept(socket)
+        } else socket.destroy()
         return undefined
       })
       return this.#secureListener(listener, handshaker)

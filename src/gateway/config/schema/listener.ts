@@ -163,6 +163,18 @@ export const listener = z
       .describe('detect looks at the first bytes: TLS, HTTP/1, or anything else (raw_routes)'),
     tls: listenerTls.optional(),
     proxy_protocol: proxyProtocol.prefault({}),
+    allow: z
+      .array(cidr())
+      .max(100_000)
+      .default([])
+      .describe(
+        'Only these addresses and blocks may connect; empty: all. With a PROXY header, who it names',
+      ),
+    deny: z
+      .array(cidr())
+      .max(100_000)
+      .default([])
+      .describe('These may not; wins over allow. They are closed before a byte is read'),
     max_connections: count(1, 1_000_000).default(20_000),
     max_connections_per_address: count(1, 1_000_000).optional(),
     max_requests_in_flight: count(1, 1_000_000)
