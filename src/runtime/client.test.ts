@@ -202,6 +202,33 @@ test('ClientCore.close destroys what is left after closeTimeoutMs', async () => 
   assert.equal(on('10.0.0.1').state, 'error')
 })
 
+test('ClientCore sends calls elsewhere that wait for an endpoint whose breaker opens', async () => {
+  const { client, clock, exchangers, on } = fixture({
+    endpoints: endpoints('10.0.0.1'),
+    breaker: { consecutiveFailures: 1 },
+    pool: { max: 1 },
+    retry: false,
+  })
+  const first = client.call('get')
+  await clock.settle()
+  on('10.0.0.1').calls[0]?.reply('ok')
+  await first
+  const calls = ['get a', 'get b', 'get c'].map((request) => Promise.resolve(client.call(request)))
+  await clock.settle()
+  const refused = assert.rejects(calls[2] as Promise<string>, {
+    code: 'ERR_BREAKER_OPEN',
+    sent: 'nothing',
+    message: 'the circuit breaker of 10.0.0.1:80 opened while the call waited',
+  })
+  // The connection goes to the next in the queue before anybody has judged the answer.
+  on('10.0.0.1').calls[0]?.reply('fail')
+  assert.equal(await calls[0], 'fail')
+  await refused
+  on('10.0.0.1').calls[0]?.reply('b')
+  assert.equal(await calls[1], 'b')
+  assert.equal(exchangers.length, 1)
+})
+
 test('ClientCore leaves an endpoint alone whose breaker is open, and says so when all are', async () => {
   const changes: string[] = []
   const { client } = fixture({

@@ -3,6 +3,7 @@
  * balancer picks one of these for each attempt.
  */
 import { formatAddress } from '../core/address.ts'
+import { OverloadError } from '../core/errors.ts'
 import { noopMeter } from '../core/metrics.ts'
 import type { Endpoint } from '../core/policy.ts'
 import type { Service } from '../core/service.ts'
@@ -87,8 +88,18 @@ function makeBreaker<Req, Res>(
     breakerOptions,
     (next, previous, error) => {
       onAvailability()
+      // Those that wait for a connection here passed the breaker while it was closed. In a shared
+      // pool some of them are another client's, whose breaker has not opened.
+      if (next === 'open' && options.sharedPools === undefined) {
+        stack.pool.refuseWaiters(0, () => opened(stack.address))
+      }
       observer?.onBreaker?.(stack.endpoint, next, previous, error)
     },
     shared?.cellFor(`${classifier.protocol} ${endpointKey(stack.endpoint)}`),
   )
+}
+
+function opened(address: string): OverloadError {
+  const message = `the circuit breaker of ${address} opened while the call waited`
+  return new OverloadError('ERR_BREAKER_OPEN', message)
 }

@@ -217,7 +217,7 @@ export class ConnectionPool<Resource>
   pause(reason: Error = pausedError()): void {
     if (this.#state !== 'ready') return
     this.#state = 'paused'
-    this.#refuseWaiters(0, () => reason)
+    this.refuseWaiters(0, () => reason)
   }
 
   ready(): void {
@@ -401,7 +401,8 @@ export class ConnectionPool<Resource>
     }
   }
 
-  #refuseWaiters(keep: number, reason: () => Error): void {
+  /** Calls that wait, but for the last `keep`, get `reason()`, each its own. Later ones wait again. */
+  refuseWaiters(keep: number, reason: () => Error): void {
     while (this.#queue.size > keep) this.#queue.first?.refuse(reason())
   }
 
@@ -538,7 +539,7 @@ export class ConnectionPool<Resource>
     // When nothing is busy that may come back, waiters that no connect under way can serve hear it
     // now, and may turn to another endpoint.
     if (this.#slots.size - this.#draining === this.#idle - this.#probes.size) {
-      this.#refuseWaiters(this.#connector.size * this.#expectedCapacity(), () =>
+      this.refuseWaiters(this.#connector.size * this.#expectedCapacity(), () =>
         connectFailure(error),
       )
     }
@@ -619,7 +620,7 @@ export class ConnectionPool<Resource>
     this.#wheel.cancel(this)
     this.#unwatchQuota?.()
     const draining = (): Error => new ClosedError('ERR_DRAINING', 'the pool is closing')
-    this.#refuseWaiters(0, draining)
+    this.refuseWaiters(0, draining)
     this.#connector.abort(draining)
     for (const slot of [...this.#slots.values()]) {
       if (slot.idle || slot.opening !== undefined) this.#retire(slot)

@@ -1,6 +1,7 @@
 /**
  * A transport that fails on purpose: refused connects, resets in the middle of a frame, readers that
- * stall, peers that fall silent. Around any transport; every choice comes from a seed.
+ * stall, peers that fall silent. Around any transport; every choice comes from a seed, or is made by
+ * whoever calls `resetAll`, `stallAll` and `silenceAll`, or changes the `plan`.
  *
  * Bytes are never lost, doubled or changed while a connection lives: that would be a transport that
  * breaks its contract, and no protocol has to survive it.
@@ -49,8 +50,9 @@ export class FaultyTransport implements Transport {
   readonly #inner: Transport
   readonly #clock: Clock
   readonly #random: SeededRandom
-  readonly #plan: FaultPlan
   readonly #onFault: FaultListener
+  readonly #connections = new Set<FaultyConnection>()
+  #plan: FaultPlan
 
   constructor(
     inner: Transport,
@@ -59,17 +61,49 @@ export class FaultyTransport implements Transport {
     plan: FaultPlan,
     onFault: FaultListener = () => {},
   ) {
-    const { refuse = 0, reset = 0, stall = 0, silence = 0 } = plan
-    for (const [name, value] of Object.entries({ refuse, reset, stall, silence })) {
-      checkRange(name, value, 0, 1)
-    }
     this.name = inner.name
     this.traits = inner.traits
     this.#inner = inner
     this.#clock = clock
     this.#random = random
-    this.#plan = plan
+    this.#plan = checkPlan(plan)
     this.#onFault = onFault
+  }
+
+  /** What new connections meet from now on; of those that are open only the chance of a stall. */
+  get plan(): FaultPlan {
+    return this.#plan
+  }
+
+  set plan(plan: FaultPlan) {
+    this.#plan = checkPlan(plan)
+  }
+
+  /** Connections that are open now: not closed, and not destroyed by this side. */
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** Open connections that are stalled, silent, or about to be reset. */
+  get impaired(): number {
+    let count = 0
+    for (const connection of this.#connections) if (connection.impaired) count++
+    return count
+  }
+
+  /** Resets each connection that is open now, after at most so many more bytes. */
+  resetAll(withinBytes: number): void {
+    for (const connection of [...this.#connections]) connection.resetWithin(withinBytes)
+  }
+
+  /** The reader of each connection that is open now stalls for at most so long. */
+  stallAll(maxMs: number): void {
+    for (const connection of [...this.#connections]) connection.stall(maxMs)
+  }
+
+  /** Each connection that is open now delivers nothing more. */
+  silenceAll(): void {
+    for (const connection of [...this.#connections]) connection.fallSilent()
   }
 
   async connect(address: Address, options?: ConnectOptions): Promise<Connection> {
@@ -90,17 +124,35 @@ export class FaultyTransport implements Transport {
 
   #wrap(connection: Connection): Connection {
     const random = this.#random.fork()
-    return new FaultyConnection(connection, this.#clock, random, this.#plan, this.#onFault)
+    const faulty = new FaultyConnection(
+      connection,
+      this.#clock,
+      random,
+      () => this.#plan,
+      this.#onFault,
+      () => this.#connections.delete(faulty),
+    )
+    this.#connections.add(faulty)
+    return faulty
   }
+}
+
+function checkPlan(plan: FaultPlan): FaultPlan {
+  const { refuse = 0, reset = 0, stall = 0, silence = 0 } = plan
+  for (const [name, value] of Object.entries({ refuse, reset, stall, silence })) {
+    checkRange(name, value, 0, 1)
+  }
+  return plan
 }
 
 class FaultyConnection implements Connection, ConnectionHandler {
   readonly #inner: Connection
   readonly #clock: Clock
   readonly #random: SeededRandom
-  readonly #stall: number
-  readonly #maxStallMs: number
+  /** Stalls are decided chunk by chunk, by the plan of that moment. */
+  readonly #plan: () => FaultPlan
   readonly #onFault: FaultListener
+  readonly #onGone: () => void
   #handler: ConnectionHandler | undefined
   /** Bytes until it happens; infinite: never. */
   #untilReset: number
@@ -114,11 +166,12 @@ class FaultyConnection implements Connection, ConnectionHandler {
     inner: Connection,
     clock: Clock,
     random: SeededRandom,
-    plan: FaultPlan,
+    plan: () => FaultPlan,
     onFault: FaultListener,
+    onGone: () => void,
   ) {
-    const { reset = 0, resetWithinBytes = 10_000, stall = 0, maxStallMs = 1_000 } = plan
-    const { silence = 0, silenceWithinBytes = 10_000 } = plan
+    const { reset = 0, resetWithinBytes = 10_000 } = plan()
+    const { silence = 0, silenceWithinBytes = 10_000 } = plan()
     const within = (chance: number, bytes: number): number =>
       random.chance(chance) ? random.integer(0, bytes) : Number.POSITIVE_INFINITY
     this.#inner = inner
@@ -126,9 +179,9 @@ class FaultyConnection implements Connection, ConnectionHandler {
     this.#random = random
     this.#untilReset = within(reset, resetWithinBytes)
     this.#untilSilence = within(silence, silenceWithinBytes)
-    this.#stall = stall
-    this.#maxStallMs = maxStallMs
+    this.#plan = plan
     this.#onFault = onFault
+    this.#onGone = onGone
   }
 
   get id(): number {
@@ -139,6 +192,11 @@ class FaultyConnection implements Connection, ConnectionHandler {
   }
   get writableLength(): number {
     return this.#inner.writableLength
+  }
+
+  get impaired(): boolean {
+    if (this.#silent || this.#stalled !== undefined) return true
+    return Math.min(this.#untilReset, this.#untilSilence) < Number.POSITIVE_INFINITY
   }
 
   open(handler: ConnectionHandler): void {
@@ -186,6 +244,7 @@ class FaultyConnection implements Connection, ConnectionHandler {
   }
 
   destroy(reason?: Error): void {
+    this.#onGone()
     this.#inner.destroy(reason)
   }
 
@@ -219,7 +278,7 @@ class FaultyConnection implements Connection, ConnectionHandler {
     if (this.#closed || length <= limit) return this.#maybeStall()
     // A byte more than the limit: the rest of this chunk is lost with the connection.
     if (this.#untilReset === 0) this.#reset()
-    else this.#fallSilent()
+    else this.fallSilent()
   }
 
   onDrain(): void {
@@ -232,6 +291,7 @@ class FaultyConnection implements Connection, ConnectionHandler {
 
   onClose(reason: Error | undefined): void {
     this.#closed = true
+    this.#onGone()
     this.#stalled?.cancel()
     this.#stalled = undefined
     this.#handler?.onClose(reason)
@@ -243,16 +303,27 @@ class FaultyConnection implements Connection, ConnectionHandler {
     this.#inner.destroy(new TransportError('ERR_RESET', 'simulated'))
   }
 
-  #fallSilent(): void {
+  /** Reset after at most so many more bytes, in either direction; at once when it is 0. */
+  resetWithin(bytes: number): void {
+    this.#untilReset = Math.min(this.#untilReset, this.#random.integer(0, bytes))
+    if (this.#untilReset === 0) this.#reset()
+  }
+
+  fallSilent(): void {
+    if (this.#closed || this.#silent) return
     this.#onFault(`connection ${this.facts.role} fell silent`)
     this.#silent = true
     this.#inner.pause()
   }
 
   #maybeStall(): void {
+    const { stall = 0, maxStallMs = 1_000 } = this.#plan()
+    if (this.#random.chance(stall)) this.stall(maxStallMs)
+  }
+
+  stall(maxMs: number): void {
     if (this.#closed || this.#silent || this.#stalled !== undefined) return
-    if (!this.#random.chance(this.#stall)) return
-    const ms = this.#random.integer(1, this.#maxStallMs)
+    const ms = this.#random.integer(1, maxMs)
     this.#onFault(`reader ${this.facts.role} stalls for ${ms} ms`)
     this.#inner.pause()
     this.#stalled = this.#clock.setTimer(this.#clock.now() + ms, () => {

@@ -100,6 +100,17 @@ test('ManualClock.jumpWall moves the wall clock alone', () => {
   assert.equal(clock.now(), 15)
 })
 
+test('ManualClock.freeze fires late what became due meanwhile', () => {
+  const clock = new ManualClock({ startMs: 0 })
+  const fired: number[] = []
+  clock.setTimer(10, () => fired.push(clock.now()))
+  clock.freeze(500)
+  assert.deepEqual(fired, [])
+  clock.flush()
+  assert.deepEqual(fired, [500])
+  assert.throws(() => clock.freeze(-1), /cannot freeze for -1 ms/)
+})
+
 test('ManualClock.advanceAsync lets promises run between timers', async () => {
   const clock = new ManualClock({ startMs: 0 })
   const wait = (ms: number): Promise<void> =>

@@ -95,16 +95,23 @@ export class Simulation {
   }
 }
 
+export interface SimulateOptions {
+  /** Runs the seed twice and compares the notes: a run that cannot be repeated is of no use. @default true */
+  repeat?: boolean
+}
+
 /**
- * Runs a subject with a seed, twice.
+ * Runs a subject with a seed, twice unless told otherwise.
  * @throws Error naming the seed, the faults and what happened last
  */
 export async function simulate(
   name: string,
   subject: SimulationSubject,
   seed: number,
+  options: SimulateOptions = {},
 ): Promise<Simulation> {
   const first = await run(name, subject, seed)
+  if (options.repeat === false) return first
   const second = await run(name, subject, seed)
   const difference = first.notes.findIndex((note, at) => note !== second.notes[at])
   if (difference >= 0 || first.noteCount !== second.noteCount) {

@@ -1,0 +1,49 @@
+/** The gateway's configuration of one seed: every policy, with limits that a short run reaches. */
+import type { GatewayConfigInput } from '../../../src/gateway/config/schema/gateway.ts'
+import type { World } from './sim-world.ts'
+
+/** Retries as a share of calls, at the client and at the gateway. */
+export const BUDGET_RATIO = 0.2
+export const MIN_RETRIES_PER_SECOND = 1
+
+export function gatewayConfig(world: World): GatewayConfigInput {
+  const { random } = world.simulation
+  return {
+    admin: { enabled: false },
+    watch: false,
+    listeners: [{ name: 'http', address: world.gatewayAddress }],
+    routes: [{ cluster: 'up', timeout: '8s' }],
+    clusters: [
+      {
+        name: 'up',
+        endpoints: ['up.test:80'],
+        lb_policy: random.pick(['least_request', 'round_robin', 'random']),
+        connect_timeout: '500ms',
+        idle_timeout: random.pick(['500ms', '4s']),
+        max_connection_age: random.pick(['3s', '10m']),
+        circuit_breakers: {
+          thresholds: { max_connections: world.maxConnections, max_pending_requests: 64 },
+          consecutive_failures: random.pick([3, 5]),
+          open_time: '500ms',
+          max_open_time: '2s',
+        },
+        ...(random.chance(0.5) && {
+          outlier_detection: {
+            consecutive_failures: 3,
+            base_ejection_time: '1s',
+            max_ejection_time: '3s',
+          },
+        }),
+        retry_policy: {
+          num_retries: 2,
+          retry_on: ['connect-failure', 'reset', 'attempt-timeout', 'gateway-error'],
+          per_try_timeout: '1500ms',
+          retry_budget: {
+            budget_percent: BUDGET_RATIO * 100,
+            min_retries_per_second: MIN_RETRIES_PER_SECOND,
+          },
+        },
+      },
+    ],
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Bugs that the simulation must find: each a small, believable mistake in a policy. `right` stands
+ * in the file exactly once and becomes `wrong` while it is loaded (`npm run sim -- --planted`).
+ */
+
+export interface PlantedBug {
+  readonly name: string
+  readonly file: string
+  readonly right: string
+  readonly wrong: string
+}
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'retry-repeats-anything',
+    file: 'src/runtime/middleware/retry.ts',
+    right: 'return this.#context.idempotent ?? classifier.isIdempotent(this.#request)',
+    wrong: 'return true',
+  },
+  {
+    name: 'retry-budget-never-empty',
+    file: 'src/runtime/retry-budget.ts',
+    right: 'if (this.#reserve + this.#sum < 1 - ROUNDING) return false',
+    wrong: '',
+  },
+  {
+    name: 'retry-ignores-pushback',
+    file: 'src/runtime/retry-policy.ts',
+    right: 'const pushbackMs = verdict.pushbackMs ?? 0',
+    wrong: 'const pushbackMs = 0',
+  },
+  {
+    name: 'breaker-open-lets-through',
+    file: 'src/runtime/breaker.ts',
+    right: '      case OPEN:\n        return now >= this.#cell.at\n',
+    wrong: '      case OPEN:\n        return true\n',
+  },
+  {
+    name: 'breaker-on-the-wall-clock',
+    file: 'src/runtime/middleware/breaker.ts',
+    right: 'const now = clock.now()\n    const permit',
+    wrong: 'const now = clock.wallNow()\n    const permit',
+  },
+  {
+    name: 'pool-forgets-connects-under-way',
+    file: 'src/runtime/pool.ts',
+    right: 'return this.#size() < max ||',
+    wrong: 'return this.#size() - this.#connector.size < max ||',
+  },
+  {
+    name: 'pool-waiter-stays-after-abort',
+    file: 'src/runtime/waiter.ts',
+    right:
+      '    this.#removeCancel = this.#context.onCancel((reason) => {\n      this.refuse(unsent(reason, this.#waited()))\n    })\n',
+    wrong: '',
+  },
+  {
+    name: 'deadline-is-not-armed',
+    file: 'src/runtime/middleware/timed-call.ts',
+    right: '    wheel.arm(this, at)\n',
+    wrong: '',
+  },
+  {
+    name: 'resolver-error-empties-the-set',
+    file: 'src/runtime/endpoint-set.ts',
+    right: '    this.#lastError = error\n    this.#options.onError?.(error)',
+    wrong:
+      '    this.#onEndpoints([])\n    this.#lastError = error\n    this.#options.onError?.(error)',
+  },
+  {
+    name: 'balancer-forgets-failed-calls',
+    file: 'src/runtime/middleware/balancer.ts',
+    right:
+      '    this.#pick.done(now, endpointFailure ? now - this.#startedAt : undefined, endpointFailure)\n',
+    wrong: '',
+  },
+]
