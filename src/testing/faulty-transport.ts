@@ -79,9 +79,11 @@ export class FaultyTransport implements Transport {
     this.#plan = checkPlan(plan)
   }
 
-  /** Connections that are open now: not closed, and not destroyed by this side. */
+  /** Connections in use now: neither closed, nor ended or destroyed by this side. */
   get connections(): number {
-    return this.#connections.size
+    let count = 0
+    for (const connection of this.#connections) if (!connection.ended) count++
+    return count
   }
 
   /** Open connections that are stalled, silent, or about to be reset. */
@@ -153,6 +155,8 @@ class FaultyConnection implements Connection, ConnectionHandler {
   readonly #plan: () => FaultPlan
   readonly #onFault: FaultListener
   readonly #onGone: () => void
+  /** This side sends no more. */
+  ended = false
   #handler: ConnectionHandler | undefined
   /** Bytes until it happens; infinite: never. */
   #untilReset: number
@@ -240,6 +244,7 @@ class FaultyConnection implements Connection, ConnectionHandler {
   }
 
   end(): void {
+    this.ended = true
     this.#inner.end()
   }
 
