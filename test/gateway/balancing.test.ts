@@ -154,6 +154,27 @@ test('Gateway gives an endpoint that returns a growing share', async (t) => {
   assert.match(gateway.explain(), /slow start at 10 %/)
 })
 
+test('Gateway uses all endpoints in a panic, the unhealthy as well', async (t) => {
+  const { ask, gateway } = await cluster(
+    t,
+    3,
+    {
+      lb_policy: 'round_robin',
+      panic_threshold: 50,
+      // Nobody answers these: two of three are called unhealthy.
+      health_checks: [{ type: 'tcp', interval: '10ms', unhealthy_threshold: 1 }],
+    },
+    [{ address: '127.0.0.1:1' }, { address: '127.0.0.1:2' }],
+  )
+  const unhealthy = (): number =>
+    gateway.clusters()[0]?.endpoints.filter(({ health }) => health === 'unhealthy').length ?? 0
+  while (unhealthy() < 2) await new Promise((resolve) => setTimeout(resolve, 2))
+  // Retries find the one that answers.
+  for (let round = 0; round < 4; round++) assert.equal(await ask(), '2')
+  assert.match(gateway.explain(), /33 % healthy, panic: all are used/)
+  assert.ok((gateway.clusters()[0]?.retries ?? 0) > 0)
+})
+
 test('Gateway uses the endpoints of its subset only', async (t) => {
   const { ask, gateway } = await cluster(t, 8, {
     lb_policy: 'random',

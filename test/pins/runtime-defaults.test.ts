@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fromRoot } from '../../scripts/repository.ts'
 import { backoffDefaults } from '../../src/runtime/backoff.ts'
-import { balancerDefaults } from '../../src/runtime/balancer/balancer.ts'
 import { breakerDefaults } from '../../src/runtime/breaker.ts'
 import { clientDefaults } from '../../src/runtime/client-options.ts'
 import { poolDefaults } from '../../src/runtime/pool-options.ts'
@@ -27,7 +26,6 @@ const SECTIONS: [heading: string, defaults: object][] = [
   ['### Client', clientDefaults],
   ['### Retries', { ...retryPolicyDefaults, ...backoffDefaults, ...retryBudgetDefaults }],
   ['### Breaker', breakerDefaults],
-  ['### Balancers', balancerDefaults],
   ['### Pool', poolDefaults],
   ["## The server's core", serverDefaults],
 ]

@@ -2,6 +2,7 @@
  * Where each policy applies: the table of docs/policies.md. Every mark names the test that fails
  * without it and an example that runs; `policies.test.ts` looks that both are there.
  */
+import { BALANCING_POLICIES } from './balancing-policies.ts'
 
 export const PLACES = ['client', 'server', 'listener', 'route', 'cluster'] as const
 
@@ -104,6 +105,7 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
+  ...BALANCING_POLICIES,
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */
