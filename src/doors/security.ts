@@ -1,5 +1,6 @@
 /** `heddle/security`: who calls (passwords, keys, tokens, certificates), who may, and certificates for development. */
 
+export * from '../runtime/lockout.ts'
 export * from '../security/address-list.ts'
 export * from '../security/authorization/access-policy.ts'
 export * from '../security/authorization/condition.ts'

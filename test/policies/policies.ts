@@ -106,6 +106,16 @@ export const POLICIES: readonly PolicyRow[] = [
     },
   },
   ...BALANCING_POLICIES,
+  {
+    policy: 'Lockout after failed logins',
+    page: 'security.md#lockout',
+    marks: {
+      server: {
+        test: ['test/security/lockout.test.ts', 'httpServer answers 429 with Retry-After'],
+        example: 'policies/lockout.ts',
+      },
+    },
+  },
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */
