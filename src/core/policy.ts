@@ -81,6 +81,13 @@ export interface Classifier<Req, Res> {
   isIdempotent(request: Req): boolean
   /** Whether the same request object can be sent again (a consumed body stream cannot). */
   isReplayable(request: Req): boolean
+  /**
+   * Whether it can be under way twice at the same time: a stream that nobody has opened yet can be
+   * sent again, but only by one.
+   *
+   * @default as `isReplayable`
+   */
+  isRepeatable?(request: Req): boolean
   classifyResponse(request: Req, response: Res, context: CallContext): Verdict
   classifyError(request: Req, error: unknown, context: CallContext): Verdict
   /** How a server answers an error that its service threw. */

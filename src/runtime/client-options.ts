@@ -11,6 +11,7 @@ import type { BalancingObserver, BalancingOptions } from './balancer/balancing-o
 import type { BreakerOptions } from './breaker.ts'
 import type { ClientPolicies } from './client-policies.ts'
 import type { ConnectContext, Exchanger } from './exchanger.ts'
+import type { HedgeOptions } from './hedge-policy.ts'
 import type { PastAttempt } from './middleware/retry.ts'
 import type { PoolLimits } from './pool-options.ts'
 import type { ConnectionQuota } from './pool-quota.ts'
@@ -49,6 +50,13 @@ export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
   attemptTimeoutMs?: number
   /** `false`: no retries. */
   retry?: ClientRetryOptions | false
+  /**
+   * Sends idempotent calls that are slower than nearly all others a second time, within the budget
+   * of retries, and takes the first answer. `true`: as its defaults say.
+   *
+   * @default false: it costs the peer more work, which its owner must want
+   */
+  hedge?: HedgeOptions | boolean
   /** `false`: no breakers. */
   breaker?: ClientBreakerOptions | false
   /** How one of the endpoints is chosen. @default p2c() */
@@ -104,6 +112,8 @@ export interface ClientRetryOptions extends RetryPolicyOptions {
 export interface ClientObserver extends BalancingObserver {
   onBreaker?(endpoint: Endpoint, next: BreakerState, previous: BreakerState, error: unknown): void
   onRetry?(attempt: PastAttempt, delayMs: number, context: CallContext): void
+  /** A hedge was sent, `delayMs` after the attempt before it. */
+  onHedge?(hedge: number, delayMs: number, context: CallContext): void
   onEndpoints?(endpoints: readonly Endpoint[]): void
   onResolveError?(error: Error): void
   /** A call over one of this client's own rate limits. */

@@ -509,3 +509,55 @@ test('ClientCore keeps the breaker of an endpoint where it is told, by protocol 
   await Promise.all([one.client.close(), other.client.close()])
   assert.ok(shared.cellFor('another'))
 })
+
+test('ClientCore hedges at another endpoint and returns everything of the loser', async () => {
+  const hedges: number[] = []
+  const { client, clock, exchangers } = fixture({
+    endpoints: endpoints('10.0.0.1', '10.0.0.2'),
+    hedge: { delayMs: 100 },
+    breaker: { successesToClose: 1 },
+    observer: { onHedge: (hedge) => void hedges.push(hedge) },
+  })
+  const call = client.call('get')
+  await clock.advanceAsync(110)
+  assert.deepEqual(hedges, [1])
+  assert.equal(exchangers.length, 2)
+  assert.notEqual(exchangers[0]?.address, exchangers[1]?.address)
+  exchangers[1]?.exchanger.calls[0]?.reply('fast')
+  assert.equal(await call, 'fast')
+  await clock.settle()
+  const { endpoints: stacks, layers } = explain(client)
+  for (const { inFlight, layers: below } of stacks) {
+    assert.equal(inFlight, 0)
+    assert.equal(below.find(({ name }) => name === 'pool')?.state.leased, 0)
+  }
+  assert.deepEqual(layers.find(({ name }) => name === 'hedge')?.state, { sent: 1, won: 1 })
+  // The slow endpoint is known to take at least so long.
+  assert.ok(stacks.every(({ latencyMs }) => latencyMs !== undefined))
+})
+
+test('ClientCore keeps retries and hedges together within the budget when all is slow', async () => {
+  let sent = 0
+  const { client, clock } = fixture({
+    hedge: { delayMs: 20, maxHedges: 3 },
+    attemptTimeoutMs: 200,
+    breaker: false,
+    retry: { budget: { minPerSecond: 0 } },
+    pool: { max: 1_000 },
+    scripted: {
+      answer: (_request, context) => {
+        sent++
+        return new Promise((_resolve, reject) => void context.onCancel(reject))
+      },
+    },
+  })
+  const calls: Promise<unknown>[] = []
+  for (let count = 0; count < 400; count++) {
+    calls.push(Promise.resolve(client.call('get')).catch(() => {}))
+    await clock.advanceAsync(10)
+  }
+  await clock.advanceAsync(5_000)
+  await Promise.all(calls)
+  assert.ok(sent <= 481, `${sent} requests for 400 calls`)
+  assert.ok(sent >= 440, `${sent} requests for 400 calls`)
+})

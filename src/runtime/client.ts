@@ -24,6 +24,7 @@ import { p2c } from './balancer/p2c.ts'
 import { type ClientOptions, clientDefaults } from './client-options.ts'
 import { EndpointSet } from './endpoint-set.ts'
 import { EndpointStack } from './endpoint-stack.ts'
+import { type HedgeOptions, HedgePolicy } from './hedge-policy.ts'
 import { balance } from './middleware/balancer.ts'
 import { pin } from './pin.ts'
 import { checkPoolLimits, type PoolLimits, poolDefaults } from './pool-options.ts'
@@ -272,10 +273,16 @@ function makeCallLayers<Req, Res>(
         ? {}
         : { ...retryPolicyDefaults, ...backoffDefaults, ...policyOptions, ratio, minPerSecond },
     retryBudget: budget,
+    hedgePolicy: makeHedgePolicy(options.hedge),
+    onHedge: options.observer?.onHedge?.bind(options.observer),
     policies: options,
     onRefused: (refusal) => options.observer?.onRefused?.(refusal),
     onRetry: options.observer?.onRetry?.bind(options.observer),
   })
+}
+
+function makeHedgePolicy(hedge: HedgeOptions | boolean = false): HedgePolicy | undefined {
+  return hedge === false ? undefined : new HedgePolicy(hedge === true ? {} : hedge)
 }
 
 function isBudget(given: RetryBudget | RetryBudgetOptions | undefined): given is RetryBudget {

@@ -6,6 +6,7 @@ import { fromRoot } from '../../scripts/repository.ts'
 import { backoffDefaults } from '../../src/runtime/backoff.ts'
 import { breakerDefaults } from '../../src/runtime/breaker.ts'
 import { clientDefaults } from '../../src/runtime/client-options.ts'
+import { hedgeDefaults } from '../../src/runtime/hedge-policy.ts'
 import { poolDefaults } from '../../src/runtime/pool-options.ts'
 import { retryBudgetDefaults } from '../../src/runtime/retry-budget.ts'
 import { retryPolicyDefaults } from '../../src/runtime/retry-policy.ts'
@@ -25,6 +26,7 @@ function section(heading: string): string {
 const SECTIONS: [heading: string, defaults: object][] = [
   ['### Client', clientDefaults],
   ['### Retries', { ...retryPolicyDefaults, ...backoffDefaults, ...retryBudgetDefaults }],
+  ['### Hedging', hedgeDefaults],
   ['### Breaker', breakerDefaults],
   ['### Pool', poolDefaults],
   ["## The server's core", serverDefaults],

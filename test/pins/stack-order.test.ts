@@ -30,6 +30,7 @@ test('the client’s stack, outermost first', async () => {
       'middleware',
       'call limiter',
       'retry',
+      'hedge',
       'rate limit',
       'credentials',
     ],

@@ -44,6 +44,19 @@ export const POLICIES: readonly PolicyRow[] = [
     },
   },
   {
+    policy: 'Hedging of slow idempotent calls',
+    page: 'runtime.md#hedging',
+    marks: {
+      client: {
+        test: [
+          'src/runtime/middleware/hedge.test.ts',
+          'hedge takes the first answer and cancels the other attempt',
+        ],
+        example: 'policies/hedging.ts',
+      },
+    },
+  },
+  {
     policy: 'Retries with a budget',
     page: 'runtime.md#retries',
     marks: {

@@ -63,6 +63,11 @@ export class Body implements Source<Uint8Array> {
     return this.#source === undefined || !this.#used
   }
 
+  /** Whether it can be on its way twice at the same time. */
+  get repeatable(): boolean {
+    return this.#source === undefined
+  }
+
   /** Trailer fields, once a stream that has them has ended: set, or those its source came to. */
   get trailers(): HttpFields | undefined {
     return this.#trailers ?? this.#source?.trailers

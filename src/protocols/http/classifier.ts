@@ -46,6 +46,7 @@ export function createHttpClassifier(
     isIdempotent: (request: HttpRequest) =>
       isIdempotentMethod(request.method) || request.fields.has('idempotency-key'),
     isReplayable: (request: HttpRequest) => request.body.replayable,
+    isRepeatable: (request: HttpRequest) => request.body.repeatable,
     classifyResponse(_request: HttpRequest, response: HttpResponse): Verdict {
       const { status } = response
       if (status < 500 && status !== 429) return SUCCEEDED

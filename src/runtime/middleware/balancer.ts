@@ -2,7 +2,8 @@
  * Sends each attempt to one endpoint's own stack, and reports back how it went. The end of the
  * call's part of the stack, so it is a service and wraps nothing.
  *
- * Endpoints at which earlier attempts of the same call failed are avoided where others are left.
+ * Endpoints at which earlier attempts of the same call failed, or others of it are, are avoided where
+ * there are more.
  */
 import type { Clock, Random } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
@@ -10,6 +11,7 @@ import { OverloadError } from '../../core/errors.ts'
 import type { Balancer, Classifier, Pick } from '../../core/policy.ts'
 import type { MaybePromise, Service } from '../../core/service.ts'
 import { type Settlement, settle } from '../settle.ts'
+import { HedgeCall, OVERTAKEN } from './hedge.ts'
 import { AttemptCall } from './retry.ts'
 
 /** An endpoint and the service that reaches it. */
@@ -37,6 +39,7 @@ export function balance<Req, Res, Node extends ServiceNode<Req, Res>>(
   function call(request: Req, context: CallContext): MaybePromise<Res> {
     const now = clock.now()
     const pick = balancer.pick(context, now, random, triedBefore(context, failedAt), request)
+    if (context instanceof HedgeCall) context.node = pick?.node
     if (pick === undefined) throw new OverloadError('ERR_NO_ENDPOINT', describe(now))
     const balanced = new BalancedCall(pick, now, clock, classifier, request, context, failedAt)
     return settle(pick.node.service, request, context, balanced)
@@ -80,7 +83,7 @@ class BalancedCall<Req, Res, Node> implements Settlement<Res> {
   onReply(reply: Res): MaybePromise<Res> {
     const now = this.#clock.now()
     const verdict = this.#classifier.classifyResponse(this.#request, reply, this.#context)
-    if (verdict.failed) this.#failedAt.set(this.#context, this.#pick.node)
+    if (verdict.failed) this.#rememberFailure()
     this.#pick.done(now, now - this.#startedAt, verdict.endpointFailure)
     return reply
   }
@@ -88,10 +91,18 @@ class BalancedCall<Req, Res, Node> implements Settlement<Res> {
   onError(error: unknown): MaybePromise<Res> {
     const now = this.#clock.now()
     const { endpointFailure } = this.#classifier.classifyError(this.#request, error, this.#context)
-    this.#failedAt.set(this.#context, this.#pick.node)
-    // A call that was cancelled or refused here tells nothing about how fast the endpoint is.
-    this.#pick.done(now, endpointFailure ? now - this.#startedAt : undefined, endpointFailure)
+    this.#rememberFailure()
+    // A call that was cancelled or refused here tells nothing about how fast the endpoint is, unless
+    // another was faster: it takes at least so long.
+    const tells = endpointFailure || this.#context.cancelReason === OVERTAKEN
+    this.#pick.done(now, tells ? now - this.#startedAt : undefined, endpointFailure)
     throw error
+  }
+
+  #rememberFailure(): void {
+    const context = this.#context
+    const attempt = context instanceof HedgeCall ? context.parent : context
+    this.#failedAt.set(attempt, this.#pick.node)
   }
 }
 
@@ -102,6 +113,9 @@ function triedBefore<Node>(
   let attempt = AttemptCall.previousOf(context)
   if (attempt === undefined) return undefined
   const tried = new Set<Node>()
+  if (context instanceof HedgeCall) {
+    for (const { node } of context.siblings) if (node !== undefined) tried.add(node as Node)
+  }
   for (; attempt !== undefined; attempt = AttemptCall.previousOf(attempt)) {
     const node = failedAt.get(attempt)
     if (node !== undefined) tried.add(node)

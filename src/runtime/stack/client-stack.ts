@@ -1,8 +1,8 @@
 /**
  * The client's stack: the one list that says what stands around a call, and why there.
  *
- *     tracing → metrics → deadline → middleware → call limiter → retry(budget) → credentials →
- *         balancer → [per endpoint: breaker → attempt tracing → attempt metrics → attempt timeout →
+ *     tracing → metrics → deadline → middleware → call limiter → retry(budget) → hedge →
+ *         rate limit → credentials → balancer → [per endpoint: breaker → attempt tracing → attempt metrics → attempt timeout →
  *             endpoint limiter → pool → limiter → exchanger]
  *
  * Each line below has its position rule; `test/pins/stack-order.test.ts` pins the order.
@@ -16,9 +16,11 @@ import type { Middleware } from '../../core/service.ts'
 import type { CircuitBreaker } from '../breaker.ts'
 import type { ClientPolicies } from '../client-policies.ts'
 import type { Exchanger } from '../exchanger.ts'
+import type { HedgePolicy } from '../hedge-policy.ts'
 import { attemptTimeout } from '../middleware/attempt-timeout.ts'
 import { breaker } from '../middleware/breaker.ts'
 import { deadline } from '../middleware/deadline.ts'
+import { hedge } from '../middleware/hedge.ts'
 import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
 import { type PastAttempt, retry } from '../middleware/retry.ts'
 import { tracing } from '../middleware/tracing.ts'
@@ -55,6 +57,8 @@ export interface CallLayersOptions<Req, Res> {
   retryPolicy: RetryPolicy | undefined
   retryFacts: Facts
   retryBudget: RetryBudget
+  hedgePolicy: HedgePolicy | undefined
+  onHedge: ((hedge: number, delayMs: number, context: CallContext) => void) | undefined
   policies: ClientPolicies<Req, Res>
   onRefused?: (refusal: RateLimitRefusal) => void
   onRetry: ((attempt: PastAttempt, delayMs: number, context: CallContext) => void) | undefined
@@ -103,6 +107,7 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
       parameters: options.retryFacts,
       state: () => ({ budget: Math.round(budget.balance * 100) / 100 }),
     },
+    hedgeLayer(options),
     {
       name: 'rate limit',
       rule: 'inside retry: every attempt counts, as the peer counts; outside the balancer: for all endpoints together',
@@ -114,6 +119,30 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
       middleware: policies.credentials,
     },
   ]
+}
+
+function hedgeLayer<Req, Res>(options: CallLayersOptions<Req, Res>): Layer<Req, Res> {
+  const { wheel, classifier, hedgePolicy: policy, retryBudget: budget, onHedge } = options
+  const counts = { sent: 0, won: 0 }
+  return {
+    name: 'hedge',
+    rule: 'inside retry: each attempt may be hedged, and the budget pays for both; outside the balancer, so that a hedge goes elsewhere',
+    middleware:
+      policy &&
+      hedge(
+        {
+          wheel,
+          classifier,
+          policy,
+          budget,
+          deposits: (options.retryPolicy?.maxAttempts ?? 1) <= 1,
+          ...(onHedge && { onHedge }),
+        },
+        counts,
+      ),
+    parameters: { ...policy?.options },
+    state: () => (policy === undefined ? {} : { ...counts }),
+  }
 }
 
 export interface EndpointLayersOptions<Req, Res> {
