@@ -91,7 +91,8 @@ function makePool<Req, Res>(
         const call = new Call({ signal, deadline })
         try {
           // Whatever the answer says: it is one.
-          classifier.discardResponse?.(await exchanger.call(ping(), call))
+          const answer = await exchanger.call(ping(), call)
+          classifier.discardResponse?.(answer)
         } finally {
           call.finish()
         }

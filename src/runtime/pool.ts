@@ -186,7 +186,8 @@ export class ConnectionPool<Resource>
       this.#draining++
     }
     this.#settle(slot, true)
-    if (slot.draining) this.#fill()
+    // It takes less than it did, or nothing more: those who wait need another one.
+    if (slot.draining || this.#queue.size > 0) this.#fill()
   }
 
   /** The resource is gone by itself: the peer closed it. It is not destroyed again. */
@@ -423,11 +424,12 @@ export class ConnectionPool<Resource>
   #fill(): void {
     if (this.#state !== 'ready') return
     if (this.#queue.size > 0) this.#probeForWaiters()
-    while (this.#wantsConnect()) {
-      if (!this.#hasRoom()) break
-      if (!this.#takePermit()) break
-      this.#connector.begin()
+    let refused = false
+    while (!refused && this.#wantsConnect() && this.#hasRoom()) {
+      refused = !this.#takePermit()
+      if (!refused) this.#connector.begin()
     }
+    this.#wantPermit(refused && this.#queue.size > 0)
     if (this.#queue.exclusives > this.#reserved) this.#reserve()
   }
 
@@ -471,9 +473,7 @@ export class ConnectionPool<Resource>
   #takePermit(): boolean {
     const { quota } = this.#options
     if (quota === undefined || quota.tryTake()) return true
-    if (this.#queue.particulars > 0 && this.#dropOldestIdle() && quota.tryTake()) return true
-    this.#wantPermit(this.#queue.size > 0)
-    return false
+    return this.#queue.particulars > 0 && this.#dropOldestIdle() && quota.tryTake()
   }
 
   #wantPermit(wants: boolean): void {
@@ -494,7 +494,6 @@ export class ConnectionPool<Resource>
 
   #onQuota(): void {
     if (this.#state !== 'ready') return
-    this.#wantPermit(false)
     this.#fill()
     if (this.#owes()) this.#retireIdle(1)
   }
