@@ -458,12 +458,13 @@ export class ConnectionPool<Resource>
     return this.#capacity ?? this.limits.expectedCapacity
   }
 
-  /** What counts against `max`. */
+  /** What counts against `max`. Those with streams that drain do not: their calls may take long. */
   #size(): number {
-    return this.#slots.size - this.#draining + this.#connector.size
+    const apart = this.#expectedCapacity() > 1 ? this.#draining : 0
+    return this.#slots.size - apart + this.#connector.size
   }
 
-  /** Those that drain have room of their own, as much again: then even they must end first. */
+  /** What drains apart has as much room again: then even it must end first. */
   #hasRoom(): boolean {
     const { max } = this.limits
     if (this.#slots.size + this.#connector.size >= 2 * max) return false

@@ -200,3 +200,31 @@ test('an exclusive lease that is given up sets the connection free again', async
   assert.equal(normal.value?.resource, resource)
   assert.equal(call.listeners, 0)
 })
+
+test('what drains counts against max, unless connections take several calls', async () => {
+  for (const capacity of [1, 10]) {
+    const draining = new Set<Resource>()
+    const occupancy: Occupancy<Resource> = {
+      available: (resource) => (draining.has(resource) ? 0 : resource.capacity - resource.inFlight),
+      inFlight: (resource) => resource.inFlight,
+      draining: (resource) => draining.has(resource),
+    }
+    const { pool, clock, acquire, resources } = fixture({ ...LONG, occupancy, max: 1 })
+    const lease = await acquire()
+    const resource = resources[0] as Resource
+    resource.capacity = capacity
+    resource.inFlight = 1
+    lease.release()
+    draining.add(resource)
+    pool.update(resource)
+    const waiting = watch(acquire())
+    await clock.settle()
+    assert.equal(waiting.pending, capacity === 1, `capacity ${capacity}`)
+    assert.equal(resources.length, capacity === 1 ? 1 : 2)
+    resource.inFlight = 0
+    pool.update(resource)
+    await clock.settle()
+    assert.equal(waiting.value?.resource, resources[1])
+    assert.equal(resources.length, 2)
+  }
+})

@@ -30,10 +30,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     wrong: 'const pushbackMs = 0',
   },
   {
-    name: 'breaker-open-lets-through',
+    name: 'breaker-opens-for-no-time',
     file: 'src/runtime/breaker.ts',
-    right: '      case OPEN:\n        return now >= this.#cell.at\n',
-    wrong: '      case OPEN:\n        return true\n',
+    right: 'now + this.#openTime(openings, this.#random)',
+    wrong: 'now',
   },
   {
     name: 'breaker-on-the-wall-clock',
