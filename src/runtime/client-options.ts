@@ -12,10 +12,10 @@ import type { BreakerOptions } from './breaker.ts'
 import type { ClientPolicies } from './client-policies.ts'
 import type { ConnectContext, Exchanger } from './exchanger.ts'
 import type { HedgeOptions } from './hedge-policy.ts'
+import type { OverloadChange, Refusal } from './load-host.ts'
 import type { PastAttempt } from './middleware/retry.ts'
 import type { PoolLimits } from './pool-options.ts'
 import type { ConnectionQuota } from './pool-quota.ts'
-import type { RateLimitRefusal } from './rate-limit/rate-limit.ts'
 import type { RetryBudgetOptions } from './retry-budget.ts'
 import type { RetryPolicyOptions } from './retry-policy.ts'
 import type { BreakerCells } from './shared-breakers.ts'
@@ -116,8 +116,10 @@ export interface ClientObserver extends BalancingObserver {
   onHedge?(hedge: number, delayMs: number, context: CallContext): void
   onEndpoints?(endpoints: readonly Endpoint[]): void
   onResolveError?(error: Error): void
-  /** A call over one of this client's own rate limits. */
-  onRefused?(refusal: RateLimitRefusal): void
+  /** A call that one of this client's own limits refused. */
+  onRefused?(refusal: Refusal): void
+  /** Calls have waited for their place for too long, or no longer do. */
+  onOverload?(change: OverloadChange): void
   onConnectError?(endpoint: Endpoint, error: Error): void
   /** The process did not run for a while: so many idle connections are pinged or dropped. */
   onClockJump?(endpoint: Endpoint, suspects: number): void

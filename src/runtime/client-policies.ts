@@ -5,6 +5,7 @@
 import type { Endpoint } from '../core/policy.ts'
 import type { Middleware } from '../core/service.ts'
 import type { CallSemantics, Tracer } from '../core/tracing.ts'
+import type { BulkheadOptions, Concurrency, ConcurrencyOptions } from './stack/concurrency-layer.ts'
 import type { RateLimits } from './stack/rate-limit-layer.ts'
 
 /** What may stand around calls and attempts; each has its place in the stack, whatever the order. */
@@ -23,7 +24,9 @@ export interface ClientPolicies<Req, Res> {
   /** The user’s own, around every call, outermost first. */
   middleware?: readonly Middleware<Req, Res>[]
   /** Limits calls of this client: bulkheads, rate limits, adaptive concurrency. */
-  limiter?: Middleware<Req, Res>
+  limiter?: Concurrency<Req, Res>
+  /** Separate places for separate kinds of calls: one that is slow fills only its own. */
+  bulkhead?: BulkheadOptions<Req>
   /**
    * Attempts of this client, as its peer would count them. Give `maxWaitMs` for calls that wait for
    * their turn instead of being refused.
@@ -34,5 +37,5 @@ export interface ClientPolicies<Req, Res> {
   /** Around every attempt, in place of the tracer's span. */
   attemptTracing?: Middleware<Req, Res>
   /** Limits attempts at one endpoint; made once for each. */
-  endpointLimiter?: (endpoint: Endpoint) => Middleware<Req, Res>
+  endpointLimiter?: ((endpoint: Endpoint) => Middleware<Req, Res>) | ConcurrencyOptions<Req>
 }

@@ -25,6 +25,7 @@ import { type ClientOptions, clientDefaults } from './client-options.ts'
 import { EndpointSet } from './endpoint-set.ts'
 import { EndpointStack } from './endpoint-stack.ts'
 import { type HedgeOptions, HedgePolicy } from './hedge-policy.ts'
+import { loadHost } from './load-host.ts'
 import { balance } from './middleware/balancer.ts'
 import { pin } from './pin.ts'
 import { checkPoolLimits, type PoolLimits, poolDefaults } from './pool-options.ts'
@@ -276,7 +277,7 @@ function makeCallLayers<Req, Res>(
     hedgePolicy: makeHedgePolicy(options.hedge),
     onHedge: options.observer?.onHedge?.bind(options.observer),
     policies: options,
-    onRefused: (refusal) => options.observer?.onRefused?.(refusal),
+    host: loadHost(options, wheel),
     onRetry: options.observer?.onRetry?.bind(options.observer),
   })
 }

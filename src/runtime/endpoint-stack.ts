@@ -13,6 +13,7 @@ import type { ClientOptions } from './client-options.ts'
 import { useEndpointPool } from './endpoint-pool.ts'
 import { endpointKey } from './endpoint-set.ts'
 import type { Exchanger } from './exchanger.ts'
+import { loadHost } from './load-host.ts'
 import type { ConnectionPool } from './pool.ts'
 import type { PoolUse } from './shared-pools.ts'
 import { endpointLayers } from './stack/client-stack.ts'
@@ -54,7 +55,11 @@ export class EndpointStack<Req, Res> implements BalancerNode {
       breaker: this.breaker,
       attemptTimeoutMs: options.attemptTimeoutMs,
       policies: options,
-      limiter: options.endpointLimiter?.(endpoint),
+      limiter:
+        typeof options.endpointLimiter === 'function'
+          ? options.endpointLimiter(endpoint)
+          : options.endpointLimiter,
+      host: loadHost(options, wheel),
       pool: this.pool,
       maxConcurrentPerConnection: options.maxConcurrentPerConnection,
     })

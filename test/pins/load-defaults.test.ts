@@ -3,6 +3,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fromRoot } from '../../scripts/repository.ts'
+import { aimdLimitDefaults } from '../../src/runtime/concurrency/aimd-limit.ts'
+import { bulkheadDefaults } from '../../src/runtime/concurrency/bulkheads.ts'
+import { queueDefaults } from '../../src/runtime/concurrency/concurrency-gate.ts'
+import { gradientLimitDefaults } from '../../src/runtime/concurrency/gradient-limit.ts'
 import { memoryRateLimitDefaults } from '../../src/runtime/rate-limit/memory-rate-limit-store.ts'
 import { rateLimitDefaults } from '../../src/runtime/rate-limit/rate-limit.ts'
 
@@ -17,6 +21,9 @@ function section(heading: string): string {
 }
 
 const SECTIONS: [heading: string, defaults: object][] = [
+  ['## Limits on calls at a time', { ...queueDefaults, ...gradientLimitDefaults }],
+  ['## Limits on calls at a time', { ...aimdLimitDefaults }],
+  ['## Bulkheads', { ...bulkheadDefaults }],
   ['## Rate limits', { ...rateLimitDefaults, ...memoryRateLimitDefaults }],
 ]
 

@@ -3,6 +3,7 @@
  * without it and an example that runs; `policies.test.ts` looks that both are there.
  */
 import { BALANCING_POLICIES } from './balancing-policies.ts'
+import { LOAD_POLICIES } from './load-policies.ts'
 
 export const PLACES = ['client', 'server', 'listener', 'route', 'cluster'] as const
 
@@ -71,23 +72,6 @@ export const POLICIES: readonly PolicyRow[] = [
     },
   },
   {
-    policy: 'Rate limits',
-    page: 'load.md#rate-limits',
-    marks: {
-      client: {
-        test: [
-          'src/runtime/middleware/rate-limit.test.ts',
-          'rateLimit lets calls wait in the order they came',
-        ],
-        example: 'policies/client-rate-limit.ts',
-      },
-      server: {
-        test: ['test/runtime/load.test.ts', 'httpServer refuses with 429'],
-        example: 'policies/rate-limit.ts',
-      },
-    },
-  },
-  {
     policy: 'Discovery',
     page: 'discovery.md',
     marks: {
@@ -129,6 +113,7 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
+  ...LOAD_POLICIES,
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */

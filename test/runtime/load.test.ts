@@ -64,3 +64,78 @@ test('explain shows the rate limit of a client, and what it did', async (t) => {
   assert.equal(layer?.state['burst.refused'], 1)
   assert.equal(layer?.state['day.allowed'], 2)
 })
+
+test('httpServer sheds by priority, and a client cannot raise its own', async (t) => {
+  const running = Promise.withResolvers<HttpResponse>()
+  const begun = Promise.withResolvers<void>()
+  const order: string[] = []
+  const origin = await serve(
+    t,
+    (request) => {
+      order.push(request.path)
+      if (request.path !== '/running') return HttpResponse.text('done')
+      begun.resolve()
+      return running.promise
+    },
+    { limiter: { maxConcurrent: 1, maxQueued: 2, maxQueueMs: 30_000 } },
+  )
+  const client = httpClient(origin, { retry: false })
+  t.after(() => client.close())
+  const get = async (path: string, priority: string) => {
+    const { status, fields } = await client.get(path, { fields: { priority } })
+    return `${status} ${fields.get('retry-after') ?? '-'}`
+  }
+  const first = get('/running', 'u=3')
+  await begun.promise
+  const low = get('/low', 'u=7')
+  const lower = get('/as-low', 'u=7')
+  // It claims to be the most urgent; it is believed to be of the middle, which is enough here.
+  const claims = get('/claims', 'u=0')
+  assert.equal(await lower, '503 1')
+  assert.equal(await get('/too-low', 'u=7'), '503 1')
+  running.resolve(HttpResponse.text('done'))
+  assert.deepEqual(await Promise.all([first, claims, low]), ['200 -', '200 -', '200 -'])
+  assert.deepEqual(order, ['/running', '/claims', '/low'])
+})
+
+test('httpServer with an adaptive limit, and its bulkheads', async (t) => {
+  const hang = Promise.withResolvers<HttpResponse>()
+  const both = Promise.withResolvers<void>()
+  let begun = 0
+  const origin = await serve(
+    t,
+    (request) => {
+      if (request.path !== '/slow') return HttpResponse.text('done')
+      if (++begun === 2) both.resolve()
+      return hang.promise
+    },
+    {
+      limiter: { adaptive: { algorithm: 'gradient', initial: 4, min: 4 } },
+      bulkhead: { key: (request) => request.path, maxConcurrent: 2 },
+    },
+  )
+  const client = httpClient(origin, { retry: false })
+  t.after(() => client.close())
+  const slow = [client.get('/slow'), client.get('/slow')]
+  await both.promise
+  assert.equal((await client.get('/slow')).status, 503)
+  assert.equal((await client.get('/other')).status, 200)
+  hang.resolve(HttpResponse.text('done'))
+  await Promise.all(slow)
+})
+
+test('httpClient limits attempts at an endpoint adaptively, and explains it', async (t) => {
+  const origin = await serve(t, () => HttpResponse.text('done'), {})
+  const client = httpClient(origin, {
+    endpointLimiter: { adaptive: 'aimd', maxQueued: 10 },
+    bulkhead: { maxConcurrent: 5 },
+  })
+  t.after(() => client.close())
+  for (let call = 0; call < 3; call++) await client.get('/')
+  const { layers, endpoints } = explain(client.core)
+  const endpointLimiter = endpoints[0]?.layers.find(({ name }) => name === 'endpoint limiter')
+  assert.equal(endpointLimiter?.parameters['algorithm'], 'aimd')
+  assert.equal(endpointLimiter?.state['limit'], 20)
+  const compartments = layers.find(({ name }) => name === 'bulkhead')
+  assert.deepEqual(compartments?.state, { compartments: 1, refused: 0 })
+})

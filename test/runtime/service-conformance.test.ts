@@ -11,11 +11,16 @@ import { createClient } from '../../src/runtime/client.ts'
 import { attemptTimeout } from '../../src/runtime/middleware/attempt-timeout.ts'
 import { breaker } from '../../src/runtime/middleware/breaker.ts'
 import { deadline } from '../../src/runtime/middleware/deadline.ts'
-import { ConcurrencyLimit, limiter } from '../../src/runtime/middleware/limiter.ts'
 import { metrics } from '../../src/runtime/middleware/metrics.ts'
+import { rateLimit } from '../../src/runtime/middleware/rate-limit.ts'
 import { retry } from '../../src/runtime/middleware/retry.ts'
+import { RateLimit } from '../../src/runtime/rate-limit/rate-limit.ts'
 import { SlidingRetryBudget } from '../../src/runtime/retry-budget.ts'
 import { BackoffRetryPolicy } from '../../src/runtime/retry-policy.ts'
+import {
+  type ConcurrencyOptions,
+  concurrencyLayer,
+} from '../../src/runtime/stack/concurrency-layer.ts'
 import { TimerWheel } from '../../src/runtime/timer-wheel.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
 import { type ServiceSubject, serviceConformance } from '../../src/testing/service-conformance.ts'
@@ -34,7 +39,10 @@ const middlewares: Readonly<Record<string, (wheel: TimerWheel) => Middleware<str
   deadline: (wheel) => deadline({ wheel, timeoutMs: 30_000 }),
   'deadline that races': (wheel) => deadline({ wheel, race: true }),
   'attempt timeout': (wheel) => attemptTimeout({ wheel, timeoutMs: 1_000 }),
-  limiter: () => limiter(new ConcurrencyLimit({ maxConcurrent: 10 })),
+  'concurrency limit': (wheel) => concurrencyOf(wheel, { maxConcurrent: 10, maxQueued: 10 }),
+  'adaptive limit': (wheel) => concurrencyOf(wheel, { adaptive: 'gradient' }),
+  'rate limit': (wheel) =>
+    rateLimit([new RateLimit({ limit: 1_000, windowMs: 1_000 })], { wheel }, scriptedClassifier),
   breaker: ({ clock }) =>
     breaker({ clock, breaker: new CircuitBreaker(() => 0.5), classifier: scriptedClassifier }),
   retry: ({ clock }) =>
@@ -53,6 +61,15 @@ const middlewares: Readonly<Record<string, (wheel: TimerWheel) => Middleware<str
       operationAttribute: 'operation',
       operation: (request) => request,
     }),
+}
+
+function concurrencyOf(
+  wheel: TimerWheel,
+  options: ConcurrencyOptions<string>,
+): Middleware<string, string> {
+  const { middleware } = concurrencyLayer(options, { wheel }, scriptedClassifier)
+  if (middleware === undefined) throw new Error('no middleware')
+  return middleware
 }
 
 for (const [name, create] of Object.entries(middlewares)) {

@@ -1,16 +1,22 @@
 /**
- * What of a call travels in HTTP fields: `traceparent`, `tracestate`, `baggage` (W3C) and the
- * request id. The same for every version of HTTP.
+ * What of a call travels in HTTP fields: `traceparent`, `tracestate`, `baggage` (W3C), the request id
+ * and the priority (RFC 9218). The same for every version of HTTP.
  *
  * A server reads them into the call's context, a client writes those of the context it is called
  * with. The context wins over a `traceparent` among the caller's own fields, because each attempt is
  * a span of its own; a request id that the caller wrote stays.
  */
 import { boundBaggage } from '../../core/baggage.ts'
-import type { CallContext, CallInit, TraceContext } from '../../core/context.ts'
+import {
+  type CallContext,
+  type CallInit,
+  callDefaults,
+  type TraceContext,
+} from '../../core/context.ts'
 import { UsageError } from '../../core/errors.ts'
 import { formatTraceparent, traceFrom } from '../../core/trace-context.ts'
 import { HttpFields, isToken } from './fields.ts'
+import { type PriorityTrust, trustedPriority } from './priority-field.ts'
 
 export interface ContextReaderOptions {
   /**
@@ -26,6 +32,13 @@ export interface ContextReaderOptions {
   trustRequestId?: boolean
   /** Makes ids where none came. @default none are made */
   newRequestId?: () => string
+  /**
+   * How far a client's `priority` field is believed: `lower`: it may only make itself less
+   * important; `trust`: it may say anything; `ignore`.
+   *
+   * @default 'lower': whoever could raise its own priority would
+   */
+  priority?: PriorityTrust
 }
 
 export interface ContextWriterOptions {
@@ -39,15 +52,23 @@ export interface ContextWriterOptions {
   baggage?: boolean
   /** Field that carries the request id; false: it is not sent. @default 'x-request-id' */
   requestIdHeader?: string | false
+  /** Sends the `priority` field for calls that are not of the middle priority. @default true */
+  priority?: boolean
 }
 
 export const contextReaderDefaults: Readonly<Required<Omit<ContextReaderOptions, 'newRequestId'>>> =
-  Object.freeze({ trustTrace: true, requestIdHeader: 'x-request-id', trustRequestId: true })
+  Object.freeze({
+    trustTrace: true,
+    requestIdHeader: 'x-request-id',
+    trustRequestId: true,
+    priority: 'lower',
+  })
 
 export const contextWriterDefaults: Readonly<Required<ContextWriterOptions>> = Object.freeze({
   trace: true,
   baggage: true,
   requestIdHeader: 'x-request-id',
+  priority: true,
 })
 
 /** Reads a server's side. */
@@ -56,6 +77,7 @@ export class ContextReader {
   readonly #requestIdHeader: string | undefined
   readonly #trustRequestId: boolean
   readonly #newRequestId: (() => string) | undefined
+  readonly #priority: PriorityTrust
 
   constructor(options: ContextReaderOptions = {}) {
     const {
@@ -63,16 +85,20 @@ export class ContextReader {
       requestIdHeader = contextReaderDefaults.requestIdHeader,
       trustRequestId = contextReaderDefaults.trustRequestId,
       newRequestId,
+      priority = contextReaderDefaults.priority,
     } = options
     this.#trustTrace = trustTrace
     this.#requestIdHeader = headerName(requestIdHeader)
     this.#trustRequestId = trustRequestId
     this.#newRequestId = newRequestId
+    this.#priority = priority
   }
 
   /** Sets what the fields say. */
   read(fields: HttpFields, init: CallInit): void {
     if (this.#requestIdHeader !== undefined) init.correlationId = this.#requestId(fields)
+    const priority = trustedPriority(fields, this.#priority)
+    if (priority !== undefined) init.priority = priority
     if (!this.#trustTrace) return
     init.trace = readTrace(fields)
     if (init.trace !== undefined) return
@@ -92,13 +118,16 @@ export class ContextWriter {
   readonly #trace: boolean
   readonly #baggage: boolean
   readonly #requestIdHeader: string | undefined
+  readonly #priority: boolean
 
   constructor(options: ContextWriterOptions = {}) {
     const {
       trace = contextWriterDefaults.trace,
       baggage = contextWriterDefaults.baggage,
       requestIdHeader = contextWriterDefaults.requestIdHeader,
+      priority = contextWriterDefaults.priority,
     } = options
+    this.#priority = priority
     this.#trace = trace
     this.#baggage = baggage
     this.#requestIdHeader = headerName(requestIdHeader)
@@ -110,7 +139,8 @@ export class ContextWriter {
     const baggage = this.#baggage ? baggageOf(context) : undefined
     const name = correlationId === undefined ? undefined : this.#requestIdHeader
     const writesTrace = trace !== undefined && this.#trace
-    if (!writesTrace && baggage === undefined && name === undefined) return fields
+    const urgency = this.#priority && context.priority !== callDefaults.priority
+    if (!writesTrace && baggage === undefined && name === undefined && !urgency) return fields
     const written = new HttpFields(fields)
     if (writesTrace) {
       written.set('traceparent', formatTraceparent(trace))
@@ -122,6 +152,7 @@ export class ContextWriter {
     if (name !== undefined && correlationId !== undefined && !written.has(name)) {
       written.set(name, correlationId)
     }
+    if (urgency && !written.has('priority')) written.set('priority', `u=${context.priority}`)
     return written
   }
 }

@@ -7,24 +7,12 @@
  */
 import type { CallContext } from '../../core/context.ts'
 import type { RateLimitReport } from '../../core/load-signal.ts'
-import { noopMeter } from '../../core/metrics.ts'
 import type { Classifier } from '../../core/policy.ts'
 import type { MaybePromise, Middleware } from '../../core/service.ts'
+import { type CallKey, callKey } from '../call-key.ts'
 import { unsent } from '../exchanger.ts'
-import {
-  type RateLimit,
-  type RateLimitHost,
-  type RateLimitKeyName,
-  type RateLimitRefusal,
-  UNKNOWN_DECISION,
-} from '../rate-limit/rate-limit.ts'
-import {
-  byAddress,
-  byAll,
-  byConnection,
-  byPrincipal,
-  type RateLimitKey,
-} from '../rate-limit/rate-limit-keys.ts'
+import { countRefusals, type LoadHost } from '../load-host.ts'
+import { type RateLimit, UNKNOWN_DECISION } from '../rate-limit/rate-limit.ts'
 import type { RateLimitDecision } from '../rate-limit/rate-limit-store.ts'
 import { isPromise, type Settlement, settle } from '../settle.ts'
 
@@ -34,10 +22,10 @@ export type RateLimitWords<Req, Res> = Pick<Classifier<Req, Res>, 'operation' | 
 /** @param limits in the order they are asked: the one most often reached first */
 export function rateLimit<Req, Res>(
   limits: readonly RateLimit<Req>[],
-  host: RateLimitHost,
+  host: LoadHost,
   words: RateLimitWords<Req, Res>,
 ): Middleware<Req, Res> {
-  const counted = countRefusals(host, limits)
+  const counted = countRefusals(host, 'rate limit')
   const bound = limits.map((limit) => new BoundLimit(limit, words))
   const [only] = bound
   const { reportRateLimits } = words
@@ -76,11 +64,11 @@ export function rateLimit<Req, Res>(
 
 class BoundLimit<Req> {
   readonly limit: RateLimit<Req>
-  readonly keyOf: RateLimitKey<Req>
+  readonly keyOf: CallKey<Req>
 
   constructor(limit: RateLimit<Req>, words: Pick<Classifier<Req, never>, 'operation'>) {
     this.limit = limit
-    this.keyOf = keyFunction(limit.options.key ?? 'all', words)
+    this.keyOf = callKey(limit.options.key ?? 'all', words)
   }
 }
 
@@ -89,7 +77,7 @@ class Passage<Req> {
   readonly #limits: readonly BoundLimit<Req>[]
   readonly #request: Req
   readonly #context: CallContext
-  readonly #host: RateLimitHost
+  readonly #host: LoadHost
   readonly #reports: RateLimitReport[] = []
   readonly #undo: (() => void)[] = []
 
@@ -97,7 +85,7 @@ class Passage<Req> {
     limits: readonly BoundLimit<Req>[],
     request: Req,
     context: CallContext,
-    host: RateLimitHost,
+    host: LoadHost,
   ) {
     this.#limits = limits
     this.#request = request
@@ -182,45 +170,4 @@ function reportsOf<Req>(
   decision: RateLimitDecision,
 ): readonly RateLimitReport[] {
   return decision === UNKNOWN_DECISION ? [] : [limit.report(decision)]
-}
-
-function keyFunction<Req>(
-  key: RateLimitKeyName | RateLimitKey<Req>,
-  words: Pick<Classifier<Req, never>, 'operation'>,
-): RateLimitKey<Req> {
-  if (typeof key === 'function') return key
-  switch (key) {
-    case 'all':
-      return byAll
-    case 'connection':
-      return byConnection
-    case 'address':
-      return byAddress()
-    case 'principal':
-      return byPrincipal()
-    case 'operation':
-      return (request) => words.operation(request)
-  }
-}
-
-function countRefusals(
-  host: RateLimitHost,
-  limits: readonly { readonly name: string }[],
-): RateLimitHost {
-  const { meter = noopMeter } = host
-  if (meter === noopMeter) return host
-  const options = { unit: '{request}', description: 'Calls over a rate limit' }
-  const counters = new Map(
-    limits.map(({ name }) => [
-      name,
-      meter.counter('heddle.rate_limit.refused', options, { 'heddle.rate_limit.name': name }),
-    ]),
-  )
-  return {
-    ...host,
-    onRefused(refusal: RateLimitRefusal) {
-      counters.get(refusal.limit)?.add()
-      host.onRefused?.(refusal)
-    },
-  }
 }

@@ -11,6 +11,7 @@
  * ever refused because of somebody else's key.
  */
 import { checkInteger } from '../../core/errors.ts'
+import { boundedKey, ownText } from '../bounded-key.ts'
 import { type KeySlots, keySlots } from './key-slots.ts'
 import {
   checkQuota,
@@ -55,13 +56,13 @@ export class MemoryRateLimitStore implements RateLimitStore {
   }
 
   take(key: string, cost: number, now: number): RateLimitDecision {
-    const short = key.length > MAX_KEY_LENGTH ? shorten(key) : key
+    const short = boundedKey(key)
     const place = this.#places.get(short) ?? this.#add(short, now)
     return this.#slots.take(place, cost, now)
   }
 
   giveBack(key: string, cost: number, now: number): void {
-    const place = this.#places.get(key.length > MAX_KEY_LENGTH ? shorten(key) : key)
+    const place = this.#places.get(boundedKey(key))
     if (place !== undefined) this.#slots.giveBack(place, cost, now)
   }
 
@@ -123,28 +124,5 @@ export class MemoryRateLimitStore implements RateLimitStore {
   }
 }
 
-/**
- * Text that does not keep a longer one alive: a header's value may be a slice of the whole head,
- * which would then live as long as its key.
- */
-function ownText(text: string): string {
-  return ` ${text}`.slice(1)
-}
-
-/** Its beginning, its length and two hashes: 64 bits, so that two keys rarely share a count. */
-function shorten(key: string): string {
-  let first = 0x811c9dc5
-  let second = 0x9e3779b9
-  for (let index = 0; index < key.length; index++) {
-    const unit = key.charCodeAt(index)
-    first = Math.imul(first ^ unit, 0x01000193)
-    second = Math.imul(second ^ unit, 0x85ebca6b)
-    second ^= second >>> 13
-  }
-  const hashes = `${(first >>> 0).toString(36)}.${(second >>> 0).toString(36)}`
-  return `${key.slice(0, MAX_KEY_LENGTH - 40)}…${key.length}.${hashes}`
-}
-
-const MAX_KEY_LENGTH = 256
 const SWEPT = 2
 const COMPARED = 8

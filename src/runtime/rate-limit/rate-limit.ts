@@ -4,13 +4,12 @@
 import type { CallContext } from '../../core/context.ts'
 import { checkInteger, checkRange, OverloadError, toError } from '../../core/errors.ts'
 import type { LoadSignal, RateLimitReport } from '../../core/load-signal.ts'
-import type { Meter } from '../../core/metrics.ts'
 import type { MaybePromise } from '../../core/service.ts'
+import type { CallKey, CallKeyName } from '../call-key.ts'
+import type { LoadHost } from '../load-host.ts'
 import { isPromise } from '../settle.ts'
 import type { Facts } from '../stack/layer.ts'
-import type { TimerWheel } from '../timer-wheel.ts'
 import { type MemoryRateLimitOptions, MemoryRateLimitStore } from './memory-rate-limit-store.ts'
-import type { RateLimitKey } from './rate-limit-keys.ts'
 import { checkQuota, type RateLimitDecision, type RateLimitStore } from './rate-limit-store.ts'
 import { Throttle } from './throttle.ts'
 
@@ -24,7 +23,7 @@ export interface RateLimitOptions<Req> extends MemoryRateLimitOptions {
    *
    * @default 'all'
    */
-  key?: RateLimitKeyName | RateLimitKey<Req>
+  key?: CallKeyName | CallKey<Req>
   /** @default one of this process, with `maxKeys` */
   store?: RateLimitStore
   /** How many calls this one counts for. @default 1 */
@@ -45,26 +44,6 @@ export interface RateLimitOptions<Req> extends MemoryRateLimitOptions {
    * @default 'allow'
    */
   onStoreError?: 'allow' | 'refuse'
-}
-
-export type RateLimitKeyName = 'all' | 'connection' | 'address' | 'principal' | 'operation'
-
-/** What every limit needs of the client or server it is in. */
-export interface RateLimitHost {
-  wheel: TimerWheel
-  /** `heddle.rate_limit.refused` by name of the limit. @default counts nothing */
-  meter?: Meter
-  /** Told of each refusal. */
-  onRefused?(refusal: RateLimitRefusal): void
-  /** Told when a store failed. */
-  onStoreError?(error: Error, limit: string): void
-}
-
-export interface RateLimitRefusal {
-  readonly limit: string
-  /** As the limit's key function made it. It may name a person: think before logging it. */
-  readonly key: string
-  readonly retryAfterMs: number
 }
 
 export const rateLimitDefaults: Readonly<{
@@ -113,7 +92,7 @@ export class RateLimit<Req> {
     key: string,
     cost: number,
     context: CallContext,
-    host: RateLimitHost,
+    host: LoadHost,
   ): MaybePromise<RateLimitDecision> {
     const { wheel } = host
     // Whoever waits already comes first.
@@ -167,7 +146,7 @@ export class RateLimit<Req> {
     key: string,
     cost: number,
     context: CallContext,
-    host: RateLimitHost,
+    host: LoadHost,
   ): MaybePromise<RateLimitDecision> {
     if (decision.allowed) {
       this.allowed++
@@ -182,7 +161,7 @@ export class RateLimit<Req> {
     cost: number,
     retryAfterMs: number,
     context: CallContext,
-    host: RateLimitHost,
+    host: LoadHost,
   ): Promise<RateLimitDecision> {
     const { wheel } = host
     const throttle = (this.#throttle ??= new Throttle({
@@ -212,10 +191,10 @@ export class RateLimit<Req> {
     })
   }
 
-  #refusal(decision: RateLimitDecision, key: string, host: RateLimitHost): OverloadError {
+  #refusal(decision: RateLimitDecision, key: string, host: LoadHost): OverloadError {
     this.refused++
     const { retryAfterMs } = decision
-    host.onRefused?.({ limit: this.name, key, retryAfterMs })
+    host.onRefused?.({ policy: 'rate limit', limit: this.name, key, retryAfterMs })
     const { limit, windowMs } = checkQuota(this.options)
     const when =
       retryAfterMs === Number.POSITIVE_INFINITY ? 'ever' : `for ${Math.ceil(retryAfterMs)} ms`
@@ -225,7 +204,7 @@ export class RateLimit<Req> {
     return new OverloadError('ERR_RATE_LIMITED', message, { detail: { ...detail } })
   }
 
-  #storeFailed(error: unknown, host: RateLimitHost): RateLimitDecision {
+  #storeFailed(error: unknown, host: LoadHost): RateLimitDecision {
     const { onStoreError = rateLimitDefaults.onStoreError } = this.options
     host.onStoreError?.(toError(error), this.name)
     if (onStoreError === 'allow') return UNKNOWN_DECISION

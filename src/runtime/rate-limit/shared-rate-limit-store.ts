@@ -35,7 +35,7 @@ export interface SharedRateLimitOptions extends Omit<Quota, 'algorithm'> {
   cellsPerRow?: number
   /**
    * Added to `now`, so that all threads mean the same time: Node's clock begins anew in each worker.
-   * Give `performance.timeOrigin` everywhere.
+   * Give `threadClockOffsetMs()` everywhere.
    *
    * @default 0
    */

@@ -1,7 +1,7 @@
 /**
  * The client's stack: the one list that says what stands around a call, and why there.
  *
- *     tracing → metrics → deadline → middleware → call limiter → retry(budget) → hedge →
+ *     tracing → metrics → deadline → middleware → bulkhead → call limiter → retry(budget) → hedge →
  *         rate limit → credentials → balancer → [per endpoint: breaker → attempt tracing → attempt metrics → attempt timeout →
  *             endpoint limiter → pool → limiter → exchanger]
  *
@@ -17,6 +17,7 @@ import type { CircuitBreaker } from '../breaker.ts'
 import type { ClientPolicies } from '../client-policies.ts'
 import type { Exchanger } from '../exchanger.ts'
 import type { HedgePolicy } from '../hedge-policy.ts'
+import type { LoadHost } from '../load-host.ts'
 import { attemptTimeout } from '../middleware/attempt-timeout.ts'
 import { breaker } from '../middleware/breaker.ts'
 import { deadline } from '../middleware/deadline.ts'
@@ -25,8 +26,8 @@ import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
 import { type PastAttempt, retry } from '../middleware/retry.ts'
 import { tracing } from '../middleware/tracing.ts'
 import type { ConnectionPool } from '../pool.ts'
-import type { RateLimitRefusal } from '../rate-limit/rate-limit.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
+import { bulkheadLayer, type Concurrency, concurrencyLayer } from './concurrency-layer.ts'
 import type { Facts, Layer } from './layer.ts'
 import { rateLimitLayer } from './rate-limit-layer.ts'
 
@@ -60,7 +61,7 @@ export interface CallLayersOptions<Req, Res> {
   hedgePolicy: HedgePolicy | undefined
   onHedge: ((hedge: number, delayMs: number, context: CallContext) => void) | undefined
   policies: ClientPolicies<Req, Res>
-  onRefused?: (refusal: RateLimitRefusal) => void
+  host: LoadHost
   onRetry: ((attempt: PastAttempt, delayMs: number, context: CallContext) => void) | undefined
 }
 
@@ -95,9 +96,14 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
       parameters: { count: policies.middleware?.length },
     },
     {
+      name: 'bulkhead',
+      rule: 'outside the call limiter: one compartment cannot fill the queue that all share',
+      ...bulkheadLayer(policies.bulkhead, options.host, classifier),
+    },
+    {
       name: 'call limiter',
       rule: 'outside retry: a call holds its place through every attempt and the waits between',
-      middleware: policies.limiter,
+      ...concurrencyLayer(policies.limiter, options.host, classifier),
     },
     {
       name: 'retry',
@@ -111,7 +117,7 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
     {
       name: 'rate limit',
       rule: 'inside retry: every attempt counts, as the peer counts; outside the balancer: for all endpoints together',
-      ...rateLimitLayer(policies.rateLimit, options, classifier),
+      ...rateLimitLayer(policies.rateLimit, options.host, classifier),
     },
     {
       name: 'credentials',
@@ -155,7 +161,8 @@ export interface EndpointLayersOptions<Req, Res> {
   breaker: CircuitBreaker | undefined
   attemptTimeoutMs: number | undefined
   policies: ClientPolicies<Req, Res>
-  limiter: Middleware<Req, Res> | undefined
+  limiter: Concurrency<Req, Res> | undefined
+  host: LoadHost
   pool: ConnectionPool<Exchanger<Req, Res>>
   maxConcurrentPerConnection: number | undefined
 }
@@ -195,7 +202,7 @@ export function endpointLayers<Req, Res>(
     {
       name: 'endpoint limiter',
       rule: 'below the attempt timeout, which its queue counts against; above the pool, so that what is refused takes no connection',
-      middleware: options.limiter,
+      ...concurrencyLayer(options.limiter, options.host, classifier),
     },
     {
       name: 'pool',

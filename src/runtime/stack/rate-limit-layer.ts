@@ -1,7 +1,8 @@
 /** What a user gives as a rate limit, as a layer of a stack: options, several, or a middleware. */
 import type { Middleware } from '../../core/service.ts'
+import type { LoadHost } from '../load-host.ts'
 import { type RateLimitWords, rateLimit } from '../middleware/rate-limit.ts'
-import { RateLimit, type RateLimitHost, type RateLimitOptions } from '../rate-limit/rate-limit.ts'
+import { RateLimit, type RateLimitOptions } from '../rate-limit/rate-limit.ts'
 import type { Facts, Layer } from './layer.ts'
 
 /**
@@ -15,7 +16,7 @@ export type RateLimits<Req, Res> =
 
 export function rateLimitLayer<Req, Res>(
   given: RateLimits<Req, Res> | undefined,
-  host: RateLimitHost,
+  host: LoadHost,
   words: RateLimitWords<Req, Res>,
 ): Pick<Layer<Req, Res>, 'middleware' | 'parameters' | 'state'> {
   if (given === undefined) return { middleware: undefined }

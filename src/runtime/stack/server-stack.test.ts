@@ -55,7 +55,7 @@ test('serverStack refuses over maxConcurrent with an answer', async () => {
   const answer = Promise.withResolvers<string>()
   const { stack } = fixture(() => answer.promise, { maxConcurrent: 1 })
   const first = stack('get', new Call())
-  assert.match(await stack('get', new Call()), /error: 1 calls are under way, maxConcurrent 1/)
+  assert.match(await stack('get', new Call()), /error: limiter: 1 of 1 calls are under way/)
   answer.resolve('ok')
   assert.equal(await first, 'ok')
 })

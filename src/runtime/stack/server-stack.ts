@@ -2,29 +2,34 @@
  * The server's stack: the one list that says what stands around a service, and why there.
  *
  *     tracing → access log → metrics → errors → admission → authentication → authorization →
- *         rate limit → limiter → deadline → the user's own → service
+ *         rate limit → bulkhead → limiter → deadline → the user's own → service
  *
  * Limits on connections come before it (server.ts), limits on messages are the session's. Each line
  * below has its position rule; `test/pins/stack-order.test.ts` pins the order.
  */
-import type { Clock } from '../../core/clock.ts'
+import type { Clock, Random } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
 import { type Meter, noopMeter } from '../../core/metrics.ts'
 import type { Classifier } from '../../core/policy.ts'
 import { plainSemantics } from '../../core/semantics.ts'
 import type { Middleware, Service } from '../../core/service.ts'
 import type { CallSemantics, Tracer } from '../../core/tracing.ts'
+import type { LoadObserver } from '../load-host.ts'
 import { deadline } from '../middleware/deadline.ts'
 import { errors } from '../middleware/errors.ts'
-import { ConcurrencyLimit, limiter } from '../middleware/limiter.ts'
 import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
 import { recordError, tracing } from '../middleware/tracing.ts'
-import type { RateLimitRefusal } from '../rate-limit/rate-limit.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
+import {
+  type BulkheadOptions,
+  bulkheadLayer,
+  type Concurrency,
+  concurrencyLayer,
+} from './concurrency-layer.ts'
 import { type Layer, stackLayers } from './layer.ts'
 import { type RateLimits, rateLimitLayer } from './rate-limit-layer.ts'
 
-export interface ServerStackOptions<Req, Res> extends ServerPolicies<Req, Res> {
+export interface ServerStackOptions<Req, Res> extends ServerPolicies<Req, Res>, LoadObserver {
   clock: Clock
   wheel: TimerWheel
   classifier: Classifier<Req, Res>
@@ -38,8 +43,8 @@ export interface ServerStackOptions<Req, Res> extends ServerPolicies<Req, Res> {
    * @default Infinity: the protocol cannot know how long an answer may take
    */
   timeoutMs?: number
-  /** Told of each call over a rate limit. */
-  onRefused?(refusal: RateLimitRefusal): void
+  /** For the times of probes of an adaptive limit. @default none is moved by chance */
+  random?: Random
   /** Told when the store of a rate limit failed. */
   onStoreError?(error: Error, limit: string): void
   /** Told of each error of the service, or of a policy that refused. */
@@ -71,7 +76,9 @@ export interface ServerPolicies<Req, Res> {
   /** Calls under way at a time; more are refused at once. @default no limit */
   maxConcurrent?: number
   /** A limit of concurrency other than `maxConcurrent`: adaptive, with priorities, bulkheads. */
-  limiter?: Middleware<Req, Res>
+  limiter?: Concurrency<Req, Res>
+  /** Separate places for separate kinds of calls: one that is slow fills only its own. */
+  bulkhead?: BulkheadOptions<Req>
   /** The user's own, outermost first. */
   middleware?: readonly Middleware<Req, Res>[]
 }
@@ -103,7 +110,7 @@ export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): L
     maxConcurrent,
     onError,
   } = options
-  const limit = maxConcurrent === undefined ? undefined : new ConcurrencyLimit({ maxConcurrent })
+  const limit = maxConcurrent === undefined ? undefined : { maxConcurrent }
   return [
     {
       name: 'tracing',
@@ -153,12 +160,14 @@ export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): L
       ...rateLimitLayer(options.rateLimit, options, classifier),
     },
     {
+      name: 'bulkhead',
+      rule: 'outside the limiter: one compartment cannot fill the queue that all share',
+      ...bulkheadLayer(options.bulkhead, options, classifier),
+    },
+    {
       name: 'limiter',
       rule: 'outside the deadline: a refused call costs no timer',
-      middleware: options.limiter ?? (limit && limiter(limit)),
-      parameters: { maxConcurrent },
-      state: () =>
-        limit === undefined ? {} : { inFlight: limit.inFlight, refused: limit.refused },
+      ...concurrencyLayer(options.limiter ?? limit, options, classifier),
     },
     {
       name: 'deadline',
@@ -226,5 +235,6 @@ const POLICIES = [
   'rateLimit',
   'maxConcurrent',
   'limiter',
+  'bulkhead',
   'middleware',
 ] as const satisfies readonly (keyof ServerPolicies<never, never>)[]

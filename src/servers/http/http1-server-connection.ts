@@ -22,7 +22,7 @@ import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/htt
 import type { ContextReader } from '../../protocols/http/propagation.ts'
 import type { RequestEvent, ServerCommand, ServerEvent } from '../../protocols/http1/messages.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
-import type { RateLimitRefusal } from '../../runtime/rate-limit/rate-limit.ts'
+import type { LoadObserver } from '../../runtime/load-host.ts'
 
 export interface Http1ServerConnectionOptions extends DriverOptions {
   readonly service: HttpService
@@ -37,12 +37,10 @@ export interface Http1ServerConnectionOptions extends DriverOptions {
 }
 
 /** Told about every exchange once it is over: access logs and metrics live on it. */
-export interface HttpServerObserver {
+export interface HttpServerObserver extends LoadObserver {
   onExchange(record: HttpExchangeRecord): void
   /** A request arrived; every one is followed by exactly one `onExchange`. */
   onRequest?(request: HttpRequest): void
-  /** A call was over a rate limit. */
-  onRefused?(refusal: RateLimitRefusal): void
   /** An error was thrown by the service, or a connection broke its protocol. */
   onError?(error: Error, request: HttpRequest | undefined): void
 }

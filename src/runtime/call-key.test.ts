@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ip } from '../../core/address.ts'
-import type { Connection } from '../../core/connection.ts'
-import { Call } from '../../core/context.ts'
-import { byAddress, byConnection, byPrincipal, hostKey } from './rate-limit-keys.ts'
+import { ip } from '../core/address.ts'
+import type { Connection } from '../core/connection.ts'
+import { Call } from '../core/context.ts'
+import { byAddress, byConnection, byPrincipal, hostKey } from './call-key.ts'
 
 const from = (host: string, id = 7): Call =>
   new Call({ connection: { id, facts: { remote: ip(host, 1234) } } as unknown as Connection })

@@ -1,14 +1,17 @@
 /**
- * Whose share a call uses up. Keys are made of what a caller cannot choose freely: that of an
+ * Whose share a call uses up, of a rate or of places. Keys are made of what a caller cannot choose freely: that of an
  * address is its network, because a single home has 2^64 addresses of IPv6.
  */
-import { type Address, formatAddress } from '../../core/address.ts'
-import type { CallContext } from '../../core/context.ts'
-import { checkInteger } from '../../core/errors.ts'
-import { parseIpv6 } from '../../core/ip-text.ts'
+import { type Address, formatAddress } from '../core/address.ts'
+import type { CallContext } from '../core/context.ts'
+import { checkInteger } from '../core/errors.ts'
+import { parseIpv6 } from '../core/ip-text.ts'
+import type { Classifier } from '../core/policy.ts'
+
+export type CallKeyName = 'all' | 'connection' | 'address' | 'principal' | 'operation'
 
 /** Undefined: the call is not limited. */
-export type RateLimitKey<Req> = (request: Req, context: CallContext) => string | undefined
+export type CallKey<Req> = (request: Req, context: CallContext) => string | undefined
 
 export interface AddressKeyOptions {
   /**
@@ -23,6 +26,26 @@ export const addressKeyDefaults: Readonly<{ ipv6Prefix: number }> = Object.freez
   ipv6Prefix: 64,
 })
 
+/** @param words of the protocol: how it names an operation */
+export function callKey<Req>(
+  key: CallKeyName | CallKey<Req>,
+  words: Pick<Classifier<Req, never>, 'operation'>,
+): CallKey<Req> {
+  if (typeof key === 'function') return key
+  switch (key) {
+    case 'all':
+      return byAll
+    case 'connection':
+      return byConnection
+    case 'address':
+      return byAddress()
+    case 'principal':
+      return byPrincipal()
+    case 'operation':
+      return (request) => words.operation(request)
+  }
+}
+
 /** One share for all calls. */
 export const byAll = (): string => ''
 
@@ -32,7 +55,7 @@ export function byConnection(_request: unknown, context: CallContext): string {
 }
 
 /** The peer's address, an IPv6 one by its network. Peers without one (Unix sockets) share. */
-export function byAddress(options: AddressKeyOptions = {}): RateLimitKey<unknown> {
+export function byAddress(options: AddressKeyOptions = {}): CallKey<unknown> {
   const { ipv6Prefix = addressKeyDefaults.ipv6Prefix } = options
   checkInteger('ipv6Prefix', ipv6Prefix, 1, 128)
   return (_request, context) => {
@@ -42,7 +65,7 @@ export function byAddress(options: AddressKeyOptions = {}): RateLimitKey<unknown
 }
 
 /** Who calls; where nobody said who, the address: strangers do not share with one another. */
-export function byPrincipal(options: AddressKeyOptions = {}): RateLimitKey<unknown> {
+export function byPrincipal(options: AddressKeyOptions = {}): CallKey<unknown> {
   const address = byAddress(options)
   return (request, context) => {
     const { principal } = context
