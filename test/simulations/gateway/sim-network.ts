@@ -21,9 +21,8 @@ export class SimNetwork implements Transport {
   readonly name = 'simulated'
   readonly traits: TransportTraits
   readonly network: MemoryNetwork = new MemoryNetwork()
-  /** Most connections at a time, those being made included, by the address dialled. */
+  /** Most connections at a time, by the address dialled. */
   readonly most = new Map<string, number>()
-  readonly #connecting = new Map<string, number>()
   readonly #simulation: Simulation
   readonly #inner: Transport
   readonly #faulty = new Map<string, FaultyTransport>()
@@ -58,15 +57,11 @@ export class SimNetwork implements Transport {
 
   async connect(address: Address, options?: ConnectOptions): Promise<Connection> {
     const name = nameOf(address)
-    const connecting = (this.#connecting.get(name) ?? 0) + 1
-    this.#connecting.set(name, connecting)
-    const open = this.to(name).connections + connecting
-    this.most.set(name, Math.max(open, this.most.get(name) ?? 0))
-    try {
-      return await this.to(name).connect(memoryAddress(name), options)
-    } finally {
-      this.#connecting.set(name, (this.#connecting.get(name) ?? 1) - 1)
-    }
+    const connection = await this.to(name).connect(memoryAddress(name), options)
+    // Counted now: what was given up to make room for it has been ended by the end of that tick.
+    const { connections } = this.to(name)
+    this.most.set(name, Math.max(connections, this.most.get(name) ?? 0))
+    return connection
   }
 
   listen(address: Address, options: ListenOptions): Promise<Listener> {
