@@ -3,6 +3,7 @@
  * for every protocol; `httpClient` and its like pass it through.
  */
 import type { Clock, Random } from '../core/clock.ts'
+import type { ConnectionState } from '../core/connection-state.ts'
 import type { CallContext } from '../core/context.ts'
 import type { Meter } from '../core/metrics.ts'
 import type { BreakerState, Classifier, Endpoint, Resolver, RetryBudget } from '../core/policy.ts'
@@ -121,6 +122,11 @@ export interface ClientObserver extends BalancingObserver {
   /** Calls have waited for their place for too long, or no longer do. */
   onOverload?(change: OverloadChange): void
   onConnectError?(endpoint: Endpoint, error: Error): void
+  /**
+   * A connection of the pools came to another state: `ready` when it was made, `closed` at its end,
+   * with the reason where there is one.
+   */
+  onConnection?(endpoint: Endpoint, state: ConnectionState, reason: Error | undefined): void
   /** The process did not run for a while: so many idle connections are pinged or dropped. */
   onClockJump?(endpoint: Endpoint, suspects: number): void
 }

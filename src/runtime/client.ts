@@ -21,6 +21,8 @@ import type { Client, ClientCall, ClientStatus, MaybePromise, Service } from '..
 import { backoffDefaults } from './backoff.ts'
 import type { EndpointBalancer } from './balancer/balancer.ts'
 import { p2c } from './balancer/p2c.ts'
+import { clientMetrics } from './client-metrics.ts'
+import { combineObservers } from './client-observers.ts'
 import { type ClientOptions, clientDefaults } from './client-options.ts'
 import { EndpointSet } from './endpoint-set.ts'
 import { EndpointStack } from './endpoint-stack.ts'
@@ -68,7 +70,8 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
   #closing: Promise<void> | undefined
   #onDrained: (() => void) | undefined
 
-  constructor(options: ClientOptions<Req, Res>) {
+  constructor(given: ClientOptions<Req, Res>) {
+    const options = withMetrics(given)
     const { clock, random, classifier, wheel = new TimerWheel({ clock }) } = options
     const { closeTimeoutMs = clientDefaults.closeTimeoutMs } = options
     const { resolver, target } = chooseResolver(options)
@@ -288,6 +291,14 @@ function makeHedgePolicy(hedge: HedgeOptions | boolean = false): HedgePolicy | u
 
 function isBudget(given: RetryBudget | RetryBudgetOptions | undefined): given is RetryBudget {
   return given !== undefined && 'tryWithdraw' in given
+}
+
+/** What is counted beside calls is heard of the observer, as the user's own is told. */
+function withMetrics<Req, Res>(options: ClientOptions<Req, Res>): ClientOptions<Req, Res> {
+  const { meter = noopMeter, name, target = '', observer } = options
+  if (meter === noopMeter) return options
+  const counted = clientMetrics(meter, name ?? target)
+  return { ...options, observer: combineObservers(counted, observer) }
 }
 
 function chooseResolver<Req, Res>(

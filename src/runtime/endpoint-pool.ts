@@ -49,6 +49,7 @@ export function useEndpointPool<Req, Res>(
   return sharedPools.use(key, listener, make)
 }
 
+// size: one object, what the pool asks of an exchanger and tells about it.
 function makePool<Req, Res>(
   endpoint: () => Endpoint,
   address: string,
@@ -61,6 +62,8 @@ function makePool<Req, Res>(
   const { connectionQuota: quota, ping, classifier, observer } = options
   const name = `${options.name ?? options.target ?? ''} ${address}`.trim()
   const observed = poolMetrics(meter, name, () => ({ stats: pool.stats, limits: pool.limits }))
+  /** Why the pool ends them. */
+  const reasons = new WeakMap<Exchanger<Req, Res>, Error>()
   const pool: ConnectionPool<Exchanger<Req, Res>> = new ConnectionPool({
     ...limits,
     wheel,
@@ -68,13 +71,23 @@ function makePool<Req, Res>(
     async connect(context) {
       const connected = await connectEndpoint(endpoint(), context)
       const exchanger = most === undefined ? connected : limitExchanger(connected, most)
+      let told = exchanger.state
       exchanger.onChange = () => {
-        if (exchanger.state === 'closed' || exchanger.state === 'error') pool.remove(exchanger)
+        const { state } = exchanger
+        if (state !== told) {
+          told = state
+          observer?.onConnection?.(endpoint(), state, reasons.get(exchanger))
+        }
+        if (state === 'closed' || state === 'error') pool.remove(exchanger)
         else pool.update(exchanger)
       }
+      observer?.onConnection?.(endpoint(), told, undefined)
       return exchanger
     },
-    destroy: (exchanger, reason) => exchanger.destroy(reason),
+    destroy(exchanger, reason) {
+      reasons.set(exchanger, reason)
+      exchanger.destroy(reason)
+    },
     close: (exchanger) => exchanger.close(),
     validate: (exchanger) => exchanger.state === 'ready' || isOpening(exchanger),
     idleTimeoutOf: (exchanger) => exchanger.idleTimeoutMs,

@@ -72,7 +72,7 @@ test('HttpServerMetrics counts exchanges without an answer by their code', () =>
 
 test('HttpServerMetrics is an observer of a real server', async () => {
   const registry = new Registry()
-  const observer = new HttpServerMetrics(registry, { 'url.scheme': 'http' })
+  const observer = new HttpServerMetrics(registry)
   const link = memory({ clock: systemClock })
   const server = httpServer(() => HttpResponse.text('hello'), { observer })
   await server.listen(link, 'mem:metrics')
@@ -84,9 +84,26 @@ test('HttpServerMetrics is an observer of a real server', async () => {
   connection.destroy()
   await server.close()
   const samples = read(registry)
-  const labels = 'http_request_method="GET",http_response_status_code="200",url_scheme="http"'
+  const labels =
+    'http_request_method="GET",http_response_status_code="200",network_protocol_version="1.1",url_scheme="http"'
   assert.equal(samples.get(`http_server_request_duration_seconds_count{${labels}}`), 1)
-  assert.equal(samples.get('http_server_active_requests{url_scheme="http"}'), 0)
+  assert.equal(samples.get('http_server_active_requests{}'), 0)
+})
+
+test('HttpServerMetrics tells 256 kinds of routes apart; further ones are _OTHER', () => {
+  const registry = new Registry()
+  const metrics = new HttpServerMetrics(registry)
+  for (let index = 0; index < 300; index++) {
+    const request = { method: 'GET', scheme: 'http', version: '1.1', route: `/${index}` }
+    metrics.onRequest()
+    metrics.onExchange({ request, status: 200, durationMs: 1, error: undefined })
+  }
+  const samples = read(registry)
+  const count = (route: string): number | undefined =>
+    samples.get(
+      `http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="${route}",network_protocol_version="1.1",url_scheme="http"}`,
+    )
+  assert.deepEqual([count('/255'), count('/256'), count('_OTHER')], [1, undefined, 44])
 })
 
 test('HttpServerMetrics works on a meter that counts nothing', () => {

@@ -76,23 +76,23 @@ export class HttpDurations {
 }
 
 /**
- * What an HTTP server counts, as the observer it takes:
+ * What an HTTP server counts, as the observer it takes; `httpServer(service, { meter })` makes one:
  *
- *     httpServer(service, { observer: new HttpServerMetrics(meter, { 'url.scheme': 'http' }) })
+ *     httpServer(service, { observer: new HttpServerMetrics(meter) })
+ *
+ * Durations are by scheme, version and the request's route where its service names one. Routes are
+ * templates, of which there are few; beyond 256 kinds the route is `_OTHER`.
  */
 export class HttpServerMetrics {
-  readonly #durations: HttpDurations
+  readonly #meter: Meter
+  readonly #attributes: Attributes
+  readonly #kinds = new Map<string, HttpDurations>()
   readonly #active: Gauge
 
-  /** @param attributes `url.scheme`, `server.address`, `network.protocol.version`, own ones */
+  /** @param attributes `server.address`, own ones */
   constructor(meter: Meter, attributes: Attributes = {}) {
-    this.#durations = new HttpDurations(
-      meter,
-      'http.server.request.duration',
-      'Duration of HTTP server requests.',
-      attributes,
-      500,
-    )
+    this.#meter = meter
+    this.#attributes = attributes
     const description = 'HTTP server requests in progress.'
     const options = { unit: '{request}', description }
     this.#active = meter.gauge('http.server.active_requests', options, attributes)
@@ -106,15 +106,48 @@ export class HttpServerMetrics {
     this.#active.add(-1)
     const { request, status, durationMs, error } = exchange
     const seconds = durationMs / 1_000
-    if (status !== 0) return this.#durations.record(request.method, status, seconds)
+    const durations = this.#durationsOf(request)
+    if (status !== 0) return durations.record(request.method, status, seconds, request.trace)
     const code = (error as { code?: unknown } | undefined)?.code
-    this.#durations.recordFailure(request.method, typeof code === 'string' ? code : OTHER, seconds)
+    const type = typeof code === 'string' ? code : OTHER
+    durations.recordFailure(request.method, type, seconds, request.trace)
+  }
+
+  #durationsOf(request: FinishedExchange['request']): HttpDurations {
+    const { route = '' } = request
+    const key = `${request.scheme} ${request.version} ${route}`
+    const known = this.#kinds.get(key)
+    if (known !== undefined) return known
+    // Routes that share a place are few kinds: schemes and versions are.
+    const name = this.#kinds.size >= MAX_KINDS && route !== '' ? OTHER : route
+    if (name !== route) return this.#durationsOf({ ...request, route: name })
+    const made = new HttpDurations(
+      this.#meter,
+      'http.server.request.duration',
+      'Duration of HTTP server requests.',
+      {
+        ...this.#attributes,
+        ...(request.scheme !== undefined && { 'url.scheme': request.scheme }),
+        ...(request.version !== undefined && { 'network.protocol.version': request.version }),
+        ...(name !== '' && { 'http.route': name }),
+      },
+      500,
+    )
+    this.#kinds.set(key, made)
+    return made
   }
 }
 
 /** What of a finished exchange is counted. */
 export interface FinishedExchange {
-  readonly request: { readonly method: string }
+  readonly request: {
+    readonly method: string
+    readonly scheme?: string
+    readonly version?: string
+    readonly route?: string | undefined
+    /** Its own span, or what came with it. */
+    readonly trace?: TraceContext | undefined
+  }
   /** 0: no answer was sent. */
   readonly status: number
   readonly durationMs: number
@@ -175,3 +208,4 @@ export const HTTP_DURATION_BUCKETS: readonly number[] = Object.freeze([
 ])
 const NO_STATUS = 500
 const MAX_FAILURE_KINDS = 256
+const MAX_KINDS = 256

@@ -1,33 +1,81 @@
 /** docs/telemetry.md lists exactly what a gateway exposes: name, kind, unit and labels. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import test from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { AdminService } from '../../src/gateway/admin/admin-service.ts'
 import { nodeProcess } from '../../src/platform/node-process.ts'
-import { Registry } from '../../src/telemetry/registry.ts'
+import { HttpResponse } from '../../src/protocols/http/messages.ts'
+import { roundRobin } from '../../src/runtime/balancer/round-robin.ts'
+import { type MetricFamily, Registry } from '../../src/telemetry/registry.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { StubGatewayStatus, stubCluster, stubEndpoint } from '../support/stub-gateway-status.ts'
+import { httpWorld } from '../telemetry/http-pair.ts'
 
 test('docs/telemetry.md lists every metric of the gateway with kind, unit and labels', async () => {
-  const text = await readFile(new URL('../../docs/telemetry.md', import.meta.url), 'utf8')
-  const documented = new Map<string, string>()
-  const row = /^\| `([a-z_.]+)` \| (counter|gauge|histogram) \| (?:`([^`]+)`)? ?\| ([^|]*)\|/gm
-  for (const [, name = '', kind, unit = '', labels = ''] of text.matchAll(row)) {
-    documented.set(
-      name,
-      [kind, unit, ...[...labels.matchAll(/`([^`]+)`/g)].map(([, one]) => one).sort()].join(' '),
-    )
-  }
-  const exposed = new Map<string, string>()
-  for (const { name, kind, unit, series } of everyMetric()) {
-    const labels = new Set(series.flatMap((one) => Object.keys(one.attributes)))
-    exposed.set(name, [kind, unit, ...[...labels].sort()].join(' '))
-  }
-  assert.deepEqual(
-    Object.fromEntries([...documented].sort()),
-    Object.fromEntries([...exposed].sort()),
-  )
+  assert.deepEqual(await documented('<!-- metrics:'), exposed(everyMetric()))
 })
+
+test('docs/telemetry.md lists every metric of clients and servers', async (t) => {
+  const registry = new Registry()
+  await useEverything(t, registry)
+  const ours = registry.collect().filter(({ name }) => !name.startsWith('heddle.telemetry.'))
+  assert.deepEqual(await documented('<!-- library metrics:'), exposed(ours))
+})
+
+/** The table behind a marker: name → kind, unit, labels. */
+async function documented(marker: string): Promise<Record<string, string>> {
+  const text = await readFile(new URL('../../docs/telemetry.md', import.meta.url), 'utf8')
+  const from = text.indexOf(marker)
+  assert.ok(from >= 0, marker)
+  const section = text.slice(from, text.indexOf('\n#', from))
+  const found = new Map<string, string>()
+  const row = /^\| `([a-z_.]+)` \| (counter|gauge|histogram) \| (?:`([^`]+)`)? ?\| ([^|]*)\|/gm
+  for (const [, name = '', kind, unit = '', labels = ''] of section.matchAll(row)) {
+    const names = [...labels.matchAll(/`([^`]+)`/g)].map(([, one]) => one)
+    found.set(name, [kind, unit, ...names.sort()].join(' '))
+  }
+  return Object.fromEntries([...found].sort())
+}
+
+function exposed(families: readonly MetricFamily[]): Record<string, string> {
+  const found = new Map<string, string>()
+  for (const { name, kind, unit, series } of families) {
+    const labels = new Set(series.flatMap((one) => Object.keys(one.attributes)))
+    found.set(name, [kind, unit, ...[...labels].sort()].join(' '))
+  }
+  return Object.fromEntries([...found].sort())
+}
+
+/** Makes clients and servers count each kind of thing at least once. */
+async function useEverything(t: TestContext, meter: Registry): Promise<void> {
+  const world = httpWorld(t)
+  const limit = { limit: 100, windowMs: 1_000 }
+  await world.serve(
+    'api',
+    (request) => {
+      request.route = '/'
+      return HttpResponse.text('', { status: request.path === '/bad' ? 500 : 200 })
+    },
+    { meter, rateLimit: limit },
+  )
+  const client = world.client(['api', 'nobody'], {
+    meter,
+    retry: { baseMs: 1, maxMs: 1 },
+    breaker: { consecutiveFailures: 1 },
+    balancer: roundRobin(),
+  })
+  for (let call = 0; call < 8; call++) await (await client.get('/')).body.text()
+  const failing = world.client('api', { meter, retry: false })
+  await (await failing.get('/bad')).body.text()
+  await assert.rejects(world.client('nobody', { meter, retry: false }).get('/'))
+  const strict = world.client('api', {
+    meter,
+    retry: false,
+    rateLimit: { limit: 1, windowMs: 60_000 },
+  })
+  await (await strict.get('/')).body.text()
+  await assert.rejects(strict.get('/'))
+}
 
 function everyMetric() {
   const status = new StubGatewayStatus()

@@ -40,11 +40,14 @@ import { httpSemantics } from '../../protocols/http/semantics.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
+import { combineObservers } from '../../runtime/client-observers.ts'
 import type { ClientOptions } from '../../runtime/client-options.ts'
 import type { ConnectContext } from '../../runtime/exchanger.ts'
 import type { PoolLimits } from '../../runtime/pool-options.ts'
 import { isPromise, type Settlement, settle } from '../../runtime/settle.ts'
 import type { MetricNames } from '../../runtime/stack/client-stack.ts'
+import { CHANNELS, publishCalls } from '../../telemetry/channels.ts'
+import { channelObserver } from '../telemetry/channel-observer.ts'
 import { type DecompressOptions, decompress } from './decompress.ts'
 import {
   directRoute,
@@ -133,9 +136,10 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
         : ((proxy === undefined ? undefined : proxyRoute(origin, proxy, tls)) ??
           directRoute(origin, tls))
     const { address } = route
+    const name = core.name ?? `${scheme}://${authority}`
     const contextWriter = propagation === false ? undefined : new ContextWriter(propagation)
     this.core = createClient<HttpRequest, HttpResponse>({
-      name: `${scheme}://${authority}`,
+      name,
       classifier: createHttpClassifier({ wallNow: () => clock.wallNow() }),
       metricNames: httpMetricNames(origin),
       semantics: httpSemantics,
@@ -143,6 +147,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
         ? { endpoints: [{ address }] }
         : { target: formatAddress(address) }),
       ...core,
+      observer: combineObservers(core.observer, channelObserver(name)),
       clock,
       random: host.random,
       ping: core.ping ?? (() => this.#ping()),
@@ -165,7 +170,10 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
           ...(http1 && { http1 }),
         }),
     })
-    let service: Service<HttpRequest, HttpResponse> = this.core.call
+    let service = publishCalls<HttpRequest, HttpResponse>(
+      CHANNELS.clientCall,
+      this.core.name,
+    )(this.core.call)
     if (route.absolute) service = absoluteForm(route.authorization)(service)
     if (decoding !== false) {
       service = decompress({ host, ...(decoding === true ? {} : decoding) })(service)

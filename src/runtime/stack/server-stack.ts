@@ -36,6 +36,8 @@ export interface ServerStackOptions<Req, Res> extends ServerPolicies<Req, Res>, 
   /** @default counts nothing */
   meter?: Meter
   metricNames?: ServerMetricNames<Req, Res>
+  /** False: whoever calls the stack measures calls itself, to the end of their bodies. @default true */
+  measured?: boolean
   /**
    * Time for one answer, in milliseconds, for calls that bring no earlier deadline. When it has
    * passed the caller gets an error, whatever the service does.
@@ -210,7 +212,7 @@ function measure<Req, Res>(
   options: ServerStackOptions<Req, Res>,
 ): Middleware<Req, Res> | undefined {
   const { clock, classifier, meter = noopMeter, metricNames: names = {} } = options
-  if (meter === noopMeter) return undefined
+  if (meter === noopMeter || options.measured === false) return undefined
   return metrics({
     clock,
     meter,

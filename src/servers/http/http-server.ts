@@ -25,11 +25,9 @@ import {
   type ContextReaderOptions,
   requestIds,
 } from '../../protocols/http/propagation.ts'
-import { httpSemantics } from '../../protocols/http/semantics.ts'
 import type { Http1ServerOptions } from '../../protocols/http1/options.ts'
 import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import { driverDefaults } from '../../runtime/driver.ts'
-import { tracing } from '../../runtime/middleware/tracing.ts'
 import {
   type ConnectionControl,
   ServerCore,
@@ -39,11 +37,20 @@ import {
 import { hasPolicies, type ServerPolicies, serverStack } from '../../runtime/stack/server-stack.ts'
 import { TimerWheel } from '../../runtime/timer-wheel.ts'
 import { Http1ServerConnection, type HttpServerObserver } from './http1-server-connection.ts'
+import {
+  observerOf,
+  publishedService,
+  publishRefused,
+  serverTracing,
+  stateObserver,
+} from './server-telemetry.ts'
 
 export interface HttpServerOptions
   extends Omit<Http1ServerOptions, 'host' | 'scheme' | 'date'>,
     Omit<ServerCoreOptions, 'clock' | 'createConnection'>,
     ServerPolicies<HttpRequest, HttpResponse> {
+  /** What people call it, in messages on diagnostics channels. @default 'http' */
+  name?: string
   /**
    * Deadline of each call from the arrival of its head, in milliseconds, seen by the service as
    * `context.deadline`. The HTTP layer cannot know how long an answer may take, so there is none
@@ -80,11 +87,15 @@ export interface HttpServerOptions
   host?: Host
 }
 
-export const httpServerDefaults: Readonly<{ requestTimeoutMs: number; writeTimeoutMs: number }> =
-  Object.freeze({
-    requestTimeoutMs: Number.POSITIVE_INFINITY,
-    writeTimeoutMs: driverDefaults.writeTimeoutMs,
-  })
+export const httpServerDefaults: Readonly<{
+  name: string
+  requestTimeoutMs: number
+  writeTimeoutMs: number
+}> = Object.freeze({
+  name: 'http',
+  requestTimeoutMs: Number.POSITIVE_INFINITY,
+  writeTimeoutMs: driverDefaults.writeTimeoutMs,
+})
 
 export function httpServer(service: HttpService, options: HttpServerOptions = {}): HttpServer {
   return new HttpServer(service, options)
@@ -100,15 +111,18 @@ export class HttpServer implements Server {
   readonly #writeTimeoutMs: number
   readonly #date: (now: number) => string
   readonly #contextReader: ContextReader | undefined
+  readonly #observer: HttpServerObserver | undefined
 
   constructor(service: HttpService, options: HttpServerOptions = {}) {
     const {
       clock = systemClock,
       host = nodeHost,
+      name = httpServerDefaults.name,
       requestTimeoutMs = httpServerDefaults.requestTimeoutMs,
       writeTimeoutMs = httpServerDefaults.writeTimeoutMs,
     } = options
-    this.#service = withPolicies(service, options, clock)
+    this.#service = publishedService(withPolicies(service, options, clock), name)
+    this.#observer = observerOf(options.observer, options.meter)
     this.#options = options
     this.#clock = clock
     this.#host = host
@@ -124,6 +138,7 @@ export class HttpServer implements Server {
     this.#core = new ServerCore({
       ...options,
       clock,
+      onStateChange: stateObserver(options.onStateChange, name),
       createConnection: (connection, control) => this.#createConnection(connection, control),
     })
   }
@@ -170,7 +185,7 @@ export class HttpServer implements Server {
         requestTimeoutMs: this.#requestTimeoutMs,
         writeTimeoutMs: this.#writeTimeoutMs,
         contextReader: this.#contextReader,
-        observer: this.#options.observer,
+        observer: this.#observer,
         errorResponse: this.#options.errorResponse ?? httpClassifier.errorResponse,
       },
       (reason) => control.closed(reason),
@@ -196,32 +211,23 @@ function contextReader(
 function withPolicies(service: HttpService, options: HttpServerOptions, clock: Clock): HttpService {
   if (!hasPolicies(options)) return service
   const { errorResponse = httpClassifier.errorResponse, observer } = options
+  const { tracer, semantics, tracing: own, name = httpServerDefaults.name } = options
   return serverStack(service, {
     ...options,
     clock,
     wheel: new TimerWheel({ clock }),
     classifier: { ...httpClassifier, errorResponse },
     random: (options.host ?? nodeHost).random,
-    onRefused: (refusal) => observer?.onRefused?.(refusal),
     onOverload: (change) => observer?.onOverload?.(change),
+    onRefused(refusal) {
+      observer?.onRefused?.(refusal)
+      publishRefused(name, refusal.limit, refusal.retryAfterMs)
+    },
     onStoreError: (error) => observer?.onError?.(error, undefined),
-    ...traceOf(options),
+    measured: false,
+    ...(tracer !== undefined && own === undefined && { tracing: serverTracing(tracer, semantics) }),
     onError: (error, request) => observer?.onError?.(toError(error), request),
   })
-}
-
-/** The span's own ids are with the request too: whoever reports the exchange finds them there. */
-function traceOf(options: HttpServerOptions): Pick<HttpServerOptions, 'tracing'> {
-  const { tracer, tracing: own, semantics = httpSemantics } = options
-  if (own !== undefined || tracer === undefined) return {}
-  const inSpan = tracing<HttpRequest, HttpResponse>({ tracer, semantics, side: 'server' })
-  return {
-    tracing: (next) =>
-      inSpan((request, context) => {
-        request.trace = context.trace
-        return next(request, context)
-      }),
-  }
 }
 
 /**
