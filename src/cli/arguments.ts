@@ -9,6 +9,7 @@ export type Command =
   | { readonly name: 'version' }
   | CheckCommand
   | UpCommand
+  | TopCommand
   | { readonly name: 'usage'; readonly message: string }
 
 export interface CheckCommand {
@@ -29,6 +30,15 @@ export interface UpCommand {
   readonly quiet: boolean
 }
 
+export interface TopCommand {
+  readonly name: 'top'
+  /** Undefined: as the environment says, or the default. */
+  readonly admin: string | undefined
+  readonly tokenFile: string | undefined
+  readonly once: boolean
+  readonly json: boolean
+}
+
 export function readArguments(args: readonly string[]): Command {
   const [first, ...rest] = args
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
@@ -37,6 +47,7 @@ export function readArguments(args: readonly string[]): Command {
   if (first === '--version' || first === '-v' || first === 'version') return { name: 'version' }
   if (first === 'up') return readUp(rest)
   if (first === 'check') return readCheck(rest)
+  if (first === 'top') return readTop(rest)
   const hint = nearest(first, COMMANDS)
   const meant = hint === undefined ? '' : `; did you mean '${hint}'?`
   const what = first.startsWith('-') ? 'option' : 'command'
@@ -76,6 +87,23 @@ function readCheck(args: readonly string[]): Command {
   }
   const files = values['no-files'] !== true
   return { name: 'check', file, print: values['print-effective'] === true, files }
+}
+
+function readTop(args: readonly string[]): Command {
+  const parsed = parse(args, TOP_OPTIONS)
+  if (typeof parsed === 'string') return { name: 'usage', message: parsed }
+  const { values, positionals } = parsed
+  if (values['help'] === true) return { name: 'help' }
+  if (positionals.length > 0) {
+    return { name: 'usage', message: 'top takes no arguments; --admin says which gateway' }
+  }
+  return {
+    name: 'top',
+    admin: values['admin'] as string | undefined,
+    tokenFile: values['token-file'] as string | undefined,
+    once: values['once'] === true,
+    json: values['json'] === true,
+  }
 }
 
 type Options = NonNullable<ParseArgsConfig['options']>
@@ -121,7 +149,14 @@ const CHECK_OPTIONS: Options = {
   'print-effective': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 }
-const COMMANDS = ['up', 'check', 'help', 'version']
+const TOP_OPTIONS: Options = {
+  admin: { type: 'string' },
+  'token-file': { type: 'string' },
+  once: { type: 'boolean' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+}
+const COMMANDS = ['up', 'check', 'top', 'help', 'version']
 
 export const HELP = `heddle: any protocol over any transport
 
@@ -134,6 +169,12 @@ export const HELP = `heddle: any protocol over any transport
   heddle check <config.yaml>   says what is wrong with a configuration
     --print-effective          prints it with all defaults, secrets left out
     --no-files                 does not open the certificates, keys and bodies it names
+  heddle top                   shows a running gateway in the terminal
+    --admin <address>          address, port or URL of its admin service     (HEDDLE_ADMIN, 9901)
+    --token-file <file>        bearer token, where something in front wants one
+                               (HEDDLE_ADMIN_TOKEN)
+    --once                     prints it once, as when it is piped
+    --json                     … as JSON
   heddle --version
   heddle --help
 

@@ -17,6 +17,7 @@ import { type CheckCommand, HELP, readArguments, toAddress, type UpCommand } fro
 import type { CliProcess } from './cli-process.ts'
 import { ExitCode } from './exit-code.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
+import { runTop } from './top/run-top.ts'
 import { up } from './up.ts'
 import { version } from './version.ts'
 
@@ -36,6 +37,8 @@ export async function run(args: readonly string[], host: CliProcess): Promise<Ex
       return ExitCode.USAGE
     case 'check':
       return check(command, host, terminal)
+    case 'top':
+      return runTop(command, host, terminal)
     case 'up':
       return command.print
         ? printEffective(command, host, terminal)

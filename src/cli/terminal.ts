@@ -17,6 +17,8 @@ export interface Style {
   red(text: string): string
   green(text: string): string
   cyan(text: string): string
+  yellow(text: string): string
+  inverse(text: string): string
 }
 
 /** What is needed of `process`. */
@@ -46,5 +48,7 @@ function styleOf(coloured: boolean): Style {
     red: wrap(31, 39),
     green: wrap(32, 39),
     cyan: wrap(36, 39),
+    yellow: wrap(33, 39),
+    inverse: wrap(7, 27),
   }
 }
