@@ -1,5 +1,6 @@
 /** `heddle/http`: HTTP clients and servers over any transport. */
 
+export * from '../clients/http/credentials.ts'
 export * from '../clients/http/decompress.ts'
 export type { OriginTlsOptions, ProxyOption } from '../clients/http/default-transport.ts'
 export * from '../clients/http/explain-client.ts'
@@ -7,7 +8,9 @@ export * from '../clients/http/fetch.ts'
 export * from '../clients/http/http-agent.ts'
 export * from '../clients/http/http-client.ts'
 export * from '../clients/http/http1-client-connection.ts'
+export * from '../clients/http/json-request.ts'
 export * from '../clients/http/node-agent.ts'
+export * from '../clients/http/oauth-tokens.ts'
 export * from '../clients/http/redirect.ts'
 export * from '../clients/http/undici-dispatcher.ts'
 export type * from '../clients/http/undici-types.ts'
