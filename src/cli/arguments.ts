@@ -10,6 +10,8 @@ export type Command =
   | CheckCommand
   | UpCommand
   | TopCommand
+  | AuditCommand
+  | { readonly name: 'audit-help' }
   | { readonly name: 'usage'; readonly message: string }
 
 export interface CheckCommand {
@@ -18,6 +20,16 @@ export interface CheckCommand {
   readonly print: boolean
   /** Whether certificates, keys and other files that it names are opened. */
   readonly files: boolean
+}
+
+export interface AuditCommand {
+  readonly name: 'audit'
+  readonly files: readonly string[]
+  readonly keyFile: string | undefined
+  readonly checkpoint: string | undefined
+  readonly publicKeyFile: string | undefined
+  readonly partial: boolean
+  readonly json: boolean
 }
 
 export interface UpCommand {
@@ -48,6 +60,7 @@ export function readArguments(args: readonly string[]): Command {
   if (first === 'up') return readUp(rest)
   if (first === 'check') return readCheck(rest)
   if (first === 'top') return readTop(rest)
+  if (first === 'audit') return readAudit(rest)
   const hint = nearest(first, COMMANDS)
   const meant = hint === undefined ? '' : `; did you mean '${hint}'?`
   const what = first.startsWith('-') ? 'option' : 'command'
@@ -106,6 +119,32 @@ function readTop(args: readonly string[]): Command {
   }
 }
 
+function readAudit(args: readonly string[]): Command {
+  const parsed = parse(args, AUDIT_OPTIONS)
+  if (typeof parsed === 'string') return { name: 'usage', message: parsed }
+  const { values, positionals } = parsed
+  if (values['help'] === true) return { name: 'audit-help' }
+  const [verb, ...files] = positionals
+  if (verb !== 'verify') {
+    const hint = verb === undefined ? '' : `, not '${verb}'`
+    return { name: 'usage', message: `audit has one command, verify${hint}` }
+  }
+  if (files.length === 0) return { name: 'usage', message: 'audit verify takes at least one file' }
+  const text = (name: string) => {
+    const value = values[name]
+    return typeof value === 'string' ? value : undefined
+  }
+  return {
+    name: 'audit',
+    files,
+    keyFile: text('key-file'),
+    checkpoint: text('checkpoint'),
+    publicKeyFile: text('public-key-file'),
+    partial: values['partial'] === true,
+    json: values['json'] === true,
+  }
+}
+
 type Options = NonNullable<ParseArgsConfig['options']>
 
 interface Parsed {
@@ -156,7 +195,15 @@ const TOP_OPTIONS: Options = {
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 }
-const COMMANDS = ['up', 'check', 'top', 'help', 'version']
+const AUDIT_OPTIONS: Options = {
+  'key-file': { type: 'string' },
+  checkpoint: { type: 'string' },
+  'public-key-file': { type: 'string' },
+  partial: { type: 'boolean' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+}
+const COMMANDS = ['up', 'check', 'top', 'audit', 'help', 'version']
 
 export const HELP = `heddle: any protocol over any transport
 
@@ -175,9 +222,26 @@ export const HELP = `heddle: any protocol over any transport
                                (HEDDLE_ADMIN_TOKEN)
     --once                     prints it once, as when it is piped
     --json                     … as JSON
+  heddle audit verify <files>  says whether an audit log was touched (heddle audit --help)
   heddle --version
   heddle --help
 
 Signals: SIGHUP reads the configuration again, SIGUSR1 opens the access log again,
 SIGTERM and SIGINT finish what is in flight and stop; a second one stops at once.
+`
+
+export const AUDIT_HELP = `heddle audit verify <file …>   reads an audit log and says where it was touched first
+
+  All files of the log in any order: audit.log and those put aside, audit.log.*
+
+    --key-file <file>          the key of a keyed log (audit_log.key_file)
+    --checkpoint <file>        a checkpoint, best a copy kept elsewhere: finds an end that was cut off
+    --public-key-file <file>   wants the checkpoint to be signed by this Ed25519 key, PEM
+    --partial                  the files may begin in the middle of the log
+    --json                     the report as JSON
+
+Found out: changed, missing, doubled, moved and inserted records, a torn end. Only with a checkpoint:
+records cut off at the end, and a log without a key that was computed anew.
+
+Exit codes: 0 untouched, 1 touched, 64 wrong arguments, 66 no such file, 77 no permission, 78 wrong key file
 `

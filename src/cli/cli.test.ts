@@ -12,6 +12,7 @@ import { type TestContext, test } from 'node:test'
 import { TransportError, UsageError } from '../core/errors.ts'
 import { DEFAULT_CONFIG } from '../gateway/config/default-config.ts'
 import { systemClock } from '../platform/system-clock.ts'
+import { AuditLog } from '../security/audit/audit-log.ts'
 import { DevAuthority } from '../security/dev-certificate.ts'
 import { readArguments, toAddress } from './arguments.ts'
 import { ConfigWatch } from './config-watch.ts'
@@ -133,6 +134,51 @@ test('heddle check opens certificates and keys, and warns of what ends', async (
   assert.equal(good.code, ExitCode.OK)
   assert.match(good.err, /^warning the certificate of CN=localhost ends in (9|10) days, \d{4}-/)
   assert.match(good.out, /g\.yaml: ok/)
+})
+
+test('heddle audit verify says where a log was touched, by its exit code too', async (t) => {
+  const path = await folder(t)
+  const log = join(path, 'audit.log')
+  const keyFile = join(path, 'key')
+  await writeFile(keyFile, `${'k'.repeat(40)}\n`)
+  const audit = await AuditLog.open({ path: log, clock: systemClock, key: 'k'.repeat(40) })
+  for (const principal of ['ada', 'bob', 'eve']) audit.append({ type: 'login', principal })
+  await audit.close()
+  const verify = (...more: string[]) => {
+    return runWith(['audit', 'verify', log, '--key-file', keyFile, ...more])
+  }
+  const good = await verify('--checkpoint', `${log}.checkpoint`)
+  assert.equal(good.code, ExitCode.OK, good.err)
+  assert.match(good.out, /^ok: records 1 to 3, last hash [0-9a-f]{64}; .*vouches for .* up to 3\n$/)
+  assert.match((await verify()).out, /without a checkpoint nobody knows whether more was there/)
+  const text = await readFile(log, 'utf8')
+  await writeFile(log, text.replace('"bob"', '"mal"'))
+  const touched = await verify()
+  assert.equal(touched.code, ExitCode.FAILURE)
+  assert.match(touched.out, /audit\.log:2: edited record 2: its hash is .* \(1 records before it/)
+  const json = JSON.parse((await verify('--json')).out)
+  assert.deepEqual([json.ok, json.records, json.broken.kind], [false, 1, 'edited'])
+  await writeFile(log, text.split('\n').slice(0, 2).join('\n').concat('\n'))
+  const cut = await verify('--checkpoint', `${log}.checkpoint`)
+  assert.equal(cut.code, ExitCode.FAILURE)
+  assert.match(cut.out, /audit\.log: truncated record 2: it ends with record 2, the checkpoint kn/)
+  const cases: [string[], ExitCode, RegExp][] = [
+    [['audit', 'verify', join(path, 'no')], ExitCode.NO_INPUT, /ENOENT/],
+    [['audit', 'verify'], ExitCode.USAGE, /takes at least one file/],
+    [['audit', 'vrify', log], ExitCode.USAGE, /one command, verify, not 'vrify'/],
+    [['audit', 'verify', log, '--jsn'], ExitCode.USAGE, /did you mean '--json'/],
+    [
+      ['audit', 'verify', log, '--key-file', `${log}.checkpoint`, '--public-key-file', log],
+      ExitCode.CONFIG,
+      /is no public key in PEM/,
+    ],
+  ]
+  for (const [args, code, message] of cases) {
+    const refused = await runWith(args)
+    assert.equal(refused.code, code, args.join(' '))
+    assert.match(refused.err, message)
+  }
+  assert.match((await runWith(['audit', '--help'])).out, /Exit codes: 0 untouched, 1 touched/)
 })
 
 test('heddle up --print-effective takes flags, then the environment, then defaults', async () => {

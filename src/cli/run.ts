@@ -13,7 +13,15 @@ import {
 } from '../gateway/config/load.ts'
 import { formatProblem } from '../gateway/config/problem.ts'
 import { systemClock } from '../platform/system-clock.ts'
-import { type CheckCommand, HELP, readArguments, toAddress, type UpCommand } from './arguments.ts'
+import {
+  AUDIT_HELP,
+  type CheckCommand,
+  HELP,
+  readArguments,
+  toAddress,
+  type UpCommand,
+} from './arguments.ts'
+import { auditVerify } from './audit-verify.ts'
 import type { CliProcess } from './cli-process.ts'
 import { ExitCode } from './exit-code.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
@@ -39,6 +47,11 @@ export async function run(args: readonly string[], host: CliProcess): Promise<Ex
       return check(command, host, terminal)
     case 'top':
       return runTop(command, host, terminal)
+    case 'audit-help':
+      terminal.out(AUDIT_HELP)
+      return ExitCode.OK
+    case 'audit':
+      return auditVerify(command, terminal)
     case 'up':
       return command.print
         ? printEffective(command, host, terminal)

@@ -2,6 +2,15 @@
 
 export * from '../runtime/lockout.ts'
 export * from '../security/address-list.ts'
+export {
+  type AuditCheckpoint,
+  readCheckpoint,
+  readPublicKey,
+} from '../security/audit/audit-checkpoint.ts'
+export type { AuditFileSystem, AuditHandle } from '../security/audit/audit-file.ts'
+export * from '../security/audit/audit-log.ts'
+export type { AuditAlgorithm, AuditEvent, AuditRecord } from '../security/audit/audit-record.ts'
+export * from '../security/audit/audit-verify.ts'
 export * from '../security/authorization/access-policy.ts'
 export * from '../security/authorization/condition.ts'
 export * from '../security/authorization/external-authorizer.ts'

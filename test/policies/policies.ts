@@ -114,6 +114,19 @@ export const POLICIES: readonly PolicyRow[] = [
     },
   },
   ...LOAD_POLICIES,
+  {
+    policy: 'Audit log',
+    page: 'security.md#audit-log',
+    marks: {
+      server: {
+        test: [
+          'src/security/audit/audit-log.test.ts',
+          'AuditLog closes its gate while the disk is',
+        ],
+        example: 'policies/audit-log.ts',
+      },
+    },
+  },
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */
