@@ -1,24 +1,25 @@
 /**
  * A timeout armed and cancelled while 100,000 others are pending: what every call with a deadline
- * does.
+ * does. At most half of what setTimeout costs is the goal.
  */
 import { systemClock } from '../../src/platform/system-clock.ts'
-import type { Link } from '../../src/runtime/linked-list.ts'
 import { TimerWheel, type WheelEntry } from '../../src/runtime/timer-wheel.ts'
 import type { Benchmark, Variant } from '../benchmark.ts'
 
 export const benchmark: Benchmark = {
   about: 'one timeout of 30 s armed and cancelled, 100,000 others pending',
-  variants: { 'setTimeout and clearTimeout': nodeTimers, 'timer wheel': wheelTimers },
+  variants: {
+    'setTimeout and clearTimeout': nodeTimers,
+    'timer wheel': () => wheelTimers(() => 0),
+    'timer wheel, the clock read for it': () => wheelTimers(() => systemClock.now()),
+  },
 }
 
 const PENDING = 100_000
 const TIMEOUT_MS = 30_000
 
 class Entry implements WheelEntry {
-  previous: Link | undefined = undefined
-  next: Link | undefined = undefined
-  dueTick = 0
+  wheelPlace = 0
   readonly holdsProcess = true
   expire(): void {}
 }
@@ -38,7 +39,11 @@ function nodeTimers(): Variant {
   }
 }
 
-function wheelTimers(): Variant {
+/**
+ * A call has read the clock for its deadline already, so arming needs no reading of its own; the
+ * second variant reads it all the same, which setTimeout does not (it takes the time of the loop).
+ */
+function wheelTimers(now: () => number): Variant {
   const wheel = new TimerWheel({ clock: systemClock })
   const pending = Array.from({ length: PENDING }, (_, index) => {
     const entry = new Entry()
@@ -47,10 +52,10 @@ function wheelTimers(): Variant {
   })
   return {
     run(count) {
-      // The call has read the clock for its deadline already; so it is read here, too.
+      const start = systemClock.now() + TIMEOUT_MS
       for (let index = 0; index < count; index++) {
         const entry = new Entry()
-        wheel.arm(entry, systemClock.now() + TIMEOUT_MS)
+        wheel.arm(entry, Math.max(start, now() + TIMEOUT_MS))
         wheel.cancel(entry)
       }
     },

@@ -11,6 +11,7 @@
 import { HeddleError, toError, UsageError } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
 import { TimerWheel } from '../runtime/timer-wheel.ts'
+import { wheelClock } from '../runtime/wheel-clock.ts'
 import { cachedDate } from '../servers/http/http-server.ts'
 import { Registry } from '../telemetry/registry.ts'
 import { type RunningAdmin, startAdmin } from './admin/start-admin.ts'
@@ -354,7 +355,9 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
   }
 
   #makeListener(one: GatewayPlan['listeners'][number], plan: GatewayPlan): GatewayListener {
-    const { clock, random, host, transports, descriptor } = this.#environment
+    const { random, host, transports, descriptor } = this.#environment
+    // Whatever waits for a connection waits on the wheel.
+    const clock = wheelClock(this.#planEnvironment.wheel)
     const { config } = one
     const mode =
       config.socket_mode === undefined ? undefined : Number.parseInt(config.socket_mode, 8)

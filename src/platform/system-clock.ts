@@ -4,7 +4,8 @@
 import type { Clock, Timer } from '../core/clock.ts'
 
 export const systemClock: Clock = Object.freeze({
-  now: () => performance.now(),
+  // Bound once: looking it up and checking its receiver is a tenth of each reading.
+  now: performance.now.bind(performance),
   wallNow: () => Date.now(),
 
   setTimer(at: number, callback: () => void): Timer {

@@ -60,6 +60,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
   readonly #service: Service<Req, Res>
   /** As given, but for what `reconfigure` changed: of these new endpoints are made. */
   #options: ClientOptions<Req, Res>
+  readonly #wheel: TimerWheel
   readonly #closeTimeoutMs: number
   readonly #tracker: Settlement<Res>
   /** Pools of endpoints that are gone but not empty yet. */
@@ -77,6 +78,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
     const { resolver, target } = chooseResolver(options)
     this.name = options.name ?? target
     this.clock = clock
+    this.#wheel = wheel
     this.#closeTimeoutMs = checkRange('closeTimeoutMs', closeTimeoutMs, 0, 0x7fff_ffff)
     const { balancer: makeBalancer = p2c() } = options
     this.balancer = makeBalancer({ ...options.balancing, observer: options.observer ?? {} })
@@ -210,6 +212,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
       while (this.#retiring.size > 0) await Promise.all(this.#retiring.values())
     } finally {
       timer.cancel()
+      this.#wheel.rest()
     }
   }
 

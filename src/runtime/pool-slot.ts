@@ -82,9 +82,7 @@ export class PoolLease<Resource> implements Lease<Resource> {
 
 /** Something under way at the peer, a connect or a ping, and its time limit. */
 export class Timeout implements WheelEntry {
-  previous: Link | undefined = undefined
-  next: Link | undefined = undefined
-  dueTick = 0
+  wheelPlace = 0
   readonly holdsProcess: boolean
   readonly controller = new AbortController()
   readonly startedAt: number

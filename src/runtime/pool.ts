@@ -34,7 +34,7 @@ import {
 } from '../core/errors.ts'
 import type { AcquireHint, Lease, Pool, PoolStats } from '../core/pool.ts'
 import { DemandWindow } from './demand-window.ts'
-import { type Link, LinkedList, unlink } from './linked-list.ts'
+import { LinkedList, unlink } from './linked-list.ts'
 import { type ConnectorOwner, connectTimeout, PoolConnector } from './pool-connector.ts'
 import {
   checkPoolLimits,
@@ -59,9 +59,7 @@ export class ConnectionPool<Resource>
     ProbesOwner<Resource>,
     WheelEntry
 {
-  previous: Link | undefined = undefined
-  next: Link | undefined = undefined
-  dueTick = 0
+  wheelPlace = 0
   readonly holdsProcess = false
   readonly #options: PoolOptions<Resource>
   readonly #wheel: TimerWheel

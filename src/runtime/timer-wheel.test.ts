@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { Clock, Timer } from '../core/clock.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 import { SeededRandom } from '../testing/seeded-random.ts'
-import type { Link } from './linked-list.ts'
 import { TimerWheel, type WheelEntry } from './timer-wheel.ts'
+import { wheelClock } from './wheel-clock.ts'
 
 class Entry implements WheelEntry {
-  previous: Link | undefined = undefined
-  next: Link | undefined = undefined
-  dueTick = 0
+  wheelPlace = 0
   readonly holdsProcess: boolean
   at = 0
   expiredAt: number[] = []
@@ -195,4 +194,149 @@ test('TimerWheel refuses a resolution out of range', () => {
   for (const resolutionMs of [0, 0.5, 1_001]) {
     assert.throws(() => new TimerWheel({ clock, resolutionMs }), { code: 'ERR_OPTION_RANGE' })
   }
+})
+
+test('TimerWheel agrees with a sorted list, at every resolution and distance', () => {
+  const far = fc.oneof(fc.nat(300), fc.nat(20_000), fc.nat(2_000_000), fc.nat(150 * HOUR))
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ what: fc.constant('arm' as const), at: fc.nat(15), far }) },
+    { weight: 2, arbitrary: fc.record({ what: fc.constant('cancel' as const), at: fc.nat(15) }) },
+    { weight: 3, arbitrary: fc.record({ what: fc.constant('pass' as const), far }) },
+  )
+  fc.assert(
+    fc.property(
+      fc.constantFrom(1, 4, 10),
+      fc.array(step, { maxLength: 60 }),
+      (resolutionMs, steps) => {
+        const clock = new ManualClock({ startMs: 0.5 })
+        const wheel = new TimerWheel({ clock, resolutionMs })
+        const entries = Array.from({ length: 16 }, () => new Entry())
+        /** The model: what is armed, by when. */
+        const model = new Map<Entry, number>()
+        const check = (): void => {
+          for (const entry of entries) {
+            const at = model.get(entry)
+            const expired = entry.expiredAt.splice(0)
+            if (expired.length > 0) {
+              assert.equal(expired.length, 1, 'expired twice')
+              assert.ok(at !== undefined, 'expired though not armed')
+              const late = (expired[0] as number) - at
+              assert.ok(late >= 0 && late <= resolutionMs, `${late} ms late`)
+              model.delete(entry)
+            } else if (at !== undefined) {
+              assert.ok(clock.now() <= at + resolutionMs, `overdue by ${clock.now() - at} ms`)
+            }
+            assert.equal(wheel.isArmed(entry), model.has(entry))
+          }
+          assert.equal(wheel.size, model.size)
+        }
+        for (const one of steps) {
+          if (one.what === 'pass') clock.advance(one.far)
+          else if (one.what === 'cancel') {
+            wheel.cancel(entries[one.at] as Entry)
+            model.delete(entries[one.at] as Entry)
+          } else {
+            const at = clock.now() + one.far
+            wheel.arm(entries[one.at] as Entry, at)
+            model.set(entries[one.at] as Entry, at)
+          }
+          check()
+        }
+        clock.advance(200 * HOUR)
+        check()
+        assert.equal(model.size, 0)
+      },
+    ),
+  )
+})
+
+test('TimerWheel expires entries of one tick in the order in which they were armed', () => {
+  for (const inMs of [10, 400, 20_000, 2_000_000]) {
+    const { clock, wheel } = fixture()
+    const order: number[] = []
+    const at = clock.now() + inMs
+    for (let index = 0; index < 100; index++) {
+      const entry = new Entry()
+      entry.onExpire = () => void order.push(index)
+      wheel.arm(entry, at)
+    }
+    clock.advance(inMs + 8)
+    assert.deepEqual(
+      order,
+      Array.from({ length: 100 }, (_, index) => index),
+      `in ${inMs} ms`,
+    )
+  }
+})
+
+test('TimerWheel grows with what is armed, and takes places again that were given back', () => {
+  const { clock, wheel, arm } = fixture()
+  const entries = Array.from({ length: 10_000 }, (_, index) => arm(1_000 + index))
+  for (const entry of entries.slice(0, 9_000)) wheel.cancel(entry)
+  const places = new Set(entries.slice(9_000).map(({ wheelPlace }) => wheelPlace))
+  for (let index = 0; index < 9_000; index++) places.add(arm(5_000).wheelPlace)
+  assert.equal(places.size, 10_000) // each its own
+  assert.ok(Math.max(...places) <= 16_384)
+  clock.advance(20_000)
+  assert.equal(wheel.size, 0)
+  assert.equal(arm(10).wheelPlace, 1) // what so many needed was given back
+})
+
+test('TimerWheel.rest lets go of the clock once nothing is armed', () => {
+  const { clock, wheel, arm } = fixture()
+  const entry = arm(50)
+  wheel.rest()
+  assert.equal(clock.pendingTimers, 1)
+  wheel.cancel(entry)
+  assert.equal(clock.pendingTimers, 1) // left as it is: the next call needs it
+  wheel.rest()
+  assert.equal(clock.pendingTimers, 0)
+  const next = arm(30)
+  clock.advance(34)
+  assert.equal(next.expiredAt.length, 1)
+})
+
+test('TimerWheel.hold changes an entry that is armed', () => {
+  const held: boolean[] = []
+  const timer: Timer = {
+    cancel() {},
+    ref: () => void held.push(true),
+    unref: () => void held.push(false),
+  }
+  const clock: Clock = { now: () => 0, wallNow: () => 0, defer() {}, setTimer: () => timer }
+  const wheel = new TimerWheel({ clock })
+  const entry = new Entry(true)
+  wheel.arm(entry, 1_000)
+  wheel.hold(entry, false)
+  wheel.hold(entry, false)
+  wheel.hold(entry, true)
+  wheel.cancel(entry)
+  wheel.hold(entry, false) // not armed: counts from the next time on
+  wheel.arm(entry, 1_000)
+  assert.deepEqual(held, [false, true, false])
+})
+
+test('wheelClock gives many timers for one of the clock', () => {
+  const { clock, wheel } = fixture()
+  const shared = wheelClock(wheel)
+  const fired: number[] = []
+  const timers = [30, 10, 20, 40].map((inMs) =>
+    shared.setTimer(shared.now() + inMs, () => void fired.push(inMs)),
+  )
+  assert.equal(clock.pendingTimers, 1)
+  timers[2]?.cancel()
+  timers[2]?.cancel()
+  timers[3]?.unref()
+  timers[3]?.ref()
+  clock.advance(35)
+  assert.deepEqual(fired, [10, 30])
+  clock.advance(10)
+  assert.deepEqual(fired, [10, 30, 40])
+  assert.equal(shared.wallNow(), clock.wallNow())
+  let deferred = false
+  shared.defer(() => {
+    deferred = true
+  })
+  clock.flush()
+  assert.ok(deferred)
 })

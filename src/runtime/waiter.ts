@@ -8,15 +8,13 @@ import { unsent } from './exchanger.ts'
 import { type Link, unlink } from './linked-list.ts'
 import type { TimerWheel, WheelEntry } from './timer-wheel.ts'
 
-/** A waiter is in two lists at a time, a queue and the wheel: this is its link in the queue. */
+/** A waiter's link in its queue. */
 export interface QueuePlace<Result> extends Link {
   readonly waiter: Waiter<Result>
 }
 
 export class Waiter<Result> implements WheelEntry {
-  previous: Link | undefined = undefined
-  next: Link | undefined = undefined
-  dueTick = 0
+  wheelPlace = 0
   readonly holdsProcess = true
   readonly place: QueuePlace<Result> = { previous: undefined, next: undefined, waiter: this }
   readonly #context: CallContext

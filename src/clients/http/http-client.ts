@@ -46,6 +46,8 @@ import type { ConnectContext } from '../../runtime/exchanger.ts'
 import type { PoolLimits } from '../../runtime/pool-options.ts'
 import { isPromise, type Settlement, settle } from '../../runtime/settle.ts'
 import type { MetricNames } from '../../runtime/stack/client-stack.ts'
+import { TimerWheel } from '../../runtime/timer-wheel.ts'
+import { wheelClock } from '../../runtime/wheel-clock.ts'
 import { CHANNELS, publishCalls } from '../../telemetry/channels.ts'
 import { channelObserver } from '../telemetry/channel-observer.ts'
 import { type DecompressOptions, decompress } from './decompress.ts'
@@ -123,6 +125,8 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
 
   constructor(where: string | URL, options: HttpClientOptions = {}) {
     const { clock = systemClock, host = nodeHost, transport, http1, ...rest } = options
+    const { wheel = new TimerWheel({ clock }) } = options
+    const connectionClock = wheelClock(wheel)
     const { tls, proxy, decompress: decoding = false, propagation, ...core } = rest
     const origin = parseOrigin(where)
     const { scheme, authority } = origin
@@ -149,6 +153,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
       ...core,
       observer: combineObservers(core.observer, channelObserver(name)),
       clock,
+      wheel,
       random: host.random,
       ping: core.ping ?? (() => this.#ping()),
       ...(core.sharedPools && {
@@ -163,7 +168,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
       }),
       connectEndpoint: (endpoint, context) =>
         connectHttp1(route.transport, endpoint, context, {
-          clock,
+          clock: connectionClock,
           host,
           authority,
           contextWriter,

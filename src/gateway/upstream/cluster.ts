@@ -26,6 +26,7 @@ import type { ConnectContext } from '../../runtime/exchanger.ts'
 import { type Settlement, settle } from '../../runtime/settle.ts'
 import { explainText } from '../../runtime/stack/explain.ts'
 import type { TimerWheel } from '../../runtime/timer-wheel.ts'
+import { wheelClock } from '../../runtime/wheel-clock.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
 import type { ClusterConfig } from '../config/schema/cluster.ts'
 import { HealthChecker } from '../health/health-checker.ts'
@@ -308,12 +309,12 @@ export class Cluster implements Upstream {
   }
 
   #speak(connection: Connection, key: string): HttpExchanger {
-    const { clock, host, config } = this.#options
+    const { wheel, host, config } = this.#options
     const session = new Http1ClientSession({
       host,
       maxHeadBytes: sizeBytes(config.max_response_header_bytes),
     })
-    const exchanger = new NotedConnection(connection, session, { clock }, key)
+    const exchanger = new NotedConnection(connection, session, { clock: wheelClock(wheel) }, key)
     exchanger.start()
     return exchanger
   }

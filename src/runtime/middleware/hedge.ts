@@ -19,7 +19,6 @@ import { ClosedError, HeddleError } from '../../core/errors.ts'
 import type { Classifier, RetryBudget, Verdict } from '../../core/policy.ts'
 import type { MaybePromise, Middleware, Service } from '../../core/service.ts'
 import type { HedgePolicy } from '../hedge-policy.ts'
-import type { Link } from '../linked-list.ts'
 import { isPromise, PendingReply, type Settlement, settle, settleReply } from '../settle.ts'
 import type { TimerWheel, WheelEntry } from '../timer-wheel.ts'
 import { AttemptCall } from './retry.ts'
@@ -95,9 +94,7 @@ function mayHedge<Req, Res>(
 }
 
 class HedgedCall<Req, Res> implements WheelEntry {
-  previous: Link | undefined = undefined
-  next: Link | undefined = undefined
-  dueTick = 0
+  wheelPlace = 0
   readonly holdsProcess = true
   readonly #options: HedgeMiddlewareOptions<Req, Res>
   readonly #counts: HedgeCounts

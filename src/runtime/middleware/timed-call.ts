@@ -4,14 +4,11 @@
  */
 import { Call, type CallContext, type CallInit } from '../../core/context.ts'
 import type { MaybePromise } from '../../core/service.ts'
-import type { Link } from '../linked-list.ts'
 import type { Settlement } from '../settle.ts'
 import type { TimerWheel, WheelEntry } from '../timer-wheel.ts'
 
 export abstract class TimedCall<Res> extends Call implements WheelEntry, Settlement<Res> {
-  previous: Link | undefined = undefined
-  next: Link | undefined = undefined
-  dueTick = 0
+  wheelPlace = 0
   readonly holdsProcess = true
   readonly #wheel: TimerWheel
 

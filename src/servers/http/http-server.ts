@@ -36,6 +36,7 @@ import {
 } from '../../runtime/server.ts'
 import { hasPolicies, type ServerPolicies, serverStack } from '../../runtime/stack/server-stack.ts'
 import { TimerWheel } from '../../runtime/timer-wheel.ts'
+import { wheelClock } from '../../runtime/wheel-clock.ts'
 import { Http1ServerConnection, type HttpServerObserver } from './http1-server-connection.ts'
 import {
   observerOf,
@@ -104,6 +105,7 @@ export function httpServer(service: HttpService, options: HttpServerOptions = {}
 export class HttpServer implements Server {
   readonly #service: HttpService
   readonly #options: HttpServerOptions
+  readonly #wheel: TimerWheel
   readonly #clock: Clock
   readonly #host: Host
   readonly #core: ServerCore
@@ -121,10 +123,13 @@ export class HttpServer implements Server {
       requestTimeoutMs = httpServerDefaults.requestTimeoutMs,
       writeTimeoutMs = httpServerDefaults.writeTimeoutMs,
     } = options
-    this.#service = publishedService(withPolicies(service, options, clock), name)
+    const wheel = new TimerWheel({ clock })
+    this.#service = publishedService(withPolicies(service, options, wheel), name)
     this.#observer = observerOf(options.observer, options.meter)
     this.#options = options
-    this.#clock = clock
+    this.#wheel = wheel
+    // Every timeout of every connection: head, body, keep-alive, writes, and the requests' own.
+    this.#clock = wheelClock(wheel)
     this.#host = host
     this.#requestTimeoutMs = checkRange(
       'requestTimeoutMs',
@@ -157,7 +162,10 @@ export class HttpServer implements Server {
   }
 
   close(options?: { signal?: AbortSignal }): Promise<void> {
-    return this.#core.close(options)
+    const closed = this.#core.close(options)
+    const rest = (): void => this.#wheel.rest()
+    closed.then(rest, rest)
+    return closed
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -208,14 +216,18 @@ function contextReader(
 }
 
 /** Errors are answered inside the stack then, so that metrics, log and spans see the answer. */
-function withPolicies(service: HttpService, options: HttpServerOptions, clock: Clock): HttpService {
+function withPolicies(
+  service: HttpService,
+  options: HttpServerOptions,
+  wheel: TimerWheel,
+): HttpService {
   if (!hasPolicies(options)) return service
   const { errorResponse = httpClassifier.errorResponse, observer } = options
   const { tracer, semantics, tracing: own, name = httpServerDefaults.name } = options
   return serverStack(service, {
     ...options,
-    clock,
-    wheel: new TimerWheel({ clock }),
+    clock: wheel.clock,
+    wheel,
     classifier: { ...httpClassifier, errorResponse },
     random: (options.host ?? nodeHost).random,
     onOverload: (change) => observer?.onOverload?.(change),
