@@ -40,6 +40,8 @@ export interface UpCommand {
   /** Values for `${HEDDLE_…}` in the configuration. */
   readonly overrides: Readonly<Record<string, string>>
   readonly quiet: boolean
+  /** Modules that are loaded first: the OpenTelemetry SDK, say. */
+  readonly imports: readonly string[]
 }
 
 export interface TopCommand {
@@ -86,6 +88,7 @@ function readUp(args: readonly string[]): Command {
     print: values['print-effective'] === true,
     overrides,
     quiet: values['quiet'] === true,
+    imports: (values['import'] ?? []) as readonly string[],
   }
 }
 
@@ -181,6 +184,7 @@ const UP_OPTIONS: Options = {
   admin: { type: 'string' },
   'print-effective': { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
+  import: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
 }
 const CHECK_OPTIONS: Options = {
@@ -212,6 +216,7 @@ export const HELP = `heddle: any protocol over any transport
     --https <address>          … of its HTTPS listener                       (HEDDLE_HTTPS, 8443)
     --admin <address>          … of admin and dashboard                      (HEDDLE_ADMIN, 9901)
     --print-effective          prints the configuration with all defaults, and stops
+    --import <module>          load it first, as an OpenTelemetry SDK; may be repeated
     -q, --quiet                no banner
   heddle check <config.yaml>   says what is wrong with a configuration
     --print-effective          prints it with all defaults, secrets left out

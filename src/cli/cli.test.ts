@@ -218,6 +218,12 @@ test('heddle up runs the demo until SIGTERM and exits 0', async () => {
   assert.equal(host.listenerCount('SIGTERM'), 0)
 })
 
+test('heddle up says that an import cannot be loaded with 78', async () => {
+  const { code, err } = await runWith(['up', ...LOOPBACK, '--import', './not-there.mjs'])
+  assert.equal(code, ExitCode.CONFIG)
+  assert.match(err, /--import \.\/not-there\.mjs: Cannot find module/)
+})
+
 test('heddle up says that an address is in use with 69', async (t) => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -24,6 +24,7 @@ import {
 import { auditVerify } from './audit-verify.ts'
 import type { CliProcess } from './cli-process.ts'
 import { ExitCode } from './exit-code.ts'
+import { importAll } from './imports.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
 import { runTop } from './top/run-top.ts'
 import { up } from './up.ts'
@@ -106,7 +107,13 @@ async function runUp(command: UpCommand, host: CliProcess, terminal: Terminal): 
   const load = loader(command, host)
   const outcome = await load()
   if (!outcome.ok) return report(outcome, terminal)
-  return up(outcome, { file: command.file, quiet: command.quiet, load, host, terminal })
+  const imported = await importAll(command.imports, terminal)
+  if (imported === undefined) return ExitCode.CONFIG
+  try {
+    return await up(outcome, { file: command.file, quiet: command.quiet, load, host, terminal })
+  } finally {
+    await imported.shutdown()
+  }
 }
 
 /** Reads the configuration as the command says; called again for each reload. */

@@ -112,7 +112,34 @@ export function traceFrom(
   const parent = traceparent === undefined ? undefined : parseTraceparent(traceparent)
   if (parent === undefined) return undefined
   const { traceId, spanId, flags } = parent
-  return { traceId, spanId, flags, state: validState(tracestate), baggage }
+  return new PeerTrace(traceId, spanId, flags, validState(tracestate), baggage)
+}
+
+/** Whether it is what a peer sent, and no span of this process yet. */
+export function isFromPeer(trace: TraceContext): boolean {
+  return trace instanceof PeerTrace
+}
+
+class PeerTrace implements TraceContext {
+  readonly traceId: string
+  readonly spanId: string
+  readonly flags: number
+  readonly state: string | undefined
+  readonly baggage: string | undefined
+
+  constructor(
+    traceId: string,
+    spanId: string,
+    flags: number,
+    state: string | undefined,
+    baggage: string | undefined,
+  ) {
+    this.traceId = traceId
+    this.spanId = spanId
+    this.flags = flags
+    this.state = state
+    this.baggage = baggage
+  }
 }
 
 function validState(text: string | undefined): string | undefined {

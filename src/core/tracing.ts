@@ -10,6 +10,8 @@ import type { CallContext, TraceContext } from './context.ts'
 import type { Attributes } from './metrics.ts'
 
 export interface Tracer {
+  /** Whether a child of `parent` would be a span at all: asked before anything is described. */
+  wants(parent: TraceContext | undefined): boolean
   /** Undefined: nobody listens. */
   startSpan(start: SpanStart): Span | undefined
 }

@@ -8,6 +8,7 @@
 import type { Clock, Random } from '../core/clock.ts'
 import type { Host } from '../core/host.ts'
 import type { Resolver } from '../core/policy.ts'
+import type { Tracer } from '../core/tracing.ts'
 import type { Transport } from '../core/transport.ts'
 import type { TimerWheel } from '../runtime/timer-wheel.ts'
 import { addressList } from '../security/address-list.ts'
@@ -19,6 +20,7 @@ import type { DemoUpstreams } from './demo/demo-upstreams.ts'
 import { filesOfListenerTls, filesOfUpstreamTls, type GatewayFiles } from './gateway-files.ts'
 import { Forwarder } from './http/forwarding.ts'
 import { compileRoutes } from './http/http-route.ts'
+import { attemptTracer, RequestTracing } from './http/request-tracing.ts'
 import type { ListenerPlan } from './listening/gateway-listener.ts'
 import { compileRawRoutes } from './listening/raw-connection.ts'
 import type { GatewayTransports } from './transports.ts'
@@ -37,6 +39,8 @@ export interface PlanEnvironment {
   readonly newRequestId: () => string
   readonly onClusterEvent: (event: ClusterEvent) => void
   readonly onRetry: () => void
+  /** Gives no spans while no SDK is registered. */
+  readonly tracer: Tracer
 }
 
 /** A cluster with what it was made from. */
@@ -141,6 +145,12 @@ function planListener(
           ? Number.POSITIVE_INFINITY
           : sizeBytes(config.max_request_body),
       maxInFlight: config.max_requests_in_flight,
+      tracing: new RequestTracing({
+        config: config.tracing,
+        listener: config.name,
+        sdk: environment.tracer,
+        random: environment.random,
+      }),
     },
     raw: compileRawRoutes(config.raw_routes, find),
   }
@@ -168,6 +178,7 @@ async function makeCluster(
     secure: tls === undefined ? undefined : (inner) => transports.clientTls(tls, files, inner),
     onEvent: onClusterEvent,
     onRetry: environment.onRetry,
+    tracer: attemptTracer(environment.tracer, random),
   })
 }
 

@@ -13,6 +13,7 @@ import type { Host } from '../core/host.ts'
 import { TimerWheel } from '../runtime/timer-wheel.ts'
 import { wheelClock } from '../runtime/wheel-clock.ts'
 import { cachedDate } from '../servers/http/http-server.ts'
+import { openTelemetryTracer } from '../telemetry/open-telemetry-tracer.ts'
 import { Registry } from '../telemetry/registry.ts'
 import { type RunningAdmin, startAdmin } from './admin/start-admin.ts'
 import { CertificateWatch } from './certificate-watch.ts'
@@ -121,6 +122,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       onRetry: () => {
         this.#retries++
       },
+      tracer: openTelemetryTracer({ version: environment.version }),
     }
     this.#config = {
       file: environment.file,

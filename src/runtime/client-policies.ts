@@ -17,6 +17,13 @@ export interface ClientPolicies<Req, Res> {
    * @default none
    */
   tracer?: Tracer
+  /**
+   * False: attempts have spans and the call has none. For whoever has a span around the call
+   * already, as a gateway does.
+   *
+   * @default true
+   */
+  callSpans?: boolean
   /** How the protocol's calls look in spans. @default the operation's name, nothing else */
   semantics?: CallSemantics<Req, Res>
   /** Around every call, in place of the tracer's span. */

@@ -50,6 +50,7 @@ export function openTelemetryTracer(options: OpenTelemetryTracerOptions = {}): T
   const { name = 'heddle', version, provider, exceptionMessages = 'own' } = options
   const find = tracerFinder(provider, name, version)
   return {
+    wants: () => find() !== undefined,
     startSpan(start: SpanStart): Span | undefined {
       const tracer = find()
       if (tracer === undefined) return undefined

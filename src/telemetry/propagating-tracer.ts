@@ -28,6 +28,7 @@ export function propagatingTracer(options: PropagatingTracerOptions): Tracer {
   const { random, sampling = propagatingTracerDefaults.sampling } = options
   checkRange('sampling', sampling, 0, 1)
   return {
+    wants: () => true,
     startSpan: ({ parent, baggage }: SpanStart): Span => {
       const spanId = hex(random, 2)
       if (parent !== undefined) {

@@ -59,6 +59,10 @@ export class RecordingTracer implements Tracer {
     this.#recording = recording
   }
 
+  wants(): boolean {
+    return true
+  }
+
   startSpan(start: SpanStart): Span {
     const span = new RecordedSpan(start, this.spans.length + 1, this.#recording)
     this.spans.push(span)

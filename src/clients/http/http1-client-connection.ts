@@ -30,7 +30,7 @@ export interface Http1ClientConnectionOptions extends DriverOptions {
    */
   continueTimeoutMs?: number | undefined
   /** What of a call's context is sent with it. @default nothing */
-  contextWriter?: ContextWriter | undefined
+  contextWriter?: Pick<ContextWriter, 'write'> | undefined
 }
 
 export const http1ClientConnectionDefaults: Readonly<{ continueTimeoutMs: number }> = Object.freeze(

@@ -21,6 +21,7 @@ import { pathDefaults } from '../routing/path.ts'
 import { Forwarder } from './forwarding.ts'
 import { HttpProxy, type ProxiedRequest } from './http-proxy.ts'
 import { compileRoutes } from './http-route.ts'
+import { RequestTracing } from './request-tracing.ts'
 
 interface Gateway {
   readonly clock: ManualClock
@@ -69,7 +70,19 @@ function gatewayOf(
     seen,
     inFlight: 1,
     proxy: new HttpProxy(
-      { router, forwarder, paths: pathDefaults, maxRequestBytes: 1_000, maxInFlight: 10 },
+      {
+        router,
+        forwarder,
+        paths: pathDefaults,
+        maxRequestBytes: 1_000,
+        maxInFlight: 10,
+        tracing: new RequestTracing({
+          config: undefined,
+          listener: 'http',
+          sdk: { wants: () => false, startSpan: () => undefined },
+          random,
+        }),
+      },
       {
         clock,
         random,

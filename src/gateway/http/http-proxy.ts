@@ -18,6 +18,7 @@ import { Body } from '../../protocols/http/body.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { attemptsOf } from '../../runtime/middleware/retry.ts'
+import { recordError } from '../../runtime/middleware/tracing.ts'
 import { type Settlement, settle } from '../../runtime/settle.ts'
 import { normalizeTarget, type PathOptions } from '../routing/path.ts'
 import { pathEnd } from '../routing/rewrite.ts'
@@ -32,6 +33,7 @@ import {
 } from './gateway-answer.ts'
 import type { HttpRoute, Mirror, ProxyAction, Upstream } from './http-route.ts'
 import { BodyCopy, BodyLimit, watchBody } from './request-body.ts'
+import type { RequestTracing } from './request-tracing.ts'
 import { RouteContext } from './route-context.ts'
 
 /** What a reload replaces, all at once: a request in flight keeps the plan it began with. */
@@ -42,6 +44,7 @@ export interface HttpPlan {
   /** For routes that say nothing. */
   readonly maxRequestBytes: number
   readonly maxInFlight: number
+  readonly tracing: RequestTracing
 }
 
 export interface HttpProxyOptions {
@@ -58,7 +61,9 @@ export interface HttpProxyOptions {
 export class HttpProxy {
   plan: HttpPlan
   readonly options: HttpProxyOptions
-  readonly service: HttpService = (request, context) => this.#serve(request, context)
+  readonly service: HttpService = (request, context) =>
+    this.plan.tracing.serve(this.#routed, request, context)
+  readonly #routed: HttpService = (request, context) => this.#serve(request, context)
 
   constructor(plan: HttpPlan, options: HttpProxyOptions) {
     this.plan = plan
@@ -142,6 +147,7 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     const head = forwarder.forwardRequest(request, edits, action.upgrades)
     this.requestId = head.requestId
     if (head.fields === undefined) return this.refuse('loop')
+    this.#plan.tracing.cleanse(head.fields)
     const upstream = action.split.choose(random)
     this.cluster = upstream.name
     const forwarded = new HttpRequest({
@@ -210,6 +216,7 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     const { forwarder } = this.#plan
     if (this.requestId === '') this.requestId = forwarder.requestIdOf(this.request)
     this.errorCode = answer.code
+    if (error !== undefined && this.#client !== undefined) recordError(this.#client, error)
     this.#options.onFailure(this, error)
     const { requestIdHeader } = forwarder.options
     return gatewayResponse(answer, this.request, requestIdHeader, this.requestId)

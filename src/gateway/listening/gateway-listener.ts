@@ -12,10 +12,12 @@
 import { type Address, formatAddress } from '../../core/address.ts'
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
+import type { CallInit } from '../../core/context.ts'
 import { ClosedError, ProtocolError, TimeoutError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Listener, Transport } from '../../core/transport.ts'
 import { httpClassifier } from '../../protocols/http/classifier.ts'
+import type { HttpFields } from '../../protocols/http/fields.ts'
 import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import type { TlsHello } from '../../protocols/tls-hello/tls-hello-decoder.ts'
 import { type ConnectionControl, type ServerConnection, ServerCore } from '../../runtime/server.ts'
@@ -75,6 +77,10 @@ export class GatewayListener {
   readonly #tunnels = new Map<Connection, Tunnel>()
   readonly #handoff = new Handoff()
   readonly #staged: boolean
+  /** As the plan of the moment says, also for connections that are older. */
+  readonly #contextReader = {
+    read: (fields: HttpFields, init: CallInit) => this.#plan.http.tracing.reader.read(fields, init),
+  }
   #proxyPolicy: ReturnType<typeof proxyHeaderPolicy>
   #listener: Listener | undefined
   #tls: ServerTls | undefined
@@ -393,6 +399,7 @@ export class GatewayListener {
         clock,
         requestTimeoutMs: Number.POSITIVE_INFINITY,
         observer: traffic,
+        contextReader: this.#contextReader,
         errorResponse: httpClassifier.errorResponse,
       },
       (reason) => this.#onHttpClosed(connection, control, reason),

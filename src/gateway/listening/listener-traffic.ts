@@ -3,7 +3,6 @@
  */
 
 import { formatAddress } from '../../core/address.ts'
-import type { TraceContext } from '../../core/context.ts'
 import { HeddleError } from '../../core/errors.ts'
 import type { HttpRequest } from '../../protocols/http/messages.ts'
 import type {
@@ -54,7 +53,7 @@ export class ListenerTraffic implements HttpServerObserver {
       status,
       durationSeconds: record.durationMs / 1_000,
       endedAt: record.startedAt + record.durationMs,
-      trace: traceOf(request),
+      trace: request.trace,
     })
     this.#log(record, note)
   }
@@ -149,25 +148,8 @@ export class ListenerTraffic implements HttpServerObserver {
       upstream: note?.upstreamAddress,
       attempts: note?.attempts ?? 0,
       requestId: note?.requestId ?? '',
-      trace: traceOf(request),
+      trace: request.trace,
       error: note?.errorCode ?? (error instanceof HeddleError ? error.code : error?.message),
     })
   }
 }
-
-/** W3C `traceparent`, for the log and for exemplars. */
-function traceOf(request: HttpRequest): TraceContext | undefined {
-  const value = request.fields.get('traceparent')
-  const match = value === undefined ? null : TRACEPARENT.exec(value)
-  if (match === null) return undefined
-  const [, traceId = '', spanId = '', flags = '00'] = match
-  return {
-    traceId,
-    spanId,
-    flags: Number.parseInt(flags, 16),
-    state: undefined,
-    baggage: undefined,
-  }
-}
-
-const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/

@@ -8,7 +8,10 @@
  * A reload that changes nothing about a cluster keeps it, its pools and its history.
  */
 
-import { Http1ClientConnection } from '../../clients/http/http1-client-connection.ts'
+import {
+  Http1ClientConnection,
+  type Http1ClientConnectionOptions,
+} from '../../clients/http/http1-client-connection.ts'
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { CallContext } from '../../core/context.ts'
@@ -16,8 +19,10 @@ import { OverloadError, toError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Endpoint, Pick as Picked, Resolver } from '../../core/policy.ts'
 import type { MaybePromise } from '../../core/service.ts'
+import type { Tracer } from '../../core/tracing.ts'
 import type { Transport } from '../../core/transport.ts'
 import { type HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import { httpSemantics } from '../../protocols/http/semantics.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
 import { endpointKey } from '../../runtime/endpoint-set.ts'
@@ -33,6 +38,7 @@ import { HealthChecker } from '../health/health-checker.ts'
 import { connectProbe, httpProbe } from '../health/probes.ts'
 import { ProxiedRequest } from '../http/http-proxy.ts'
 import type { Upstream } from '../http/http-route.ts'
+import { attemptContextWriter } from '../http/request-tracing.ts'
 import type { ClusterStatus, EndpointStatus } from '../status.ts'
 import { balancerOf, balancingOf } from './cluster-balancing.ts'
 import { clusterClassifier } from './cluster-classifier.ts'
@@ -59,6 +65,8 @@ export interface ClusterOptions {
   readonly secure?: ((inner: Transport) => Promise<Transport>) | undefined
   readonly onEvent: (event: ClusterEvent) => void
   readonly onRetry: () => void
+  /** Makes a span for each attempt of a request that has one. */
+  readonly tracer: Tracer
 }
 
 export type ClusterEvent =
@@ -215,6 +223,9 @@ export class Cluster implements Upstream {
         : discoverySource(config.discovery, { clock, random })
     return createClient<HttpRequest, HttpResponse>({
       name: this.name,
+      tracer: this.#options.tracer,
+      callSpans: false,
+      semantics: httpSemantics,
       ...source,
       classifier: clusterClassifier(retry.retry_on, () => clock.wallNow()),
       clock,
@@ -314,7 +325,12 @@ export class Cluster implements Upstream {
       host,
       maxHeadBytes: sizeBytes(config.max_response_header_bytes),
     })
-    const exchanger = new NotedConnection(connection, session, { clock: wheelClock(wheel) }, key)
+    const exchanger = new NotedConnection(
+      connection,
+      session,
+      { clock: wheelClock(wheel), contextWriter: attemptContextWriter },
+      key,
+    )
     exchanger.start()
     return exchanger
   }
@@ -465,7 +481,7 @@ class NotedConnection extends Http1ClientConnection {
   constructor(
     connection: Connection,
     session: Http1ClientSession,
-    options: { clock: Clock },
+    options: Http1ClientConnectionOptions,
     key: string,
   ) {
     super(connection, session, options)

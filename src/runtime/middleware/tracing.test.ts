@@ -133,8 +133,8 @@ test('recordError finds the span of a context, and does nothing without one', ()
 test('a tracer that wants no span costs no context', () => {
   const context = new Call()
   const middleware = tracing<string, string>({
-    tracer: { startSpan: () => undefined },
-    semantics: plain,
+    tracer: { wants: () => false, startSpan: () => assert.fail('asked for a span') },
+    semantics: { ...plain, startAttributes: () => assert.fail('described') },
     side: 'call',
   })
   let seen: CallContext | undefined

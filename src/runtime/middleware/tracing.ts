@@ -31,6 +31,7 @@ export interface TracingOptions<Req, Res> {
 export function tracing<Req, Res>(options: TracingOptions<Req, Res>): Middleware<Req, Res> {
   const { tracer, semantics, side, attributes } = options
   return (next) => (request, context) => {
+    if (!tracer.wants(context.trace)) return next(request, context)
     const links = semantics.links?.(request)
     const span = tracer.startSpan({
       name: semantics.spanName(request, side),

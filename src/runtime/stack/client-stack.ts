@@ -75,7 +75,9 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
       name: 'tracing',
       rule: 'outermost: one span for the call, attempts are its children; a duration is recorded within it, and keeps its id as an example',
       middleware: trace(options, 'call', policies.tracing),
-      parameters: { spans: policies.tracer !== undefined || undefined },
+      parameters: {
+        spans: (policies.tracer !== undefined && policies.callSpans !== false) || undefined,
+      },
     },
     {
       name: 'metrics',
@@ -243,8 +245,9 @@ function trace<Req, Res>(
   own: Middleware<Req, Res> | undefined,
   address?: string,
 ): Middleware<Req, Res> | undefined {
-  const { tracer, semantics } = options.policies
+  const { tracer, semantics, callSpans = true } = options.policies
   if (own !== undefined || tracer === undefined) return own
+  if (side === 'call' && !callSpans) return undefined
   return tracing({
     tracer,
     semantics: semantics ?? plainSemantics(options.classifier),

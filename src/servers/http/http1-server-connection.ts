@@ -33,7 +33,7 @@ export interface Http1ServerConnectionOptions extends DriverOptions {
   /** Deadline of each call, from the arrival of its head. Infinity: none. */
   readonly requestTimeoutMs: number
   /** What of the call's context the fields say; undefined: nothing is read. */
-  readonly contextReader?: ContextReader | undefined
+  readonly contextReader?: Pick<ContextReader, 'read'> | undefined
 }
 
 /** Told about every exchange once it is over: access logs and metrics live on it. */

@@ -136,6 +136,30 @@ const forwarding = z
   })
   .describe('What upstreams learn about the way of a request')
 
+const tracing = z
+  .strictObject({
+    sampling: z
+      .number()
+      .min(0)
+      .max(100)
+      .default(1)
+      .describe(
+        'Percent of the traces that begin here which are marked as sampled. An OpenTelemetry SDK, ' +
+          'where one is registered, decides instead',
+      ),
+    trust_incoming: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Continue the client’s trace, with its decision and baggage. false, where anybody may ' +
+          'connect: a trace of our own begins, and its baggage is dropped',
+      ),
+  })
+  .describe(
+    'Give each request a span of its own, which upstreams see as their parent. Without it, and ' +
+      'without an SDK, traceparent is passed on as it came',
+  )
+
 const paths = z
   .strictObject({
     dot_segments: z
@@ -192,6 +216,7 @@ export const listener = z
       .default('3s')
       .describe('detect: a client that says nothing for this long is treated as raw'),
     forwarding: forwarding.prefault({}),
+    tracing: tracing.optional(),
     paths: paths.prefault({}),
     routes: z.array(route).optional().describe('Instead of the routes that all listeners share'),
     raw_routes: z.array(rawRoute).default([]).describe('For raw and detect'),
