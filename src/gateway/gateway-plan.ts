@@ -25,6 +25,7 @@ import type { ListenerPlan } from './listening/gateway-listener.ts'
 import { compileRawRoutes } from './listening/raw-connection.ts'
 import type { GatewayTransports } from './transports.ts'
 import { Cluster, type ClusterEvent } from './upstream/cluster.ts'
+import { fixedPartOf } from './upstream/cluster-pools.ts'
 
 export interface PlanEnvironment {
   readonly clock: Clock
@@ -43,9 +44,10 @@ export interface PlanEnvironment {
   readonly tracer: Tracer
 }
 
-/** A cluster with what it was made from. */
+/** A cluster with what it was made from, and what it is to be told when the plan is used. */
 export interface PlannedCluster {
   readonly key: string
+  readonly config: ClusterConfig
   readonly cluster: Cluster
 }
 
@@ -67,15 +69,15 @@ export async function makePlan(
   const made: Cluster[] = []
   try {
     for (const one of [...config.clusters, ...demoClusters(environment.demo)]) {
-      const key = JSON.stringify(one) + files.fingerprint(filesOfUpstreamTls(one.tls))
+      const key = JSON.stringify(fixedPartOf(one)) + files.fingerprint(filesOfUpstreamTls(one.tls))
       const kept = current.get(one.name)
       if (kept?.key === key) {
-        clusters.set(one.name, kept)
+        clusters.set(one.name, { ...kept, config: one })
         continue
       }
       const cluster = await makeCluster(one, files, environment)
       made.push(cluster)
-      clusters.set(one.name, { key, cluster })
+      clusters.set(one.name, { key, config: one, cluster })
     }
     const find = (name: string): Cluster => {
       const found = clusters.get(name)

@@ -328,6 +328,9 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       void listener.close()
     }
     for (const one of fresh) this.#listeners.set(one.listener.name, one)
+    for (const { cluster, config } of plan.clusters.values()) {
+      if (cluster.config !== config) cluster.adopt(config)
+    }
     this.#plan = plan
     this.#certificates.use(plan.config, plan.files)
     if (before !== undefined) this.#closeUnused(before, plan)

@@ -2,7 +2,7 @@
  * What a reload changes, in words: for the log, for whoever asked for it, and to find out that
  * nothing changed at all.
  */
-import { contentKey, type GatewayPlan } from './gateway-plan.ts'
+import { contentKey, type GatewayPlan, type PlannedCluster } from './gateway-plan.ts'
 
 /** Empty: nothing. */
 export function planChanges(before: GatewayPlan | undefined, after: GatewayPlan): string[] {
@@ -29,10 +29,15 @@ export function planChanges(before: GatewayPlan | undefined, after: GatewayPlan)
       ]),
     )
   compare('listener', listenersOf(before), listenersOf(after), (a, b) => a === b)
-  compare('cluster', before.clusters, after.clusters, (a, b) => a.key === b.key)
+  compare('cluster', before.clusters, after.clusters, sameCluster)
   for (const key of ['routes', 'admin', 'access_log', 'drain', 'demo'] as const) {
     const old = JSON.stringify(before.config[key])
     if (old !== JSON.stringify(after.config[key])) changes.push(`${key} changed`)
   }
   return changes
+}
+
+/** The key says whether it is the same one; what it is told may differ all the same. */
+function sameCluster(a: PlannedCluster, b: PlannedCluster): boolean {
+  return a.key === b.key && JSON.stringify(a.config) === JSON.stringify(b.config)
 }

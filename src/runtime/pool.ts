@@ -343,7 +343,7 @@ export class ConnectionPool<Resource>
     if (outdated || this.#rules.free(slot) <= 0) unlink(slot)
     else {
       if (slot.next === undefined) this.#available.addFirst(slot)
-      this.#serve(slot)
+      this.#serve(slot, proven)
     }
     if (slot.idle) {
       if (this.#idle === this.#slots.size) this.#letGo()
@@ -382,7 +382,8 @@ export class ConnectionPool<Resource>
     this.#options.hold?.(slot.resource, hold)
   }
 
-  #serve(slot: Slot<Resource>): void {
+  /** @param proven it has just shown that it lives: it is not asked again, however strict the limit */
+  #serve(slot: Slot<Resource>, proven: boolean): void {
     while (this.#queue.size > 0 && !slot.gone && this.#rules.free(slot) > 0) {
       const waiter = this.#queue.firstFor((one) => this.#rules.fits(slot, one))
       if (waiter === undefined) return
@@ -392,7 +393,7 @@ export class ConnectionPool<Resource>
           this.#drop(slot, unfit())
           return this.#fill()
         }
-        if (this.#rules.needsPing(slot, now)) return this.#fill()
+        if (!proven && this.#rules.needsPing(slot, now)) return this.#fill()
       }
       const lease = this.#lend(slot, waiter.hint.exclusive === true, now)
       this.#observer?.waited?.(waiter.waitedMs)
@@ -593,7 +594,7 @@ export class ConnectionPool<Resource>
     else if (this.#isOutdated(slot)) this.#retire(slot)
     else if (this.#rules.free(slot) > 0) {
       this.#available.addLast(slot)
-      this.#serve(slot)
+      this.#serve(slot, true)
     }
     this.#fill()
     this.#observer?.changed?.()

@@ -45,6 +45,57 @@ export const POLICIES: readonly PolicyRow[] = [
     },
   },
   {
+    policy: 'Pools: fixed, dynamic, limits that change at run time',
+    page: 'pools.md#kinds',
+    marks: {
+      client: {
+        test: ['test/runtime/pool-limits.test.ts', 'reconfigure: a higher max serves who waits'],
+        example: 'policies/pools.ts',
+      },
+      cluster: {
+        test: ['test/gateway/pools.test.ts', 'Gateway changes the limits of pools by a reload'],
+        example: 'gateway/pools.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Connections that may be dead: pings, health checks, clock jumps',
+    page: 'pools.md#whether-a-connection-lives',
+    marks: {
+      client: {
+        test: ['test/runtime/pool-health.test.ts', 'ConnectionPool pings what was idle for longer'],
+        example: 'policies/connection-health.ts',
+      },
+      cluster: {
+        test: ['test/gateway/pools.test.ts', 'Gateway pings a connection that was unused for long'],
+        example: 'gateway/pools.yaml',
+      },
+    },
+  },
+  {
+    policy: 'One bound on connections for several clients and worker threads',
+    page: 'pools.md#worker-threads',
+    marks: {
+      client: {
+        test: [
+          'test/runtime/pool-workers.test.ts',
+          'pools of several worker threads draw on one bound of connections',
+        ],
+        example: 'policies/shared-pools.ts',
+      },
+    },
+  },
+  {
+    policy: 'Pinned connections',
+    page: 'pools.md#pinning',
+    marks: {
+      client: {
+        test: ['test/runtime/client-pools.test.ts', 'ClientCore.pin gives one connection'],
+        example: 'policies/pin.ts',
+      },
+    },
+  },
+  {
     policy: 'Hedging of slow idempotent calls',
     page: 'runtime.md#hedging',
     marks: {

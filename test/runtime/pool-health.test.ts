@@ -25,6 +25,21 @@ test('ConnectionPool pings what was idle for longer than pingAfterMs before it l
   assert.equal(pool.tryAcquire()?.resource.id, 1) // proven
 })
 
+test('ConnectionPool with pingAfterMs 0 asks once, not for ever', async () => {
+  const { clock, acquire, pings } = fixture({ ...LONG, pingable: true, pingAfterMs: 0 })
+  const { now } = clock
+  let ticks = 0
+  clock.now = () => now.call(clock) + ++ticks * 0.001 // as real clocks: never twice the same
+  ;(await acquire()).release()
+  const outcome = watch(acquire())
+  await clock.settle()
+  assert.equal(pings.length, 1)
+  pings[0]?.answer()
+  await clock.settle()
+  assert.equal(outcome.value?.resource.id, 1)
+  assert.equal(pings.length, 1)
+})
+
 test('ConnectionPool goes on to a fresh connection when a ping fails', async () => {
   const { pool, clock, acquire, pings, resources } = fixture({
     ...LONG,

@@ -44,6 +44,7 @@ import { balancerOf, balancingOf } from './cluster-balancing.ts'
 import { clusterClassifier } from './cluster-classifier.ts'
 import { discoverySource, sourceOf } from './cluster-discovery.ts'
 import { policiesOf } from './cluster-policies.ts'
+import { pingOf, poolLimitsOf } from './cluster-pools.ts'
 import { clusterResolver } from './cluster-resolver.ts'
 import { ClusterHealth, type HealthEvent } from './endpoint-health.ts'
 import { type HttpExchanger, OneCallExchanger, sendProxyHeader } from './proxy-header-connect.ts'
@@ -87,9 +88,9 @@ export interface RawUpstream {
 
 export class Cluster implements Upstream {
   readonly name: string
-  readonly config: ClusterConfig
+  config: ClusterConfig
   readonly client: ClientCore<HttpRequest, HttpResponse>
-  readonly #options: ClusterOptions
+  #options: ClusterOptions
   readonly #health: ClusterHealth
   readonly #checkers = new Map<string, HealthChecker>()
   readonly #counter: Settlement<HttpResponse>
@@ -174,6 +175,13 @@ export class Cluster implements Upstream {
     return explainText(this.client)
   }
 
+  /** A configuration that differs in nothing but the limits of pools: no call is touched. */
+  adopt(config: ClusterConfig): void {
+    this.config = config
+    this.#options = { ...this.#options, config }
+    this.client.reconfigure({ pool: poolLimitsOf(config) })
+  }
+
   close(options?: { signal?: AbortSignal }): Promise<void> {
     for (const checker of this.#checkers.values()) checker.close()
     this.#checkers.clear()
@@ -207,7 +215,6 @@ export class Cluster implements Upstream {
   #makeClient(): ClientCore<HttpRequest, HttpResponse> {
     const { config, clock, random, wheel, names, onEvent } = this.#options
     const { retry_policy: retry } = config
-    const { thresholds } = config.circuit_breakers
     const tell = (
       type: 'breaker' | 'unresolved' | 'connect-failed',
       endpoint: Endpoint | undefined,
@@ -240,13 +247,8 @@ export class Cluster implements Upstream {
       ...policiesOf(config),
       balancer: balancerOf(config),
       balancing: balancingOf(config),
-      pool: {
-        max: thresholds.max_connections,
-        maxWaiting: thresholds.max_pending_requests,
-        connectTimeoutMs: durationMs(config.connect_timeout),
-        idleTimeoutMs: durationMs(config.idle_timeout),
-        maxLifetimeMs: durationMs(config.max_connection_age),
-      },
+      pool: poolLimitsOf(config),
+      ping: () => pingOf(this.config),
       observer: {
         onBreaker: (endpoint, next, previous, failure) => {
           const reason = failure === undefined ? `${previous} → ${next}` : causeOf(failure)

@@ -21,6 +21,7 @@ import {
   count,
   duration,
   fileName,
+  methodName,
   name,
   percent,
   pin,
@@ -109,6 +110,57 @@ const circuitBreakers = z
       .describe('open_time doubles with each failed probe up to this'),
   })
   .describe('Stop calling an endpoint that fails, and limit what waits for it')
+
+const connectionPing = z
+  .strictObject({
+    after: duration(0)
+      .optional()
+      .describe('A connection unused for longer answers a ping before it gets a request'),
+    interval: duration(100).optional().describe('Unused connections are pinged this often'),
+    timeout: duration(1).default('1s').describe('No answer within it: the connection is closed'),
+    method: methodName().default('OPTIONS'),
+    path: z
+      .union([z.literal('*'), urlPath()])
+      .default('*')
+      .describe('* asks the server as a whole'),
+    host: z.string().optional().describe('The Host to send; default the name of the cluster'),
+  })
+  .describe('Ask a connection whether it lives; any answer will do')
+
+const connectionPool = z
+  .strictObject({
+    kind: z
+      .enum(['dynamic', 'fixed'])
+      .default('dynamic')
+      .describe('fixed: always max_connections. dynamic: as many as are needed'),
+    min_connections: count(0, 65_535)
+      .default(0)
+      .describe('dynamic: to each endpoint, kept even when nobody uses them'),
+    max_connecting: count(1, 65_535)
+      .default(16)
+      .describe('Connections being made to one endpoint at a time'),
+    max_pending_time: duration(0)
+      .default('30s')
+      .describe('Longest wait for a connection, where the request has no earlier deadline'),
+    shrink_delay: duration(1)
+      .default('30s')
+      .describe('Connections that were not needed at any moment of it are closed'),
+    clock_jump: duration(1)
+      .default('2s')
+      .describe('When the gateway did not run for longer, unused connections are suspect'),
+    suspects: z
+      .enum(['drop', 'ping'])
+      .default('drop')
+      .describe('What is done with them: closed, or pinged before they get a request'),
+    ping: connectionPing.optional(),
+  })
+  .superRefine((pool, context) => {
+    if (pool.suspects === 'ping' && pool.ping === undefined) {
+      const message = 'suspects: ping needs ping: {}'
+      context.addIssue({ code: 'custom', path: ['suspects'], message })
+    }
+  })
+  .describe('Connections to each endpoint; all of it can be changed by a reload without a cut')
 
 export const RETRY_CONDITIONS = [
   'connect-failure',
@@ -200,10 +252,16 @@ export const cluster = z
       .describe(
         'Resolve host names again at least this often; sooner when their TTL says so, but not within 5s',
       ),
+    connection_pool: connectionPool.prefault({}),
     circuit_breakers: circuitBreakers.prefault({}),
     outlier_detection: outlierDetection.optional(),
     health_checks: z.array(healthCheck).max(4).default([]),
     retry_policy: retryPolicy.prefault({}),
+  })
+  .superRefine(({ connection_pool: pool, circuit_breakers: { thresholds } }, context) => {
+    if (pool.min_connections <= thresholds.max_connections) return
+    const message = `${pool.min_connections} is over max_connections, ${thresholds.max_connections}`
+    context.addIssue({ code: 'custom', path: ['connection_pool', 'min_connections'], message })
   })
   .describe('Endpoints that serve the same thing')
 
@@ -212,5 +270,6 @@ export type EndpointConfig = z.output<typeof endpoint>
 export type HealthCheckConfig = z.output<typeof healthCheck>
 export type UpstreamTlsConfig = z.output<typeof upstreamTls>
 export type RetryPolicyConfig = z.output<typeof retryPolicy>
+export type ConnectionPoolConfig = z.output<typeof connectionPool>
 export type CircuitBreakersConfig = z.output<typeof circuitBreakers>
 export type RetryCondition = (typeof RETRY_CONDITIONS)[number]
