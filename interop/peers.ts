@@ -28,11 +28,23 @@ export const PEERS = {
     version: /^curl (\S+)/,
     aptPackage: 'curl',
   },
+  etcd: {
+    commands: ['etcd'],
+    versionArguments: ['--version'],
+    version: /etcd Version: (\S+)/,
+    aptPackage: 'etcd-server',
+  },
   haproxy: {
     commands: ['haproxy'],
     versionArguments: ['-v'],
     version: /version (\S+)/,
     aptPackage: 'haproxy',
+  },
+  named: {
+    commands: ['named'],
+    versionArguments: ['-v'],
+    version: /^BIND (\S+)/,
+    aptPackage: 'bind9',
   },
   nginx: {
     commands: ['nginx'],

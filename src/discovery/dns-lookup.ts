@@ -10,7 +10,12 @@ import { promises, lookup as systemLookup } from 'node:dns'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import type { Clock } from '../core/clock.ts'
 import { TransportError, toError } from '../core/errors.ts'
+import { nodeHost } from '../platform/node-host.ts'
+import { systemClock } from '../platform/system-clock.ts'
+import { recordsFor } from '../protocols/dns/dns-message.ts'
+import { type DnsQueryOptions, queryDns } from './dns-query.ts'
 
 /** How the resolver asks. Tests bring their own. */
 export interface DnsLookup {
@@ -32,6 +37,8 @@ export interface DnsService {
   /** 0 is preferred. */
   readonly priority: number
   readonly weight: number
+  /** How long the record may be kept; undefined: not told. */
+  readonly ttlMs?: number | undefined
 }
 
 export interface NodeDnsOptions {
@@ -48,6 +55,8 @@ export interface NodeDnsOptions {
   queryTimeoutMs?: number
   /** Queries before giving up. @default 2 */
   tries?: number
+  /** @default the system's */
+  clock?: Clock
   /** @default the system's, `/etc/hosts` */
   hostsFile?: string
 }
@@ -59,7 +68,7 @@ export const nodeDnsDefaults: Readonly<{ queryTimeoutMs: number; tries: number }
 
 export function nodeDnsLookup(options: NodeDnsOptions = {}): DnsLookup {
   const { queryTimeoutMs = nodeDnsDefaults.queryTimeoutMs, tries = nodeDnsDefaults.tries } = options
-  const { hostsFile = HOSTS_FILE, servers, family = 'auto' } = options
+  const { hostsFile = HOSTS_FILE, servers, family = 'auto', clock = systemClock } = options
   const resolver = new promises.Resolver({ timeout: queryTimeoutMs, tries })
   if (servers !== undefined) resolver.setServers(servers)
   return {
@@ -79,13 +88,7 @@ export function nodeDnsLookup(options: NodeDnsOptions = {}): DnsLookup {
     },
     async services(name) {
       try {
-        const records = await resolver.resolveSrv(name)
-        return records.map(({ name: host, port, priority, weight }) => ({
-          host: host.replace(/\.$/, ''),
-          port,
-          priority,
-          weight,
-        }))
+        return await askServices(name, { servers, queryTimeoutMs, tries, clock, host: nodeHost })
       } catch (error) {
         throw lookupError(name, error)
       }
@@ -113,6 +116,21 @@ async function askServers(
     else for (const { address, ttl } of outcome.value) answers.push({ address, ttlMs: ttl * 1_000 })
   }
   return [answers, failure]
+}
+
+/** SRV records, with the TTL that Node's resolver does not give. */
+async function askServices(name: string, options: DnsQueryOptions): Promise<DnsService[]> {
+  const records = recordsFor(await queryDns(name, 'SRV', options), 'SRV')
+  // A single target that is the root means that there is no such service (RFC 2782).
+  const services = records.filter(({ target }) => target !== '')
+  if (services.length === 0) {
+    const none: NodeJS.ErrnoException = new Error('no SRV record')
+    none.code = 'ENODATA'
+    throw none
+  }
+  return services.map(({ target: host, port, priority, weight, ttl }) => {
+    return { host, port, priority, weight, ttlMs: ttl * 1_000 }
+  })
 }
 
 function askSystem(host: string, families: readonly (4 | 6)[]): Promise<readonly DnsAddress[]> {
@@ -188,5 +206,6 @@ const EXPLANATIONS: Readonly<Record<string, string>> = Object.freeze({
   ESERVFAIL: 'the name server failed',
   ETIMEOUT: 'the name server did not answer',
   ECONNREFUSED: 'no name server listens',
+  EREFUSED: 'the name server refused',
   EAI_AGAIN: 'the name server did not answer',
 })

@@ -185,6 +185,26 @@ test('dns reads SRV records: hosts, ports, priorities, weights', async () => {
   ])
 })
 
+test('dns asks for a service again when its records, or the addresses of its hosts, are too old', async () => {
+  for (const [records, addresses, expected] of [
+    [7_000, 60_000, 7_000],
+    [60_000, 8_000, 8_000],
+    [1_000, 60_000, 5_000],
+    [undefined, 60_000, 30_000],
+  ] as const) {
+    const { clock, asked, hosts, services, watch } = fixture()
+    services['_http._tcp.example'] = [
+      { host: 'a.example', port: 80, priority: 0, weight: 1, ttlMs: records },
+    ]
+    hosts['a.example'] = [a('10.0.0.1', addresses)]
+    watch('_http._tcp.example')
+    await clock.advanceAsync(expected - 1)
+    assert.equal(asked.length, 2, `${records} ${addresses}`)
+    await clock.advanceAsync(1)
+    assert.equal(asked.length, 4, `${records} ${addresses}`)
+  }
+})
+
 test('dns reports an error when no host of a service has an address', async () => {
   const { clock, services, watch } = fixture()
   services['_http._tcp.example'] = [{ host: 'gone.example', port: 1, priority: 0, weight: 1 }]
@@ -347,7 +367,7 @@ test('nodeDnsLookup asks a name server for addresses with their TTL, and for ser
     const answers = await lookup.addresses('a.example')
     assert.deepEqual(answers, [a('192.0.2.1', 77_000)])
     assert.deepEqual(await lookup.services('_http._tcp.example'), [
-      { host: 'a.example', port: 8_080, priority: 1, weight: 2 },
+      { host: 'a.example', port: 8_080, priority: 1, weight: 2, ttlMs: 77_000 },
     ])
     await assert.rejects(lookup.services('_none._tcp.example'), {
       code: 'ERR_RESOLVE',

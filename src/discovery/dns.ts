@@ -35,7 +35,7 @@ export interface DnsResolverOptions extends NodeDnsOptions {
   minTtlMs?: number
   /** An answer is asked for again at the latest after this. @default 300_000 */
   maxTtlMs?: number
-  /** For answers that bring no TTL: the hosts file, the system, SRV. @default 30_000 */
+  /** For answers that bring no TTL: the hosts file, the system. @default 30_000 */
   defaultTtlMs?: number
   /** A failure is kept so long; twice as long after each further one. @default 1_000 */
   negativeTtlMs?: number
@@ -254,7 +254,9 @@ class WatchedName {
       ),
     )
     const endpoints: Endpoint[] = []
-    let ttlMs = this.#clampTtl(defaultTtlMs)
+    // The set is as old as the oldest of its parts: the records, and the addresses of their hosts.
+    const told = services.map((service) => service.ttlMs ?? defaultTtlMs)
+    let ttlMs = this.#clampTtl(Math.min(...told))
     let failure: unknown
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') failure ??= outcome.reason

@@ -123,6 +123,19 @@ export const POLICIES: readonly PolicyRow[] = [
     },
   },
   {
+    policy: 'Happy Eyeballs',
+    page: 'discovery.md#dns',
+    marks: {
+      client: {
+        test: [
+          'src/transports/tcp/happy-eyeballs.test.ts',
+          'raceAddresses starts the next address after the delay',
+        ],
+        example: 'policies/happy-eyeballs.ts',
+      },
+    },
+  },
+  {
     policy: 'Discovery',
     page: 'discovery.md',
     marks: {

@@ -2,21 +2,24 @@
 import type { Decoder } from '../../core/codec.ts'
 import { ProtocolError } from '../../core/errors.ts'
 import { DelimitedDecoder } from './delimited.ts'
+import { JsonLinesDecoder } from './json-lines.ts'
 import { LengthPrefixedDecoder } from './length-prefixed.ts'
 
 /** Valid inputs to start from. */
 export const samples: readonly Uint8Array[] = [
   Uint8Array.of(0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 0),
   Uint8Array.of(0x61, 0x0d, 0x0a, 0x0d, 0x62, 0x0d, 0x0a),
+  new TextEncoder().encode('{"a":[1]}\n\n"b"\n'),
 ]
 
 export function fuzz(seed: number, bytes: Uint8Array): void {
   const cut = bytes.length === 0 ? 0 : seed % bytes.length
   const delimiter = Uint8Array.of(0x0d, 0x0a)
-  const kinds: readonly (() => Decoder<Uint8Array>)[] = [
+  const kinds: readonly (() => Decoder<unknown>)[] = [
     () => new LengthPrefixedDecoder({ maxFrameBytes: 64 }),
     () => new DelimitedDecoder({ maxFrameBytes: 64 }),
     () => new DelimitedDecoder({ delimiter, maxFrameBytes: 64 }),
+    () => new JsonLinesDecoder({ maxLineBytes: 64 }),
   ]
   for (const create of kinds) {
     const whole = decode(create(), [bytes.slice()])
@@ -26,13 +29,13 @@ export function fuzz(seed: number, bytes: Uint8Array): void {
 }
 
 /** What came out, as text: the payloads, then how it ended. */
-function decode(decoder: Decoder<Uint8Array>, chunks: readonly Uint8Array[]): string {
+function decode(decoder: Decoder<unknown>, chunks: readonly Uint8Array[]): string {
   const outcome: string[] = []
   try {
     for (const chunk of chunks) {
       decoder.push(chunk)
       for (let next = decoder.next(); next !== undefined; next = decoder.next()) {
-        outcome.push(next.join())
+        outcome.push(next instanceof Uint8Array ? next.join() : JSON.stringify(next))
       }
       chunk.fill(0xdb) // a view kept too long shows
     }
