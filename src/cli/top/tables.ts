@@ -35,7 +35,7 @@ export function listenerLines(model: TopModel, width: number, palette: Palette):
     text: (row: ListenerStatus) => string,
     more: Partial<Column<ListenerStatus>> = {},
   ): Column<ListenerStatus> => ({ title, width: cells, order, text, align: 'right', ...more })
-  const left = { align: 'left', flexible: true } as const
+  const left = { align: 'left' } as const
   const name = widest(
     listeners.map((one) => one.name),
     9,

@@ -179,12 +179,12 @@ function trafficLine(
   )
   const room = Math.min(60, width - parts.cells - 3)
   if (!unicode || room < 8) return parts.text
-  return `${parts.text}   ${paint(style.cyan)(
-    sparkline(
-      model.traffic.map(({ requests }) => requests),
-      room,
-    ),
-  )}`
+  const bars = sparkline(
+    model.traffic.map(({ requests }) => requests),
+    room,
+  )
+  // At the right edge, under the clock: the newest second is there.
+  return parts.text + ' '.repeat(width - parts.cells - room) + paint(style.cyan)(bars)
 }
 
 function levelLine(snapshot: AdminSnapshot, width: number, style: Style, quiet: boolean): string {
