@@ -2,6 +2,7 @@
  * What travels with a call: one absolute deadline, cancellation, attempt, idempotence, priority,
  * trace, correlation, principal and metadata. Crosses queueing, pooling, retries, threads and protocols.
  */
+import type { CallTiming } from './call-timing.ts'
 import type { Connection } from './connection.ts'
 import { ClosedError } from './errors.ts'
 import type { Principal } from './principal.ts'
@@ -26,6 +27,8 @@ export interface CallContext {
   /** 0 is shed last, 7 first (RFC 9218's scale of urgency). */
   readonly priority: number
   readonly trace: TraceContext | undefined
+  /** Collects where the call's time goes; undefined: nobody will read it. */
+  readonly timing?: CallTiming | undefined
   /** Joins what belongs to one piece of work over all hops: the request id. Made by whoever began. */
   readonly correlationId: string | undefined
   /** Server side: who calls, once authentication has said so. */
@@ -62,6 +65,7 @@ export interface CallInit {
   freshConnection?: boolean | undefined
   priority?: number | undefined
   trace?: TraceContext | undefined
+  timing?: CallTiming | undefined
   correlationId?: string | undefined
   principal?: Principal | undefined
   connection?: Connection | undefined
@@ -87,6 +91,7 @@ export class Call implements CallContext {
   readonly freshConnection: boolean | undefined
   readonly priority: number
   readonly trace: TraceContext | undefined
+  readonly timing: CallTiming | undefined
   readonly correlationId: string | undefined
   readonly principal: Principal | undefined
   readonly connection: Connection | undefined
@@ -105,6 +110,7 @@ export class Call implements CallContext {
     this.freshConnection = init.freshConnection ?? parent?.freshConnection
     this.priority = init.priority ?? parent?.priority ?? callDefaults.priority
     this.trace = init.trace ?? parent?.trace
+    this.timing = init.timing ?? parent?.timing
     this.correlationId = init.correlationId ?? parent?.correlationId
     this.principal = init.principal ?? parent?.principal
     this.connection = init.connection ?? parent?.connection

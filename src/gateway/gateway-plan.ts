@@ -12,6 +12,7 @@ import type { Tracer } from '../core/tracing.ts'
 import type { Transport } from '../core/transport.ts'
 import type { TimerWheel } from '../runtime/timer-wheel.ts'
 import { addressList } from '../security/address-list.ts'
+import type { Logger } from '../telemetry/log.ts'
 import { durationMs, sizeBytes } from './config/quantity.ts'
 import { type ClusterConfig, cluster as clusterSchema } from './config/schema/cluster.ts'
 import type { GatewayConfig } from './config/schema/gateway.ts'
@@ -23,6 +24,7 @@ import { compileRoutes } from './http/http-route.ts'
 import { attemptTracer, RequestTracing } from './http/request-tracing.ts'
 import type { ListenerPlan } from './listening/gateway-listener.ts'
 import { compileRawRoutes } from './listening/raw-connection.ts'
+import { slowRequests } from './logging/slow-requests.ts'
 import type { GatewayTransports } from './transports.ts'
 import { Cluster, type ClusterEvent } from './upstream/cluster.ts'
 import { fixedPartOf } from './upstream/cluster-pools.ts'
@@ -42,6 +44,7 @@ export interface PlanEnvironment {
   readonly onRetry: () => void
   /** Gives no spans while no SDK is registered. */
   readonly tracer: Tracer
+  readonly log: Logger
 }
 
 /** A cluster with what it was made from, and what it is to be told when the plan is used. */
@@ -152,6 +155,7 @@ function planListener(
         listener: config.name,
         sdk: environment.tracer,
         random: environment.random,
+        slow: slowRequests(whole.slow_log, config.name, environment),
       }),
     },
     raw: compileRawRoutes(config.raw_routes, find),

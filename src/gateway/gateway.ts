@@ -123,6 +123,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
         this.#retries++
       },
       tracer: openTelemetryTracer({ version: environment.version }),
+      log,
     }
     this.#config = {
       file: environment.file,

@@ -5,6 +5,7 @@
 import type { Endpoint } from '../core/policy.ts'
 import type { Middleware } from '../core/service.ts'
 import type { CallSemantics, Tracer } from '../core/tracing.ts'
+import type { SlowCallOptions } from './middleware/slow-calls.ts'
 import type { BulkheadOptions, Concurrency, ConcurrencyOptions } from './stack/concurrency-layer.ts'
 import type { RateLimits } from './stack/rate-limit-layer.ts'
 
@@ -26,6 +27,12 @@ export interface ClientPolicies<Req, Res> {
   callSpans?: boolean
   /** How the protocol's calls look in spans. @default the operation's name, nothing else */
   semantics?: CallSemantics<Req, Res>
+  /**
+   * Reports calls that took too long, with where their time went.
+   *
+   * @default none
+   */
+  slowCalls?: SlowCallOptions<Req, Res>
   /** Around every call, in place of the tracer's span. */
   tracing?: Middleware<Req, Res>
   /** The user’s own, around every call, outermost first. */

@@ -6,6 +6,7 @@ import { UsageError } from '../core/errors.ts'
 import { noopMeter } from '../core/metrics.ts'
 import type { Endpoint } from '../core/policy.ts'
 import type { ClientOptions } from './client-options.ts'
+import { noteConnect } from './connect-times.ts'
 import { endpointKey } from './endpoint-set.ts'
 import { type ConnectContext, type Exchanger, limitExchanger } from './exchanger.ts'
 import { ConnectionPool } from './pool.ts'
@@ -69,8 +70,10 @@ function makePool<Req, Res>(
     wheel,
     random: options.random,
     async connect(context) {
+      const startedAt = wheel.clock.now()
       const connected = await connectEndpoint(endpoint(), context)
       const exchanger = most === undefined ? connected : limitExchanger(connected, most)
+      noteConnect(exchanger, startedAt, wheel.clock.now())
       let told = exchanger.state
       exchanger.onChange = () => {
         const { state } = exchanger

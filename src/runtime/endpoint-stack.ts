@@ -63,7 +63,7 @@ export class EndpointStack<Req, Res> implements BalancerNode {
       pool: this.pool,
       maxConcurrentPerConnection: options.maxConcurrentPerConnection,
     })
-    this.service = stackLayers(this.layers, exchange(this.pool))
+    this.service = stackLayers(this.layers, exchange(this.pool, clock))
   }
 
   available(now: number): boolean {

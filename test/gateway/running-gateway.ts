@@ -14,7 +14,7 @@ import { nodeHost } from '../../src/platform/node-host.ts'
 import { systemClock } from '../../src/platform/system-clock.ts'
 import { HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
 import { httpServer } from '../../src/servers/http/http-server.ts'
-import { silentLogger } from '../../src/telemetry/log.ts'
+import { type Logger, silentLogger } from '../../src/telemetry/log.ts'
 import { tcp } from '../../src/transports/tcp/tcp.ts'
 
 export interface Running {
@@ -26,7 +26,11 @@ export interface Running {
   change(config: object | string): void
 }
 
-export async function start(t: TestContext, config: object): Promise<Running> {
+export async function start(
+  t: TestContext,
+  config: object,
+  log: Logger = silentLogger,
+): Promise<Running> {
   let text = JSON.stringify({ admin: { enabled: false }, ...config })
   const load = async () => loadConfig(text, { file: 'g.yaml', environment: () => undefined })
   const loaded = await load()
@@ -37,7 +41,7 @@ export async function start(t: TestContext, config: object): Promise<Running> {
     host: nodeHost,
     transports: nodeTransports(systemClock),
     names: (maxTtlMs) => dns({ clock: systemClock, maxTtlMs }),
-    log: silentLogger,
+    log,
     version: 'test',
     process: undefined,
     writeOut() {},

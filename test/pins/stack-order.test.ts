@@ -25,6 +25,7 @@ test('the client’s stack, outermost first', async () => {
     layers.map(({ name }) => name),
     [
       'tracing',
+      'slow calls',
       'metrics',
       'deadline',
       'middleware',
@@ -65,6 +66,7 @@ test('the server’s stack, outermost first', () => {
     layers.map(({ name }) => name),
     [
       'tracing',
+      'slow calls',
       'access log',
       'metrics',
       'errors',

@@ -7,7 +7,7 @@
  */
 import type { Random } from '../../core/clock.ts'
 import type { CallContext, TraceContext } from '../../core/context.ts'
-import type { MaybePromise } from '../../core/service.ts'
+import type { MaybePromise, Middleware } from '../../core/service.ts'
 import { isFromPeer } from '../../core/trace-context.ts'
 import type { CallSemantics, Side, Tracer } from '../../core/tracing.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
@@ -25,6 +25,8 @@ export interface RequestTracingOptions {
   /** Gives no spans while no SDK is registered. */
   readonly sdk: Tracer
   readonly random: Random
+  /** Within the span: reports what took too long. */
+  readonly slow?: Middleware<HttpRequest, HttpResponse> | undefined
 }
 
 /** What the span of a request says beside HTTP's attributes; its note knows. */
@@ -40,11 +42,12 @@ export class RequestTracing {
   readonly #services = new WeakMap<HttpService, HttpService>()
 
   constructor(options: RequestTracingOptions) {
-    const { config, listener, sdk, random } = options
+    const { config, listener, sdk, random, slow } = options
     this.#trusts = config?.trust_incoming ?? true
     this.#reader = new ContextReader({ trustTrace: this.#trusts, requestIdHeader: false })
     const tracer = config === undefined ? sdk : withIds(sdk, random, config.sampling / 100)
-    this.#traced = serverTracing(tracer, gatewaySemantics(listener))
+    const traced = serverTracing(tracer, gatewaySemantics(listener))
+    this.#traced = slow === undefined ? traced : (next) => traced(slow(next))
   }
 
   /** Reads what the client says about its trace; requests of a connection share the reader. */

@@ -4,6 +4,7 @@
  * A view, not a child: a child `Call` would add a callback to the client's call for each request,
  * and the client stack below makes one of its own anyway.
  */
+import type { CallTiming } from '../../core/call-timing.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { CallContext, TraceContext } from '../../core/context.ts'
 import type { Principal } from '../../core/principal.ts'
@@ -45,6 +46,10 @@ export class RouteContext implements CallContext {
 
   get trace(): TraceContext | undefined {
     return this.#client.trace
+  }
+
+  get timing(): CallTiming | undefined {
+    return this.#client.timing
   }
 
   get correlationId(): string | undefined {

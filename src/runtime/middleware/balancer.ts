@@ -17,6 +17,8 @@ import { AttemptCall } from './retry.ts'
 /** An endpoint and the service that reaches it. */
 export interface ServiceNode<Req, Res> {
   readonly service: Service<Req, Res>
+  /** For people who ask where the time went. */
+  readonly address?: string
 }
 
 export interface BalanceOptions<Req, Res, Node extends ServiceNode<Req, Res>> {
@@ -47,13 +49,17 @@ export function balance<Req, Res, Node extends ServiceNode<Req, Res>>(
 
   return (request, context) => {
     const waiting = whenReady(context)
-    return waiting === undefined
-      ? call(request, context)
-      : waiting.then(() => call(request, context))
+    if (waiting === undefined) return call(request, context)
+    const since = clock.now()
+    return waiting.then(() => {
+      const { timing } = context
+      if (timing !== undefined) timing.resolveMs += clock.now() - since
+      return call(request, context)
+    })
   }
 }
 
-class BalancedCall<Req, Res, Node> implements Settlement<Res> {
+class BalancedCall<Req, Res, Node extends ServiceNode<Req, Res>> implements Settlement<Res> {
   readonly #pick: Pick<Node>
   readonly #startedAt: number
   readonly #clock: Clock
@@ -84,6 +90,7 @@ class BalancedCall<Req, Res, Node> implements Settlement<Res> {
     const now = this.#clock.now()
     const verdict = this.#classifier.classifyResponse(this.#request, reply, this.#context)
     if (verdict.failed) this.#rememberFailure()
+    this.#tell(now, verdict.failed)
     this.#pick.done(now, now - this.#startedAt, verdict.endpointFailure)
     return reply
   }
@@ -92,11 +99,17 @@ class BalancedCall<Req, Res, Node> implements Settlement<Res> {
     const now = this.#clock.now()
     const { endpointFailure } = this.#classifier.classifyError(this.#request, error, this.#context)
     this.#rememberFailure()
+    this.#tell(now, true)
     // A call that was cancelled or refused here tells nothing about how fast the endpoint is, unless
     // another was faster: it takes at least so long.
     const tells = endpointFailure || this.#context.cancelReason === OVERTAKEN
     this.#pick.done(now, tells ? now - this.#startedAt : undefined, endpointFailure)
     throw error
+  }
+
+  #tell(now: number, failed: boolean): void {
+    const { address = '' } = this.#pick.node
+    this.#context.timing?.attempted(address, now - this.#startedAt, failed)
   }
 
   #rememberFailure(): void {

@@ -197,6 +197,8 @@ class RetryingCall<Req, Res> implements Settlement<Res> {
   }
 
   #send(): MaybePromise<Res> {
+    const { timing } = this.#context
+    if (timing !== undefined) timing.backoffMs += this.#delayMs ?? 0
     if (this.#options.policy.observe !== undefined) this.#attemptAt = this.#options.clock.now()
     const fresh = brokeConnection(this.#history?.at(-1)?.error) || undefined
     this.#attempt = new AttemptCall(this.#number, this.#context, this.#attempt, fresh)

@@ -1,7 +1,7 @@
 /**
  * The client's stack: the one list that says what stands around a call, and why there.
  *
- *     tracing → metrics → deadline → middleware → bulkhead → call limiter → retry(budget) → hedge →
+ *     tracing → slow calls → metrics → deadline → middleware → bulkhead → call limiter → retry(budget) → hedge →
  *         rate limit → credentials → balancer → [per endpoint: breaker → attempt tracing → attempt metrics → attempt timeout →
  *             endpoint limiter → pool → limiter → exchanger]
  *
@@ -30,6 +30,7 @@ import type { TimerWheel } from '../timer-wheel.ts'
 import { bulkheadLayer, type Concurrency, concurrencyLayer } from './concurrency-layer.ts'
 import type { Facts, Layer } from './layer.ts'
 import { rateLimitLayer } from './rate-limit-layer.ts'
+import { slowCallLayer } from './slow-call-layer.ts'
 
 /** How a protocol names what the metrics layers count. */
 export interface MetricNames<Req, Res>
@@ -79,6 +80,7 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
         spans: (policies.tracer !== undefined && policies.callSpans !== false) || undefined,
       },
     },
+    slowCallLayer(policies.slowCalls, clock, classifier),
     {
       name: 'metrics',
       rule: 'outside retry: counts calls, as the caller sees them, and all their time',

@@ -1,7 +1,7 @@
 /**
  * The server's stack: the one list that says what stands around a service, and why there.
  *
- *     tracing → access log → metrics → errors → admission → authentication → authorization →
+ *     tracing → slow calls → access log → metrics → errors → admission → authentication → authorization →
  *         rate limit → bulkhead → limiter → deadline → the user's own → service
  *
  * Limits on connections come before it (server.ts), limits on messages are the session's. Each line
@@ -18,6 +18,7 @@ import type { LoadObserver } from '../load-host.ts'
 import { deadline } from '../middleware/deadline.ts'
 import { errors } from '../middleware/errors.ts'
 import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
+import type { SlowCallOptions } from '../middleware/slow-calls.ts'
 import { recordError, tracing } from '../middleware/tracing.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
 import {
@@ -28,6 +29,7 @@ import {
 } from './concurrency-layer.ts'
 import { type Layer, stackLayers } from './layer.ts'
 import { type RateLimits, rateLimitLayer } from './rate-limit-layer.ts'
+import { slowCallLayer } from './slow-call-layer.ts'
 
 export interface ServerStackOptions<Req, Res> extends ServerPolicies<Req, Res>, LoadObserver {
   clock: Clock
@@ -65,6 +67,8 @@ export interface ServerPolicies<Req, Res> {
   tracer?: Tracer
   /** How the protocol's calls look in spans. @default the operation's name, nothing else */
   semantics?: CallSemantics<Req, Res>
+  /** Reports calls that took too long, with where their time went. @default none */
+  slowCalls?: SlowCallOptions<Req, Res>
   /** In place of the tracer's spans. */
   tracing?: Middleware<Req, Res>
   /** Limits by connection and address, before credentials are looked at. */
@@ -106,6 +110,7 @@ export interface ServerMetricNames<Req, Res>
 export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): Layer<Req, Res>[] {
   // size: a list of layers, each with its reason.
   const {
+    clock,
     wheel,
     classifier,
     timeoutMs = Number.POSITIVE_INFINITY,
@@ -120,6 +125,7 @@ export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): L
       middleware: trace(options),
       parameters: { spans: options.tracer !== undefined || undefined },
     },
+    slowCallLayer(options.slowCalls, clock, classifier),
     {
       name: 'access log',
       rule: 'outside errors and limits: logs what the caller got, refusals and errors included',
@@ -229,6 +235,7 @@ function measure<Req, Res>(
 
 const POLICIES = [
   'tracer',
+  'slowCalls',
   'accessLog',
   'tracing',
   'admission',

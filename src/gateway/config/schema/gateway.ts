@@ -38,6 +38,25 @@ const accessLog = z
   })
   .describe('One line of JSON for each request')
 
+const slowLog = z
+  .strictObject({
+    threshold: duration(0)
+      .optional()
+      .describe(
+        'Requests that take longer are logged. Default 1s, or none where p99_factor is set',
+      ),
+    p99_factor: z
+      .number()
+      .min(1)
+      .max(1_000)
+      .optional()
+      .describe('So are those that take so many times the 99th percentile of the last 30s'),
+    max_per_minute: count(1, 1_000_000)
+      .default(60)
+      .describe('More are counted, and the next line says how many'),
+  })
+  .describe('A line, with where the time went, for each request that took too long to be answered')
+
 const drain = z
   .strictObject({
     delay: duration(0)
@@ -51,6 +70,7 @@ export const gatewayConfig = z
   .strictObject({
     admin: admin.prefault({}),
     access_log: accessLog.prefault({}),
+    slow_log: slowLog.optional(),
     drain: drain.prefault({}),
     watch: z.boolean().default(true).describe('Reload when the file changes; SIGHUP always does'),
     max_recent_errors: count(1, 10_000).default(100).describe('Shown by the dashboard'),
