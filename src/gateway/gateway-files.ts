@@ -57,6 +57,8 @@ export class FileProblems {
 
 function filesOf(config: GatewayConfig): string[] {
   const files = filesOfRoutes(config.routes)
+  const { key_file: key, signing_key_file: signingKey } = config.audit_log
+  files.push(...[key, signingKey].filter((name) => name !== undefined))
   for (const listener of config.listeners) {
     files.push(...filesOfRoutes(listener.routes ?? []), ...filesOfListenerTls(listener.tls))
   }

@@ -8,13 +8,16 @@
  * A reload prepares everything before anything is replaced. When a part of it fails (a file, an
  * address in use), the old configuration goes on and says why.
  */
+// size: start, reload and drain belong together: each puts in place what the others take away.
 import { HeddleError, toError, UsageError } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
 import { TimerWheel } from '../runtime/timer-wheel.ts'
 import { wheelClock } from '../runtime/wheel-clock.ts'
+import type { AuditEvent } from '../security/audit/audit-record.ts'
 import { cachedDate } from '../servers/http/http-server.ts'
 import { openTelemetryTracer } from '../telemetry/open-telemetry-tracer.ts'
 import { Registry } from '../telemetry/registry.ts'
+import { AuditTrail } from './access/audit-trail.ts'
 import { type RunningAdmin, startAdmin } from './admin/start-admin.ts'
 import { CertificateWatch } from './certificate-watch.ts'
 import { effectiveConfig } from './config/effective.ts'
@@ -85,6 +88,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
   #admin: RunningAdmin | undefined
   #accessLog: OpenAccessLog | undefined
   readonly #certificates: CertificateWatch
+  readonly #audit: AuditTrail
   #drain: Promise<void> | undefined
   readonly #stopped = Promise.withResolvers<void>()
   /** Reloads run one after the other. */
@@ -101,9 +105,11 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       wallNow: () => clock.wallNow(),
     })
     this.onRequest = undefined
+    this.#audit = new AuditTrail(clock, log)
     this.#certificates = new CertificateWatch({
       clock,
       log,
+      record: (event) => this.#audit.record(event),
       meter: this.registry,
       onChanged: () => void this.reload(),
     })
@@ -171,11 +177,18 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
 
   async start(loaded: LoadedConfig): Promise<void> {
     const plan = await this.#prepare(loaded.config)
+    await this.#audit.use(loaded.config, plan.files)
+    this.#audit.record({ type: 'start', detail: { version: this.version } })
     this.#accessLog = await openAccessLog(loaded.config.access_log, this.#environment)
     await this.#apply(plan)
     await this.#startAdmin(loaded.config)
     this.#adopt(loaded)
     this.#phase = 'ready'
+  }
+
+  /** Records what is not the gateway's own doing: of whoever runs it. */
+  audit(event: AuditEvent): void {
+    this.#audit.record(event)
   }
 
   reload(): Promise<ReloadOutcome> {
@@ -215,7 +228,6 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
 
   async #reload(): Promise<ReloadOutcome> {
     if (this.#phase !== 'ready') return this.#rejected([`the gateway is ${this.#phase}`])
-    const { log } = this.#environment
     const outcome = await this.#environment.load()
     if (!outcome.ok) return this.#rejected(outcome.problems.map(formatProblem))
     let accessLog: { readonly opened: OpenAccessLog | undefined } | undefined
@@ -228,16 +240,18 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
         this.#config = { ...this.#config, lastError: undefined }
         return { status: 'unchanged', version: this.#config.version }
       }
+      await this.#audit.use(outcome.config, plan.files)
       await this.#apply(plan)
       // From here on nothing is expected to fail.
       await this.#useAccessLog(accessLog)
       accessLog = undefined
       await this.#changeAdmin(outcome.config, before?.config)
       this.#adopt(outcome)
-      log.info('configuration reloaded', { version: this.#config.version, changes })
+      this.#audit.reloaded('applied', { version: this.#config.version, changes })
       return { status: 'applied', version: this.#config.version, changes }
     } catch (error) {
       await accessLog?.opened?.file?.close()
+      if (this.#plan !== undefined) await this.#audit.use(this.#plan.config, this.#plan.files)
       return this.#rejected([toError(error).message])
     }
   }
@@ -253,7 +267,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
 
   #rejected(problems: readonly string[]): ReloadOutcome {
     this.#config = { ...this.#config, lastError: problems.join('\n') }
-    this.#environment.log.error('reload rejected, the old configuration goes on', { problems })
+    this.#audit.reloaded('rejected', { problems })
     return { status: 'rejected', version: this.#config.version, problems }
   }
 
@@ -369,6 +383,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       config.socket_mode === undefined ? undefined : Number.parseInt(config.socket_mode, 8)
     const { tls } = config
     return new GatewayListener(one, {
+      audit: this.#audit,
       clock,
       random,
       host,
@@ -397,7 +412,8 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
 
   async #startAdmin({ admin }: GatewayConfig): Promise<void> {
     if (!admin.enabled) return
-    this.#admin = await startAdmin(admin, this, this.registry, this.#environment)
+    const environment = { ...this.#environment, onAction: this.#audit.administered }
+    this.#admin = await startAdmin(admin, this, this.registry, environment)
   }
 
   async #changeAdmin(config: GatewayConfig, before: GatewayConfig | undefined): Promise<void> {
@@ -439,6 +455,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     const config = this.#plan?.config
     this.#phase = 'draining'
     log.info('draining')
+    this.#audit.record({ type: 'drain' })
     const delayMs = durationMs(config?.drain.delay ?? '0s')
     if (delayMs > 0) {
       await new Promise<void>((resolve) => {
@@ -460,6 +477,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     await this.#demo?.close()
     await this.#accessLog?.file?.close()
     this.#certificates[Symbol.dispose]()
+    await this.#audit.close()
     this.#stopped.resolve()
   }
 

@@ -30,7 +30,8 @@ export function planChanges(before: GatewayPlan | undefined, after: GatewayPlan)
     )
   compare('listener', listenersOf(before), listenersOf(after), (a, b) => a === b)
   compare('cluster', before.clusters, after.clusters, sameCluster)
-  for (const key of ['routes', 'admin', 'access_log', 'slow_log', 'drain', 'demo'] as const) {
+  const whole = ['routes', 'admin', 'access_log', 'slow_log', 'audit_log', 'drain', 'demo'] as const
+  for (const key of whole) {
     const old = JSON.stringify(before.config[key])
     if (old !== JSON.stringify(after.config[key])) changes.push(`${key} changed`)
   }

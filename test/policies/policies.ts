@@ -189,6 +189,10 @@ export const POLICIES: readonly PolicyRow[] = [
         ],
         example: 'policies/audit-log.ts',
       },
+      listener: {
+        test: ['test/gateway/audit-log.test.ts', 'Gateway records starts, refusals by address'],
+        example: 'gateway/guarded.yaml',
+      },
     },
   },
 ]

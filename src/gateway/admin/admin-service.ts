@@ -49,6 +49,8 @@ export interface AdminOptions extends EventStreamOptions, TrafficHistoryOptions 
   process?: ProcessFacts
   /** Told about drains and reloads asked for here. @default silent */
   log?: Logger
+  /** The same, for the audit log. */
+  onAction?: (action: string, address: string | undefined) => void
 }
 
 export class AdminService {
@@ -58,6 +60,7 @@ export class AdminService {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #allowedHosts: readonly string[]
+  readonly #onAction: AdminOptions['onAction']
   readonly #sources: SnapshotSources
   readonly #history: TrafficHistory
   readonly #metrics: GatewayMetrics
@@ -71,6 +74,7 @@ export class AdminService {
   constructor(options: AdminOptions) {
     const { status, registry, clock, process, log = silentLogger } = options
     this.#status = status
+    this.#onAction = options.onAction
     this.#registry = registry
     this.#clock = clock
     this.#log = log
@@ -147,7 +151,12 @@ export class AdminService {
       return failure(404, `nothing at ${path}; there are ${[...this.#routes.keys()].join(' ')}`)
     }
     const allowed = method === route.method || (method === 'HEAD' && route.method === 'GET')
-    return allowed ? route.handle(request) : notAllowed(path, route.method)
+    if (!allowed) return notAllowed(path, route.method)
+    if (method === 'POST') {
+      const remote = request.connection?.facts.remote
+      this.#onAction?.(path.slice(1), remote?.kind === 'ip' ? remote.host : undefined)
+    }
+    return route.handle(request)
   }
 
   #answerMetrics(request: HttpRequest): HttpResponse {

@@ -17,6 +17,8 @@ export interface AdminEnvironment {
   readonly descriptor: (address: string) => number | undefined
   readonly process: ProcessFacts | undefined
   readonly log: Logger
+  /** Told of drains and reloads. */
+  readonly onAction?: (action: string, address: string | undefined) => void
 }
 
 export interface RunningAdmin {
@@ -33,7 +35,7 @@ export async function startAdmin(
   registry: Registry,
   environment: AdminEnvironment,
 ): Promise<RunningAdmin> {
-  const { clock, transports, descriptor, process, log } = environment
+  const { clock, transports, descriptor, process, log, onAction } = environment
   const service = new AdminService({
     status,
     registry,
@@ -41,6 +43,7 @@ export async function startAdmin(
     allowedHosts: config.allowed_hosts,
     log,
     ...(process !== undefined && { process }),
+    ...(onAction !== undefined && { onAction }),
   })
   const server = httpServer(service.service, { clock, drainTimeoutMs: DRAIN_MS })
   const fd = descriptor(config.address)

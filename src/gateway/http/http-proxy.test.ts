@@ -87,6 +87,7 @@ function gatewayOf(
         clock,
         random,
         inFlight: () => gateway.inFlight,
+        accepting: () => true,
         onUpgrade: (downstream, upstream) => void splice(downstream, upstream),
         onFailure: (request, error) => void failures.push({ request, error }),
       },

@@ -52,6 +52,8 @@ export interface HttpProxyOptions {
   readonly random: Random
   /** Requests in flight on the listener, counted by its server. */
   readonly inFlight: () => number
+  /** False while nothing could be recorded of a request (audit_log.when_full). */
+  readonly accepting: () => boolean
   /** Joins both connections after an upgrade, and keeps an eye on them. */
   readonly onUpgrade: (downstream: Connection, upstream: Connection) => void
   /** An answer of the gateway's own, with the reason where there is one. */
@@ -75,7 +77,9 @@ export class HttpProxy {
     const { forwarder, maxInFlight } = plan
     const proxied = new ProxiedRequest(request, this.options, plan)
     request.note = proxied
-    if (this.options.inFlight() > maxInFlight) return proxied.refuse('overloaded')
+    if (this.options.inFlight() > maxInFlight || !this.options.accepting()) {
+      return proxied.refuse('overloaded')
+    }
     const target = targetOf(request, plan.paths)
     if (target === undefined) return proxied.refuse('bad_path')
     const route = plan.router.match({

@@ -24,6 +24,7 @@ import { type ConnectionControl, type ServerConnection, ServerCore } from '../..
 import { splice } from '../../runtime/splice.ts'
 import type { AdmitAddress } from '../../security/address-list.ts'
 import { Http1ServerConnection } from '../../servers/http/http1-server-connection.ts'
+import type { AuditTrail } from '../access/audit-trail.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
 import type { ListenerConfig } from '../config/schema/listener.ts'
 import type { GatewayFiles } from '../gateway-files.ts'
@@ -54,6 +55,7 @@ export interface ListenerPlan {
 }
 
 export interface GatewayListenerOptions {
+  readonly audit: AuditTrail
   readonly clock: Clock
   readonly random: Random
   readonly host: Host
@@ -101,6 +103,7 @@ export class GatewayListener {
       clock,
       random,
       inFlight: () => traffic.active,
+      accepting: () => options.audit.accepting,
       onUpgrade: (downstream, upstream) => this.#tunnel(downstream, upstream),
       onFailure: (request, error) => traffic.onFailure(request, error),
     })
@@ -196,7 +199,26 @@ export class GatewayListener {
 
   /** Who connects here. A proxy that may speak for others is let in: its client is looked at. */
   #admitPeer(remote: Address): Error | undefined {
-    return this.#proxyPolicy.speaksForOthers(remote) ? undefined : this.#plan.admits(remote)
+    return this.#proxyPolicy.speaksForOthers(remote) ? undefined : this.#admits(remote)
+  }
+
+  #admits(remote: Address): Error | undefined {
+    const refusal = this.#plan.admits(remote)
+    if (refusal === undefined) return undefined
+    this.#options.audit.onAccess({
+      type: 'decision',
+      outcome: 'denied',
+      level: 'connection',
+      action: 'connect',
+      resource: this.name,
+      principal: undefined,
+      method: undefined,
+      reason: refusal.message,
+      address: remote.kind === 'ip' ? remote.host : undefined,
+      correlationId: undefined,
+      connectionId: undefined,
+    })
+    return refusal
   }
 
   /** A connection as it came from the transport, or back from TLS. */
@@ -237,7 +259,7 @@ export class GatewayListener {
   }
 
   #admitAnnounced(connection: Connection, control: ConnectionControl): ServerConnection {
-    const refusal = this.#plan.admits(connection.facts.remote)
+    const refusal = this.#admits(connection.facts.remote)
     if (refusal === undefined) return this.#detect(connection, control)
     connection.destroy(refusal)
     control.closed(refusal)

@@ -191,7 +191,9 @@ export class AuditLog implements AccessObserver, AsyncDisposable {
     } else {
       if (decisions === 'none' || (decisions === 'denied' && event.outcome === 'allowed')) return
     }
-    this.append(accessAuditEvent(event))
+    // Who is refused by address can come as often as they like.
+    const minor = event.type === 'decision' && event.level === 'connection'
+    this.append(accessAuditEvent(event), { minor })
   }
 
   /**

@@ -2,6 +2,7 @@
  * The configuration as a whole. Strict: a key that is not here is an error, never ignored.
  */
 import { z } from 'zod'
+import { auditLog } from './audit.ts'
 import { cluster } from './cluster.ts'
 import { listener } from './listener.ts'
 import { count, duration, fileName, listenAddress, size } from './primitives.ts'
@@ -71,6 +72,7 @@ export const gatewayConfig = z
     admin: admin.prefault({}),
     access_log: accessLog.prefault({}),
     slow_log: slowLog.optional(),
+    audit_log: auditLog.prefault({}),
     drain: drain.prefault({}),
     watch: z.boolean().default(true).describe('Reload when the file changes; SIGHUP always does'),
     max_recent_errors: count(1, 10_000).default(100).describe('Shown by the dashboard'),
