@@ -44,6 +44,17 @@ test('promtool finds nothing to say about the text format', { skip: promtool.ski
   assert.equal(status, 0)
 })
 
+test('promtool accepts the example of a configuration with its alert rules', {
+  skip: promtool.skip,
+}, () => {
+  const config = new URL('../examples/monitoring/prometheus.yml', import.meta.url).pathname
+  const { status, stdout, stderr } = spawnSync(promtool.path, ['check', 'config', config], {
+    encoding: 'utf8',
+  })
+  assert.equal(status, 0, stderr)
+  assert.match(stdout, /SUCCESS: \d+ rules found/)
+})
+
 test('prometheus scrapes OpenMetrics with values, units and exemplars', {
   skip: prometheus.skip,
 }, async () => {

@@ -11,6 +11,7 @@ import { formatProblem } from '../../src/gateway/config/problem.ts'
 import { type Gateway, startGateway } from '../../src/gateway/gateway.ts'
 import { nodeTransports } from '../../src/gateway/node-transports.ts'
 import { nodeHost } from '../../src/platform/node-host.ts'
+import { nodeProcess } from '../../src/platform/node-process.ts'
 import { systemClock } from '../../src/platform/system-clock.ts'
 import { HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
 import { httpServer } from '../../src/servers/http/http-server.ts'
@@ -43,7 +44,7 @@ export async function start(
     names: (maxTtlMs) => dns({ clock: systemClock, maxTtlMs }),
     log,
     version: 'test',
-    process: undefined,
+    process: nodeProcess,
     writeOut() {},
     writeErr() {},
     file: undefined,
