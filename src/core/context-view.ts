@@ -19,6 +19,10 @@ export class ContextView implements CallContext {
     return this.#inner.deadline
   }
 
+  get attemptDeadline(): number | undefined {
+    return this.#inner.attemptDeadline
+  }
+
   get signal(): AbortSignal {
     return this.#inner.signal
   }

@@ -10,6 +10,8 @@ import type { Principal } from './principal.ts'
 export interface CallContext {
   /** Absolute, a value of the monotonic clock; undefined: no deadline. */
   readonly deadline: number | undefined
+  /** When this attempt is given up, for another one perhaps; the deadline may be earlier. */
+  readonly attemptDeadline?: number | undefined
   /** Made when first asked for: an `AbortSignal` costs more than a small call. */
   readonly signal: AbortSignal
   readonly cancelled: boolean
@@ -58,6 +60,7 @@ export interface TraceContext {
 
 export interface CallInit {
   deadline?: number | undefined
+  attemptDeadline?: number | undefined
   /** The caller's own signal. Its reason passes through untouched. */
   signal?: AbortSignal | undefined
   attempt?: number | undefined
@@ -86,6 +89,7 @@ export const callDefaults: Readonly<{ priority: number; attempt: number }> = Obj
  */
 export class Call implements CallContext {
   readonly deadline: number | undefined
+  readonly attemptDeadline: number | undefined
   readonly attempt: number
   readonly idempotent: boolean | undefined
   readonly freshConnection: boolean | undefined
@@ -105,6 +109,7 @@ export class Call implements CallContext {
 
   constructor(init: CallInit = NO_INIT, parent?: CallContext) {
     this.deadline = earlier(init.deadline, parent?.deadline)
+    this.attemptDeadline = init.attemptDeadline ?? parent?.attemptDeadline
     this.attempt = init.attempt ?? parent?.attempt ?? callDefaults.attempt
     this.idempotent = init.idempotent ?? parent?.idempotent
     this.freshConnection = init.freshConnection ?? parent?.freshConnection

@@ -240,7 +240,7 @@ export class Http1ClientConnection
       method: request.method,
       target: request.target,
       authority: request.authority,
-      fields: contextWriter?.write(request.fields, context) ?? request.fields,
+      fields: contextWriter?.write(request.fields, context, this.#options.clock) ?? request.fields,
       body: streams ? undefined : body.content,
       streams,
       bodyLength: body.length,

@@ -29,7 +29,7 @@ test('readUrgency reads u of the dictionary, and nothing else', () => {
 test('a client cannot raise its own priority unless it is trusted', () => {
   const read = (value: string, priority?: 'ignore' | 'lower' | 'trust') => {
     const init: CallInit = {}
-    new ContextReader(priority === undefined ? {} : { priority }).read(fields(value), init)
+    new ContextReader(priority === undefined ? {} : { priority }).read(fields(value), init, 0)
     return new Call(init).priority
   }
   assert.deepEqual([read('u=0'), read('u=2'), read('u=3'), read('u=6')], [3, 3, 3, 6])
@@ -41,7 +41,7 @@ test('a client cannot raise its own priority unless it is trusted', () => {
 test('a priority travels on with the call, where the caller did not write one', () => {
   const writer = new ContextWriter()
   const written = (context: Call, given = new HttpFields()) =>
-    writer.write(given, context).get('priority')
+    writer.write(given, context, { now: () => 0 }).get('priority')
   assert.equal(written(new Call()), undefined)
   assert.equal(written(new Call({ priority: 6 })), 'u=6')
   assert.equal(written(new Call({ priority: 6 }), fields('u=1, i')), 'u=1, i')

@@ -1,12 +1,14 @@
 /**
  * What of a call travels in HTTP fields: `traceparent`, `tracestate`, `baggage` (W3C), the request id
- * and the priority (RFC 9218). The same for every version of HTTP.
+ * the priority (RFC 9218) and what remains of the deadline (deadline-header.ts). The same for every
+ * version of HTTP.
  *
  * A server reads them into the call's context, a client writes those of the context it is called
  * with. The context wins over a `traceparent` among the caller's own fields, because each attempt is
  * a span of its own; a request id that the caller wrote stays.
  */
 import { boundBaggage } from '../../core/baggage.ts'
+import type { Clock } from '../../core/clock.ts'
 import {
   type CallContext,
   type CallInit,
@@ -15,6 +17,12 @@ import {
 } from '../../core/context.ts'
 import { UsageError } from '../../core/errors.ts'
 import { formatTraceparent, traceFrom } from '../../core/trace-context.ts'
+import {
+  DEADLINE_HEADERS,
+  type DeadlineHeader,
+  formatRemaining,
+  readRemainingMs,
+} from './deadline-header.ts'
 import { HttpFields, isToken } from './fields.ts'
 import { type PriorityTrust, trustedPriority } from './priority-field.ts'
 
@@ -26,6 +34,14 @@ export interface ContextReaderOptions {
    * @default true: servers of this library stand behind a gateway or in one network
    */
   trustTrace?: boolean
+  /**
+   * Takes the caller's deadline from {@link DEADLINE_HEADERS}, as far as it is earlier than the
+   * server's own: a client can shorten its call, never make it longer. The call is answered with 504
+   * when it has passed, whatever the service does.
+   *
+   * @default false: a stranger's deadline may make work that is thrown away
+   */
+  trustDeadline?: boolean
   /** Field that carries the request id; false: none is read or made. @default 'x-request-id' */
   requestIdHeader?: string | false
   /** Believes a client's request id, within 128 visible characters. @default true */
@@ -54,11 +70,19 @@ export interface ContextWriterOptions {
   requestIdHeader?: string | false
   /** Sends the `priority` field for calls that are not of the middle priority. @default true */
   priority?: boolean
+  /**
+   * Sends what remains of the call's time, attempt timeout included, at the moment an attempt goes
+   * out. True: as `x-envoy-expected-rq-timeout-ms`.
+   *
+   * @default false: for services that read it
+   */
+  deadline?: DeadlineHeader | boolean
 }
 
 export const contextReaderDefaults: Readonly<Required<Omit<ContextReaderOptions, 'newRequestId'>>> =
   Object.freeze({
     trustTrace: true,
+    trustDeadline: false,
     requestIdHeader: 'x-request-id',
     trustRequestId: true,
     priority: 'lower',
@@ -69,11 +93,13 @@ export const contextWriterDefaults: Readonly<Required<ContextWriterOptions>> = O
   baggage: true,
   requestIdHeader: 'x-request-id',
   priority: true,
+  deadline: false,
 })
 
 /** Reads a server's side. */
 export class ContextReader {
   readonly #trustTrace: boolean
+  readonly #trustDeadline: boolean
   readonly #requestIdHeader: string | undefined
   readonly #trustRequestId: boolean
   readonly #newRequestId: (() => string) | undefined
@@ -82,20 +108,23 @@ export class ContextReader {
   constructor(options: ContextReaderOptions = {}) {
     const {
       trustTrace = contextReaderDefaults.trustTrace,
+      trustDeadline = contextReaderDefaults.trustDeadline,
       requestIdHeader = contextReaderDefaults.requestIdHeader,
       trustRequestId = contextReaderDefaults.trustRequestId,
       newRequestId,
       priority = contextReaderDefaults.priority,
     } = options
     this.#trustTrace = trustTrace
+    this.#trustDeadline = trustDeadline
     this.#requestIdHeader = headerName(requestIdHeader)
     this.#trustRequestId = trustRequestId
     this.#newRequestId = newRequestId
     this.#priority = priority
   }
 
-  /** Sets what the fields say. */
-  read(fields: HttpFields, init: CallInit): void {
+  /** Sets what the fields say. @param now when the request arrived */
+  read(fields: HttpFields, init: CallInit, now: number): void {
+    if (this.#trustDeadline) init.deadline = earlier(init.deadline, fields, now)
     if (this.#requestIdHeader !== undefined) init.correlationId = this.#requestId(fields)
     const priority = trustedPriority(fields, this.#priority)
     if (priority !== undefined) init.priority = priority
@@ -119,6 +148,7 @@ export class ContextWriter {
   readonly #baggage: boolean
   readonly #requestIdHeader: string | undefined
   readonly #priority: boolean
+  readonly #deadlineHeader: DeadlineHeader | undefined
 
   constructor(options: ContextWriterOptions = {}) {
     const {
@@ -126,21 +156,25 @@ export class ContextWriter {
       baggage = contextWriterDefaults.baggage,
       requestIdHeader = contextWriterDefaults.requestIdHeader,
       priority = contextWriterDefaults.priority,
+      deadline = contextWriterDefaults.deadline,
     } = options
     this.#priority = priority
     this.#trace = trace
     this.#baggage = baggage
+    this.#deadlineHeader = deadlineHeader(deadline)
     this.#requestIdHeader = headerName(requestIdHeader)
   }
 
   /** `fields` untouched, and itself where nothing is to be added: most calls have no context. */
-  write(fields: HttpFields, context: CallContext): HttpFields {
+  write(fields: HttpFields, context: CallContext, clock: Pick<Clock, 'now'>): HttpFields {
     const { trace, correlationId } = context
     const baggage = this.#baggage ? baggageOf(context) : undefined
     const name = correlationId === undefined ? undefined : this.#requestIdHeader
     const writesTrace = trace !== undefined && this.#trace
     const urgency = this.#priority && context.priority !== callDefaults.priority
-    if (!writesTrace && baggage === undefined && name === undefined && !urgency) return fields
+    const until = this.#deadlineHeader === undefined ? undefined : endOf(context)
+    const nothing = !writesTrace && baggage === undefined && name === undefined && !urgency
+    if (nothing && until === undefined) return fields
     const written = new HttpFields(fields)
     if (writesTrace) {
       written.set('traceparent', formatTraceparent(trace))
@@ -153,7 +187,15 @@ export class ContextWriter {
       written.set(name, correlationId)
     }
     if (urgency && !written.has('priority')) written.set('priority', `u=${context.priority}`)
+    if (until !== undefined) this.#writeDeadline(written, until - clock.now())
     return written
+  }
+
+  /** What a caller or an earlier hop wrote was true then. */
+  #writeDeadline(fields: HttpFields, remainingMs: number): void {
+    for (const header of DEADLINE_HEADERS) fields.delete(header)
+    const header = this.#deadlineHeader as DeadlineHeader
+    fields.set(header, formatRemaining(header, remainingMs))
   }
 }
 
@@ -186,6 +228,27 @@ function readBaggage(fields: HttpFields): string | undefined {
 
 function baggageOf(context: CallContext): string | undefined {
   return context.trace === undefined ? context.metadata.get('baggage') : context.trace.baggage
+}
+
+/** When nobody waits for this attempt any more. */
+function endOf(context: CallContext): number | undefined {
+  const { deadline, attemptDeadline } = context
+  if (deadline === undefined) return attemptDeadline
+  return attemptDeadline === undefined ? deadline : Math.min(deadline, attemptDeadline)
+}
+
+function earlier(own: number | undefined, fields: HttpFields, now: number): number | undefined {
+  const remainingMs = readRemainingMs(fields)
+  if (remainingMs === undefined) return own
+  return own === undefined ? now + remainingMs : Math.min(own, now + remainingMs)
+}
+
+function deadlineHeader(option: DeadlineHeader | boolean): DeadlineHeader | undefined {
+  if (option === false) return undefined
+  const header = option === true ? DEADLINE_HEADERS[0] : option
+  if (header !== undefined && DEADLINE_HEADERS.includes(header)) return header
+  const message = `deadline ${JSON.stringify(option)} is none of ${DEADLINE_HEADERS.join(', ')}`
+  throw new UsageError('ERR_ARGUMENT', message)
 }
 
 function headerName(name: string | false): string | undefined {

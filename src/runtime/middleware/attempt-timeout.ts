@@ -33,7 +33,7 @@ class Attempt<Res> extends TimedCall<Res> {
   readonly #timeoutMs: number
 
   constructor(parent: CallContext, wheel: TimerWheel, at: number, timeoutMs: number) {
-    super(NO_INIT, parent, wheel, at)
+    super({ attemptDeadline: at }, parent, wheel, at)
     this.#timeoutMs = timeoutMs
   }
 
@@ -42,5 +42,3 @@ class Attempt<Res> extends TimedCall<Res> {
     return new TimeoutError('ERR_ATTEMPT_TIMEOUT', message)
   }
 }
-
-const NO_INIT = Object.freeze({})

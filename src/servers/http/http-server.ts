@@ -221,7 +221,10 @@ function withPolicies(
   options: HttpServerOptions,
   wheel: TimerWheel,
 ): HttpService {
-  if (!hasPolicies(options)) return service
+  const { propagation } = options
+  // A caller's deadline is kept, whatever the service does with it.
+  const trustsDeadline = propagation !== false && propagation?.trustDeadline === true
+  if (!hasPolicies(options) && !trustsDeadline) return service
   const { errorResponse = httpClassifier.errorResponse, observer } = options
   const { tracer, semantics, tracing: own, name = httpServerDefaults.name } = options
   return serverStack(service, {

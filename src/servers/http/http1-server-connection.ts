@@ -165,7 +165,7 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
       correlationId: undefined,
       metadata: undefined,
     }
-    options.contextReader?.read(event.fields, init)
+    options.contextReader?.read(event.fields, init, now)
     const call = new Call(init)
     const exchange = new Exchange(event.exchange, request, call, channel, now, this.#driver)
     request.connection = this.#connection
