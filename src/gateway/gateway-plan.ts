@@ -156,6 +156,7 @@ function planListener(
         sdk: environment.tracer,
         random: environment.random,
         slow: slowRequests(whole.slow_log, config.name, environment),
+        trustDeadline: config.forwarding.trust_deadline,
       }),
     },
     raw: compileRawRoutes(config.raw_routes, find),

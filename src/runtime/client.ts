@@ -263,6 +263,8 @@ function makeCallLayers<Req, Res>(
   const { clock, random, classifier, meter = noopMeter, retry = {} } = options
   const { timeoutMs = clientDefaults.timeoutMs } = options
   const retryOptions = retry === false ? {} : retry
+  const retries =
+    (retryOptions.maxAttempts ?? retryPolicyDefaults.maxAttempts) > 1 && retry !== false
   const { budget: given, ...policyOptions } = retryOptions
   const budget = isBudget(given) ? given : new SlidingRetryBudget(given)
   const { ratio, minPerSecond } = { ...retryBudgetDefaults, ...(isBudget(given) ? {} : given) }
@@ -274,11 +276,10 @@ function makeCallLayers<Req, Res>(
     classifier,
     names: options.metricNames ?? {},
     timeoutMs,
-    retryPolicy: retry === false ? undefined : new BackoffRetryPolicy(policyOptions),
-    retryFacts:
-      retry === false
-        ? {}
-        : { ...retryPolicyDefaults, ...backoffDefaults, ...policyOptions, ratio, minPerSecond },
+    retryPolicy: retries ? new BackoffRetryPolicy(policyOptions) : undefined,
+    retryFacts: !retries
+      ? {}
+      : { ...retryPolicyDefaults, ...backoffDefaults, ...policyOptions, ratio, minPerSecond },
     retryBudget: budget,
     hedgePolicy: makeHedgePolicy(options.hedge),
     onHedge: options.observer?.onHedge?.bind(options.observer),

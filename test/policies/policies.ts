@@ -32,6 +32,10 @@ export const POLICIES: readonly PolicyRow[] = [
         test: ['src/runtime/breaker.test.ts', 'CircuitBreaker opens when too many calls are slow'],
         example: 'policies/breaker.ts',
       },
+      cluster: {
+        test: ['test/gateway/calls.test.ts', 'Gateway opens a breaker for slow calls'],
+        example: 'gateway/dependable.yaml',
+      },
     },
   },
   {
@@ -105,6 +109,41 @@ export const POLICIES: readonly PolicyRow[] = [
           'hedge takes the first answer and cancels the other attempt',
         ],
         example: 'policies/hedging.ts',
+      },
+      cluster: {
+        test: ['test/gateway/calls.test.ts', 'Gateway hedges a slow request'],
+        example: 'gateway/dependable.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Deadlines between services',
+    page: 'runtime.md#deadline',
+    marks: {
+      client: {
+        test: [
+          'test/pains/pain-61.test.ts',
+          'pain 61: each hop is told what remains, not what was configured',
+        ],
+        example: 'policies/deadlines.ts',
+      },
+      server: {
+        test: [
+          'test/pains/pain-61.test.ts',
+          'pain 61: a service is cut off when its caller’s time is up',
+        ],
+        example: 'policies/deadlines.ts',
+      },
+      listener: {
+        test: [
+          'test/gateway/calls.test.ts',
+          'Gateway gives up when the client’s own deadline has passed',
+        ],
+        example: 'gateway/dependable.yaml',
+      },
+      cluster: {
+        test: ['test/gateway/calls.test.ts', 'Gateway tells an endpoint what remains'],
+        example: 'gateway/dependable.yaml',
       },
     },
   },

@@ -77,6 +77,7 @@ function gatewayOf(
         maxRequestBytes: 1_000,
         maxInFlight: 10,
         tracing: new RequestTracing({
+          trustDeadline: false,
           config: undefined,
           listener: 'http',
           sdk: { wants: () => false, startSpan: () => undefined },

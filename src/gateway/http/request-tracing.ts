@@ -10,6 +10,7 @@ import type { CallContext, TraceContext } from '../../core/context.ts'
 import type { MaybePromise, Middleware } from '../../core/service.ts'
 import { isFromPeer } from '../../core/trace-context.ts'
 import type { CallSemantics, Side, Tracer } from '../../core/tracing.ts'
+import type { DeadlineHeader } from '../../protocols/http/deadline-header.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
 import type { HttpRequest, HttpResponse, HttpService } from '../../protocols/http/messages.ts'
 import { ContextReader, ContextWriter } from '../../protocols/http/propagation.ts'
@@ -27,6 +28,8 @@ export interface RequestTracingOptions {
   readonly random: Random
   /** Within the span: reports what took too long. */
   readonly slow?: Middleware<HttpRequest, HttpResponse> | undefined
+  /** Whether a client's deadline shortens its request. */
+  readonly trustDeadline: boolean
 }
 
 /** What the span of a request says beside HTTP's attributes; its note knows. */
@@ -42,9 +45,13 @@ export class RequestTracing {
   readonly #services = new WeakMap<HttpService, HttpService>()
 
   constructor(options: RequestTracingOptions) {
-    const { config, listener, sdk, random, slow } = options
+    const { config, listener, sdk, random, slow, trustDeadline } = options
     this.#trusts = config?.trust_incoming ?? true
-    this.#reader = new ContextReader({ trustTrace: this.#trusts, requestIdHeader: false })
+    this.#reader = new ContextReader({
+      trustTrace: this.#trusts,
+      trustDeadline,
+      requestIdHeader: false,
+    })
     const tracer = config === undefined ? sdk : withIds(sdk, random, config.sampling / 100)
     const traced = serverTracing(tracer, gatewaySemantics(listener))
     this.#traced = slow === undefined ? traced : (next) => traced(slow(next))
@@ -93,13 +100,30 @@ export function attemptTracer(sdk: Tracer, random: Random): Tracer {
   }
 }
 
-/** Writes the attempt's span; what a client sent is passed on as it came. */
-export const attemptContextWriter: Pick<ContextWriter, 'write'> = Object.freeze({
-  write: (fields: HttpFields, context: CallContext) =>
-    context.trace === undefined || isFromPeer(context.trace)
-      ? fields
-      : WRITER.write(fields, context),
-})
+/**
+ * Writes the attempt's span, and what remains of its time in the field `deadline`; what else a
+ * client sent is passed on as it came.
+ */
+export function attemptContextWriter(
+  deadline: DeadlineHeader | 'none',
+): Pick<ContextWriter, 'write'> {
+  // The request id is among the fields already, under the name that the listener has for it.
+  const sent = deadline === 'none' ? false : deadline
+  const own = new ContextWriter({ requestIdHeader: false, deadline: sent })
+  const passed = new ContextWriter({
+    trace: false,
+    baggage: false,
+    priority: false,
+    requestIdHeader: false,
+    deadline: sent,
+  })
+  return {
+    write(fields, context, clock) {
+      const isPeers = context.trace === undefined || isFromPeer(context.trace)
+      return (isPeers ? passed : own).write(fields, context, clock)
+    },
+  }
+}
 
 function gatewaySemantics(listener: string): CallSemantics<HttpRequest, HttpResponse> {
   return {
@@ -119,7 +143,5 @@ function gatewaySemantics(listener: string): CallSemantics<HttpRequest, HttpResp
   }
 }
 
-/** The request id is among the fields already, under the name that the listener has for it. */
-const WRITER = new ContextWriter({ requestIdHeader: false })
 const NOTHING: Partial<TracedRoute> = Object.freeze({})
 const UNTRUSTED = ['traceparent', 'tracestate', 'baggage']

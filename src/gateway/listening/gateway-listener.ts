@@ -81,7 +81,8 @@ export class GatewayListener {
   readonly #staged: boolean
   /** As the plan of the moment says, also for connections that are older. */
   readonly #contextReader = {
-    read: (fields: HttpFields, init: CallInit) => this.#plan.http.tracing.reader.read(fields, init),
+    read: (fields: HttpFields, init: CallInit, now: number) =>
+      this.#plan.http.tracing.reader.read(fields, init, now),
   }
   #proxyPolicy: ReturnType<typeof proxyHeaderPolicy>
   #listener: Listener | undefined

@@ -7,11 +7,6 @@
  *
  * A reload that changes nothing about a cluster keeps it, its pools and its history.
  */
-
-import {
-  Http1ClientConnection,
-  type Http1ClientConnectionOptions,
-} from '../../clients/http/http1-client-connection.ts'
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { CallContext } from '../../core/context.ts'
@@ -22,6 +17,7 @@ import type { MaybePromise } from '../../core/service.ts'
 import type { Tracer } from '../../core/tracing.ts'
 import type { Transport } from '../../core/transport.ts'
 import { type HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import type { ContextWriter } from '../../protocols/http/propagation.ts'
 import { httpSemantics } from '../../protocols/http/semantics.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
@@ -47,6 +43,7 @@ import { policiesOf } from './cluster-policies.ts'
 import { pingOf, poolLimitsOf } from './cluster-pools.ts'
 import { clusterResolver } from './cluster-resolver.ts'
 import { ClusterHealth, type HealthEvent } from './endpoint-health.ts'
+import { NotedConnection } from './noted-connection.ts'
 import { type HttpExchanger, OneCallExchanger, sendProxyHeader } from './proxy-header-connect.ts'
 import { keepSmallBodies } from './replayable-body.ts'
 
@@ -95,6 +92,7 @@ export class Cluster implements Upstream {
   readonly #checkers = new Map<string, HealthChecker>()
   readonly #counter: Settlement<HttpResponse>
   readonly #service: HttpService
+  readonly #contextWriter: Pick<ContextWriter, 'write'>
   #requests = 0
   #failures = 0
   retries = 0
@@ -106,6 +104,7 @@ export class Cluster implements Upstream {
     this.#options = options
     this.config = config
     this.name = config.name
+    this.#contextWriter = attemptContextWriter(config.deadline_header)
     this.#health = new ClusterHealth((event) => {
       const { endpoint, type } = event
       if (type === 'healthy' || type === 'unhealthy') this.#applyHealth(endpoint)
@@ -330,7 +329,7 @@ export class Cluster implements Upstream {
     const exchanger = new NotedConnection(
       connection,
       session,
-      { clock: wheelClock(wheel), contextWriter: attemptContextWriter },
+      { clock: wheelClock(wheel), contextWriter: this.#contextWriter },
       key,
     )
     exchanger.start()
@@ -474,27 +473,4 @@ export class Cluster implements Upstream {
 /** What opened a breaker: an error, or an answer that counts as a failure. */
 function causeOf(failure: unknown): string {
   return failure instanceof HttpResponse ? `answered ${failure.status}` : toError(failure).message
-}
-
-/** Leaves the endpoint's address with the request, for logs. */
-class NotedConnection extends Http1ClientConnection {
-  readonly #key: string
-
-  constructor(
-    connection: Connection,
-    session: Http1ClientSession,
-    options: Http1ClientConnectionOptions,
-    key: string,
-  ) {
-    super(connection, session, options)
-    this.#key = key
-  }
-
-  override call(request: HttpRequest, context: CallContext): Promise<HttpResponse> {
-    const { note } = request
-    if (note instanceof ProxiedRequest) {
-      note.upstreamAddress = this.#key
-    }
-    return super.call(request, context)
-  }
 }

@@ -2,6 +2,7 @@
  * `clusters`: where requests go. Endpoints, who picks one, and what protects both sides.
  */
 import { z } from 'zod'
+import { DEADLINE_HEADERS } from '../../../protocols/http/deadline-header.ts'
 import {
   hashBalanceFactor,
   hashPolicy,
@@ -102,12 +103,28 @@ const circuitBreakers = z
     failure_percent: count(1, 100)
       .default(50)
       .describe('Failures among recent calls that open it, once there are min_calls'),
+    slow_call_duration: duration(1)
+      .optional()
+      .describe('A call that takes so long is slow, also when it succeeds; default none is'),
+    slow_call_percent: count(1, 100)
+      .default(50)
+      .describe('Slow calls among recent calls that open it, once there are min_calls'),
     min_calls: count(1, 1_000_000).default(20),
     window: duration(100).default('10s').describe('What recent means'),
-    open_time: duration(1).default('1s').describe('Until a probe call may pass'),
+    open_time: duration(1)
+      .default('1s')
+      .describe('Until a probe call may pass; half of it and up to all of it, by chance'),
     max_open_time: duration(1)
       .default('30s')
       .describe('open_time doubles with each failed probe up to this'),
+    max_probes: count(1, 1_000).default(1).describe('Probe calls at a time'),
+    successes_to_close: count(1, 1_000).default(2).describe('Probe calls that must succeed'),
+    ramp_up: duration(0)
+      .default('10s')
+      .describe(
+        'After recovery calls at a time are limited for so long: 2 at first, one more with each ' +
+          'success. 0s: not at all',
+      ),
   })
   .describe('Stop calling an endpoint that fails, and limit what waits for it')
 
@@ -189,11 +206,35 @@ const retryPolicy = z
       .describe('Limit of one attempt; default only the deadline'),
     retry_back_off: z
       .strictObject({
+        type: z
+          .enum(['exponential', 'fixed', 'decorrelated', 'adaptive'])
+          .default('exponential')
+          .describe(
+            'exponential: doubling from base to max. fixed: always base. decorrelated: from base to ' +
+              'three times the last. adaptive: exponential from the median latency of the cluster',
+          ),
         base_interval: duration(1).default('25ms'),
         max_interval: duration(1).default('250ms'),
+        jitter: z
+          .enum(['full', 'equal', 'none'])
+          .optional()
+          .describe(
+            'exponential and adaptive: anywhere in the interval (full, the default), in its second ' +
+              'half, or all of it',
+          ),
       })
+      .refine(
+        ({ type, jitter }) => jitter === undefined || type === 'exponential' || type === 'adaptive',
+        'jitter is for the types exponential and adaptive',
+      )
       .prefault({})
-      .describe('Random waits, doubling from base to max'),
+      .describe('How long to wait before another attempt'),
+    max_elapsed: duration(1)
+      .optional()
+      .describe('No attempt begins later than this after the first; default only the deadline'),
+    max_retry_after: duration(0)
+      .default('10s')
+      .describe('Asked by Retry-After to wait for longer, the answer goes to the client'),
     retry_budget: z
       .strictObject({
         budget_percent: percent().default(20).describe('Retries as a share of requests'),
@@ -210,6 +251,20 @@ const retryPolicy = z
       ),
   })
   .describe('When a failed attempt is made again')
+
+const hedgePolicy = z
+  .strictObject({
+    delay: duration(1)
+      .optional()
+      .describe('Always after so long; default the time in which hedge_percentile of calls end'),
+    hedge_percentile: count(50, 99).default(95),
+    min_delay: duration(0).default('5ms').describe('Never sooner'),
+    max_hedges: count(1, 10).default(1).describe('Of one attempt, one delay after the other'),
+  })
+  .describe(
+    'Send idempotent requests that are slower than others a second time, to another endpoint if ' +
+      'there is one, and take the first answer. Counts against retry_budget',
+  )
 
 export const cluster = z
   .strictObject({
@@ -257,6 +312,14 @@ export const cluster = z
     outlier_detection: outlierDetection.optional(),
     health_checks: z.array(healthCheck).max(4).default([]),
     retry_policy: retryPolicy.prefault({}),
+    hedge_policy: hedgePolicy.optional(),
+    deadline_header: z
+      .enum(['none', ...DEADLINE_HEADERS])
+      .default('none')
+      .describe(
+        'Tell the endpoint how long the client still waits, in this field: what remains of the ' +
+          'route’s timeout, of per_try_timeout and of a trusted client’s own deadline',
+      ),
   })
   .superRefine(({ connection_pool: pool, circuit_breakers: { thresholds } }, context) => {
     if (pool.min_connections <= thresholds.max_connections) return

@@ -133,6 +133,13 @@ const forwarding = z
       .boolean()
       .default(false)
       .describe('Keep the client’s request id; otherwise it is replaced'),
+    trust_deadline: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Let x-envoy-expected-rq-timeout-ms, connect-timeout-ms or grpc-timeout of the client shorten ' +
+          'the time of its request; never make it longer than the route’s timeout',
+      ),
   })
   .describe('What upstreams learn about the way of a request')
 
