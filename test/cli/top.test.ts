@@ -1,10 +1,12 @@
 /** `heddle top` against gateways that run, on a terminal that is a stand-in. */
 import assert from 'node:assert/strict'
-import { EventEmitter } from 'node:events'
+import { spawn, spawnSync } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { ExitCode } from '../../src/cli/exit-code.ts'
 import { run } from '../../src/cli/run.ts'
@@ -187,6 +189,34 @@ test('heddle top uses no colours when NO_COLOR is set, and ASCII where the local
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are what is looked for
   assert.doesNotMatch(person.stdout.written, /\u001b\[\d+m/)
   assert.match(person.stdout.written, /\* ready/)
+})
+
+/** util-linux's, which takes a command. */
+const scriptProgram =
+  process.platform === 'linux' && spawnSync('script', ['--version']).status === 0
+
+test('heddle top on a pseudo terminal leaves with q, and leaves the terminal as it was', {
+  skip: scriptProgram ? false : 'there is no script(1) of util-linux',
+}, async (t) => {
+  const { gateway } = await gatewayWithAdmin(t)
+  const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+  const command = `stty cols 90 rows 20; '${process.execPath}' '${main}' top --admin ${gateway.adminAddress}`
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    env: { ...process.env, LANG: 'C.UTF-8', TERM: 'xterm', NO_COLOR: '' },
+  })
+  let text = ''
+  let asked = false
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+    if (asked || !/users +.*1\/1 up/.test(text)) return
+    asked = true
+    child.stdin.write('q')
+  })
+  const [code] = await once(child, 'exit')
+  assert.equal(code, 0)
+  assert.match(text, /UPSTREAM/)
+  assert.ok(text.includes('\u001b[?1049h'))
+  assert.ok(text.trimEnd().endsWith('\u001b[?7h\u001b[?25h\u001b[?1049l'))
 })
 
 // Views of a made-up gateway, without any I/O.
