@@ -65,6 +65,11 @@ export const ERROR_CODES = Object.freeze({
 
   // The peer answered correctly, with an error.
   ERR_REMOTE: { class: 'RemoteError', retryable: 'no', text: 'the peer answered with an error' },
+  ERR_QUORUM: {
+    class: 'RemoteError',
+    retryable: 'no',
+    text: 'too few branches of a fan-out replied; the error says which failed',
+  },
 
   // The network failed.
   ERR_CONNECT: {
