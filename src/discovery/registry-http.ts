@@ -33,8 +33,11 @@ export interface RegistryHttpOptions {
   url?: string | readonly string[]
   /** TLS of `https:` URLs. Certificates are verified unless this says otherwise. */
   tls?: OriginTlsOptions
-  /** Authorities to trust, PEM. Read again when connections are made anew. */
+  /** Authorities to trust, PEM. Read again before each request; a change makes connections anew. */
   caFile?: string
+  /** Client certificate chain and its private key, PEM; both or none. Read again as well. */
+  certFile?: string
+  keyFile?: string
   /** Sent with each request, never shown. A function is asked each time. */
   token?: SecretText | (() => MaybePromise<SecretText>)
   /** Read for each request: platforms rotate such files. */
@@ -94,7 +97,8 @@ export class RegistryHttp {
   /** Never in a message. */
   readonly #secrets = new Set<string>()
   #client: HttpClient | undefined
-  #ca: string | undefined
+  /** What of its files the client was made of. */
+  #clientOf = ''
   #closed = false
 
   /** @throws UsageError for URLs and limits that cannot be */
@@ -106,6 +110,9 @@ export class RegistryHttp {
       maxLineBytes = registryHttpDefaults.maxLineBytes,
     } = settings
     this.#settings = settings
+    if ((settings.certFile === undefined) !== (settings.keyFile === undefined)) {
+      throw new UsageError('ERR_ARGUMENT', 'certFile and keyFile go together')
+    }
     this.#urls = parseUrls(typeof url === 'string' ? [url] : url)
     this.#requestTimeoutMs = checkInteger('requestTimeoutMs', requestTimeoutMs, 1, MAX)
     this.#maxResponseBytes = checkInteger('maxResponseBytes', maxResponseBytes, 1, 0x4000_0000)
@@ -240,12 +247,13 @@ export class RegistryHttp {
   }
 
   async #ensureClient(): Promise<HttpClient> {
-    const { caFile, tls, clock } = this.#settings
-    const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8')
-    if (this.#client !== undefined && ca === this.#ca) return this.#client
+    const { tls, clock } = this.#settings
+    const files = await readTlsFiles(this.#settings)
+    const made = JSON.stringify(files)
+    if (this.#client !== undefined && made === this.#clientOf) return this.#client
     this.#dropClient()
     if (this.#closed) throw new ClosedError('ERR_CLOSED', 'nobody watches any more')
-    this.#ca = ca
+    this.#clientOf = made
     const endpoints = this.#urls.map(endpointOf)
     this.#client = httpClient(this.#urls[0] as URL, {
       clock,
@@ -256,7 +264,7 @@ export class RegistryHttp {
       timeoutMs: Number.POSITIVE_INFINITY,
       endpoints,
       ...(this.#urls[0]?.protocol === 'https:' && {
-        tls: { ...tls, ...(ca !== undefined && { ca }) },
+        tls: { ...tls, ...files },
       }),
     })
     return this.#client
@@ -282,6 +290,17 @@ export class RegistryHttp {
   #cleaned(error: Error): Error {
     if (this.redact(error.message) === error.message) return error
     return new RemoteError('ERR_REMOTE', this.redact(error.message))
+  }
+}
+
+async function readTlsFiles({ caFile, certFile, keyFile }: RegistryHttpOptions) {
+  const read = (file: string): Promise<string> => readFile(file, 'utf8')
+  return {
+    ...(caFile !== undefined && { ca: await read(caFile) }),
+    ...(certFile !== undefined &&
+      keyFile !== undefined && {
+        credentials: { certificate: await read(certFile), key: await read(keyFile) },
+      }),
   }
 }
 

@@ -14,6 +14,7 @@ import type { TlsCredentials } from '../transports/tls/tls-options.ts'
 import type { GatewayConfig } from './config/schema/gateway.ts'
 import type { ListenerTlsConfig } from './config/schema/listener.ts'
 import { FileProblems, GatewayFiles } from './gateway-files.ts'
+import { checkDiscoveryFiles } from './upstream/discovery-files.ts'
 
 type CertificateConfig = ListenerTlsConfig['certificates'][number]
 
@@ -65,7 +66,10 @@ export async function checkFiles(config: GatewayConfig, wallNow: number): Promis
       problems.push(toError(error).message)
     }
   }
-  return { problems, warnings: warningsOf(config, files, wallNow), denied: false }
+  const discovery = await checkDiscoveryFiles(config.clusters)
+  problems.push(...discovery.problems)
+  const warnings = [...warningsOf(config, files, wallNow), ...discovery.warnings]
+  return { problems, warnings, denied: false }
 }
 
 function warningsOf(config: GatewayConfig, files: GatewayFiles, wallNow: number): string[] {

@@ -85,6 +85,31 @@ test('registries are asked over TLS whose certificate is verified, by authoritie
   assert.match(await named.next(), /localhost|name/i)
 })
 
+test('registries that want a client certificate get it, and a new one once it was renewed', async (t) => {
+  const authority = await DevAuthority.create(systemClock)
+  const other = await DevAuthority.create(systemClock)
+  const credentials = await authority.issue({ names: ['127.0.0.1'] })
+  const transport = tls({ credentials, ca: authority.ca, clientCertificates: 'require' })
+  const { port } = await serve(t, registry().service, transport)
+  const folder = await mkdtemp(join(tmpdir(), 'heddle-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const files = ['ca.pem', 'cert.pem', 'key.pem'].map((name) => join(folder, name))
+  const [caFile = '', certFile = '', keyFile = ''] = files
+  await writeFile(caFile, authority.ca)
+  const show = async ({ certificate, key }: { certificate: string; key: string }) => {
+    await writeFile(keyFile, key)
+    await writeFile(certFile, certificate)
+  }
+  await show(await other.issue({ names: ['heddle'], usage: 'client' }))
+  const { next, stop } = listen({ url: `https://127.0.0.1:${port}`, caFile, certFile, keyFile })
+  t.after(stop)
+  assert.notEqual(await next(), '1 endpoints')
+  await show(await authority.issue({ names: ['heddle'], usage: 'client' }))
+  let told = ''
+  while (told !== '1 endpoints') told = await next()
+  assert.throws(() => consul({ certFile }), { code: 'ERR_ARGUMENT' })
+})
+
 test('members of a cluster stand in for one that is gone', async (t) => {
   const { port } = await serve(t, registry().service)
   const { next, stop } = listen({ url: ['http://127.0.0.1:1', `http://127.0.0.1:${port}`] })

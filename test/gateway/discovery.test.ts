@@ -7,6 +7,7 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { checkFiles } from '../../src/gateway/certificates.ts'
 import { effectiveConfig } from '../../src/gateway/config/effective.ts'
 import { loadConfig } from '../../src/gateway/config/load.ts'
 import { formatProblem } from '../../src/gateway/config/problem.ts'
@@ -144,7 +145,27 @@ test('discovery is checked: one source, targets, credentials, urls', () => {
   assert.match(problems({ discovery: leaky }), /expected http:\/\/host:port/)
   const etcd = { type: 'etcd', prefix: 'users/' }
   assert.match(problems({ discovery: { ...etcd, username: 'u' } }), /username goes with/)
+  assert.match(problems({ discovery: { ...etcd, cert_file: 'c' } }), /go together/)
   assert.match(problems({ discovery: { type: 'kubernetes', service: 'a.b' } }), /without namespace/)
+})
+
+test('heddle check reads endpoint files: a mistake is a problem, a missing file a warning', async (t) => {
+  const path = await folder(t)
+  const file = join(path, 'endpoints.yaml')
+  await writeFile(file, 'endpoints:\n  - 10.0.0.1:80\n  - nowhere\n')
+  const clusters = [
+    { name: 'a', discovery: { type: 'file', file } },
+    { name: 'b', discovery: { type: 'file', file: join(path, 'later.yaml') } },
+    { name: 'c', discovery: { type: 'etcd', prefix: 'p', ca_file: join(path, 'ca.pem') } },
+  ]
+  const text = JSON.stringify({ listeners: [HTTP], routes: [{ cluster: 'a' }], clusters })
+  const outcome = loadConfig(text, { file: 'g', environment: () => undefined })
+  assert.ok(outcome.ok)
+  const { problems, warnings } = await checkFiles(outcome.config, 0)
+  assert.equal(problems.length, 1)
+  assert.match(problems[0] ?? '', /endpoints\.yaml:3 address 'nowhere'/)
+  assert.match(warnings.join('\n'), /cluster b: .*later\.yaml cannot be read now: there is no such/)
+  assert.match(warnings.join('\n'), /cluster c: .*ca\.pem/)
 })
 
 test('the effective configuration hides the credentials of registries', () => {

@@ -183,6 +183,9 @@ function checkClusters(config: GatewayConfig, report: Report): void {
     if (endpoints.length > 0 && discovery !== undefined) {
       report([...path, 'discovery'], 'a cluster has either endpoints or discovery, not both')
     }
+    if (discovery !== undefined && 'cert_file' in discovery !== 'key_file' in discovery) {
+      report([...path, 'discovery'], 'cert_file and key_file go together')
+    }
     if (discovery?.type === 'dns') {
       atMost(
         [...path, 'discovery'],

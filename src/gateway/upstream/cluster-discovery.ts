@@ -95,14 +95,14 @@ function consulSource(config: Of<'consul'>, environment: DiscoveryEnvironment): 
 }
 
 function etcdSource(config: Of<'etcd'>, environment: DiscoveryEnvironment): DiscoverySource {
-  const { prefix, urls, username, password, password_file, ca_file, resync } = config
+  const { prefix, urls, username, password, password_file, resync } = config
   const resolver = etcd({
     ...environment,
     ...limitsOf(config),
     url: urls,
     prefix,
     resyncMs: durationMs(resync),
-    ...(ca_file !== undefined && { caFile: ca_file }),
+    ...credentialsOf(config),
     ...(username !== undefined && {
       user: {
         name: username,
@@ -138,11 +138,16 @@ function credentialsOf(config: {
   token?: string | undefined
   token_file?: string | undefined
   ca_file?: string | undefined
+  cert_file?: string | undefined
+  key_file?: string | undefined
 }) {
   const { token, token_file: tokenFile, ca_file: caFile } = config
+  const { cert_file: certFile, key_file: keyFile } = config
   return {
     ...(token !== undefined && { token }),
     ...(tokenFile !== undefined && { tokenFile }),
     ...(caFile !== undefined && { caFile }),
+    ...(certFile !== undefined && { certFile }),
+    ...(keyFile !== undefined && { keyFile }),
   }
 }

@@ -23,6 +23,8 @@ const registryTls = {
   ca_file: fileName()
     .optional()
     .describe('https: trust these certificates instead of the system’s'),
+  cert_file: fileName().optional().describe('https: client certificate chain, PEM'),
+  key_file: fileName().optional().describe('Its private key, PEM'),
 }
 
 const secretText = () => z.string().min(1)
@@ -115,6 +117,7 @@ const kubernetesDiscovery = z
     token_file: fileName()
       .optional()
       .describe('Read for each request; default, in a pod, the service account’s'),
+    ...registryTls,
     ca_file: fileName().optional().describe('Default, in a pod, the service account’s'),
     when_empty: whenEmpty(),
     max_endpoints: maxEndpoints(),
