@@ -3,9 +3,13 @@
  * bodies. What is wrong with one is a problem of the configuration, with the place that names it.
  */
 import { readFile } from 'node:fs/promises'
+import { filesOfAuthentication } from './access/authentication-plan.ts'
+import { filesOfAuthorization } from './access/authorization-plan.ts'
 import { errorCodeOf } from './config/file-error.ts'
+import type { AccessConfig } from './config/schema/access.ts'
 import type { GatewayConfig } from './config/schema/gateway.ts'
 import { filesOfRoutes } from './http/http-route.ts'
+import { filesOfCredentials } from './upstream/cluster-credentials.ts'
 
 export class GatewayFiles {
   readonly #texts: ReadonlyMap<string, string>
@@ -35,6 +39,12 @@ export class GatewayFiles {
     return text
   }
 
+  /** Whether both name the same files with the same content. */
+  equals(other: GatewayFiles): boolean {
+    if (this.#texts.size !== other.#texts.size) return false
+    return [...this.#texts].every(([name, text]) => other.#texts.get(name) === text)
+  }
+
   /** The content of these, as one text: what a certificate is made of changes with its files. */
   fingerprint(names: readonly (string | undefined)[]): string {
     return names.map((name) => (name === undefined ? '' : this.text(name))).join('\n')
@@ -56,14 +66,22 @@ export class FileProblems {
 }
 
 function filesOf(config: GatewayConfig): string[] {
-  const files = filesOfRoutes(config.routes)
+  const files = [...filesOfRoutes(config.routes), ...config.routes.flatMap(filesOfAccess)]
   const { key_file: key, signing_key_file: signingKey } = config.audit_log
   files.push(...[key, signingKey].filter((name) => name !== undefined))
   for (const listener of config.listeners) {
-    files.push(...filesOfRoutes(listener.routes ?? []), ...filesOfListenerTls(listener.tls))
+    const routes = listener.routes ?? []
+    files.push(...filesOfRoutes(routes), ...filesOfListenerTls(listener.tls))
+    files.push(...[listener, ...routes].flatMap(filesOfAccess))
   }
-  for (const { tls } of config.clusters) files.push(...filesOfUpstreamTls(tls))
+  for (const { tls, credentials } of config.clusters) {
+    files.push(...filesOfUpstreamTls(tls), ...filesOfCredentials(credentials))
+  }
   return files
+}
+
+export function filesOfAccess({ authentication, authorization }: AccessConfig): string[] {
+  return [...filesOfAuthentication(authentication), ...filesOfAuthorization(authorization)]
 }
 
 export function filesOfListenerTls(tls: GatewayConfig['listeners'][number]['tls']): string[] {

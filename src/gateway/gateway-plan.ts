@@ -5,6 +5,7 @@
  * replaces what is there. A cluster whose configuration (and whose files) did not change is kept,
  * with its pools, breakers and history.
  */
+import type { AccessObserver } from '../core/access.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Host } from '../core/host.ts'
 import type { Resolver } from '../core/policy.ts'
@@ -13,12 +14,19 @@ import type { Transport } from '../core/transport.ts'
 import type { TimerWheel } from '../runtime/timer-wheel.ts'
 import { addressList } from '../security/address-list.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { AccessPlans } from './access/access-plans.ts'
+import { principalHeaders } from './access/authentication-plan.ts'
 import { durationMs, sizeBytes } from './config/quantity.ts'
 import { type ClusterConfig, cluster as clusterSchema } from './config/schema/cluster.ts'
 import type { GatewayConfig } from './config/schema/gateway.ts'
 import type { ListenerConfig } from './config/schema/listener.ts'
 import type { DemoUpstreams } from './demo/demo-upstreams.ts'
-import { filesOfListenerTls, filesOfUpstreamTls, type GatewayFiles } from './gateway-files.ts'
+import {
+  filesOfAccess,
+  filesOfListenerTls,
+  filesOfUpstreamTls,
+  type GatewayFiles,
+} from './gateway-files.ts'
 import { Forwarder } from './http/forwarding.ts'
 import { compileRoutes } from './http/http-route.ts'
 import { attemptTracer, RequestTracing } from './http/request-tracing.ts'
@@ -27,6 +35,7 @@ import { compileRawRoutes } from './listening/raw-connection.ts'
 import { slowRequests } from './logging/slow-requests.ts'
 import type { GatewayTransports } from './transports.ts'
 import { Cluster, type ClusterEvent } from './upstream/cluster.ts'
+import { clusterCredentials, filesOfCredentials } from './upstream/cluster-credentials.ts'
 import { fixedPartOf } from './upstream/cluster-pools.ts'
 
 export interface PlanEnvironment {
@@ -45,6 +54,8 @@ export interface PlanEnvironment {
   /** Gives no spans while no SDK is registered. */
   readonly tracer: Tracer
   readonly log: Logger
+  /** The audit log; undefined: none. */
+  readonly accessObserver?: AccessObserver | undefined
 }
 
 /** A cluster with what it was made from, and what it is to be told when the plan is used. */
@@ -59,21 +70,25 @@ export interface GatewayPlan {
   readonly files: GatewayFiles
   readonly clusters: ReadonlyMap<string, PlannedCluster>
   readonly listeners: readonly ListenerPlan[]
+  readonly access: AccessPlans
 }
 
-/** @param current clusters that may be kept */
+/** @param current whose clusters and access plans may be kept */
 export async function makePlan(
   config: GatewayConfig,
   files: GatewayFiles,
   environment: PlanEnvironment,
-  current: ReadonlyMap<string, PlannedCluster>,
+  current: Pick<GatewayPlan, 'clusters' | 'access'> | undefined,
 ): Promise<GatewayPlan> {
+  const { clock, accessObserver: observer } = environment
+  const access = new AccessPlans(files, { clock, observer }, current?.access)
   const clusters = new Map<string, PlannedCluster>()
   const made: Cluster[] = []
   try {
     for (const one of [...config.clusters, ...demoClusters(environment.demo)]) {
-      const key = JSON.stringify(fixedPartOf(one)) + files.fingerprint(filesOfUpstreamTls(one.tls))
-      const kept = current.get(one.name)
+      const named = [...filesOfUpstreamTls(one.tls), ...filesOfCredentials(one.credentials)]
+      const key = JSON.stringify(fixedPartOf(one)) + files.fingerprint(named)
+      const kept = current?.clusters.get(one.name)
       if (kept?.key === key) {
         clusters.set(one.name, { ...kept, config: one })
         continue
@@ -89,10 +104,11 @@ export async function makePlan(
       return found.cluster
     }
     const listeners = config.listeners.map((listener) => {
-      return planListener(listener, config, files, environment, find)
+      return planListener(listener, config, files, environment, find, access)
     })
-    return { config, files, clusters, listeners }
+    return { config, files, clusters, listeners, access }
   } catch (error) {
+    access.closeUnless(current?.access)
     await Promise.all(made.map((cluster) => cluster.close()))
     throw error
   }
@@ -108,7 +124,8 @@ export function bindKey({ config }: ListenerPlan): string {
 
 /** What its files hold: changed certificates are changes, without another word in the file. */
 export function contentKey({ config }: ListenerPlan, files: GatewayFiles): string {
-  return files.fingerprint(filesOfListenerTls(config.tls))
+  const access = [config, ...(config.routes ?? [])].flatMap(filesOfAccess)
+  return files.fingerprint([...filesOfListenerTls(config.tls), ...access])
 }
 
 function planListener(
@@ -117,15 +134,21 @@ function planListener(
   files: GatewayFiles,
   environment: PlanEnvironment,
   find: (name: string) => Cluster,
+  access: AccessPlans,
 ): ListenerPlan {
   const { forwarding, paths } = config
+  const where = `listener ${config.name}`
+  const authentication = access.authentication(where, config.authentication)
+  const authorization = access.authorization(where, config.authorization)
   const router = compileRoutes(config.routes ?? whole.routes, {
     upstream: find,
     fileText: (name) => files.text(name),
+    access: (route, name) => access.ofRoute(`${where}, route ${name}`, route, config),
   })
   return {
     config,
     admits: addressList(config),
+    mayConnect: authorization?.admission(config.name, authentication?.principalOf),
     http: {
       router,
       forwarder: new Forwarder(
@@ -158,9 +181,16 @@ function planListener(
         slow: slowRequests(whole.slow_log, config.name, environment),
         trustDeadline: config.forwarding.trust_deadline,
       }),
+      principalHeaders: allPrincipalHeaders(whole),
     },
     raw: compileRawRoutes(config.raw_routes, find),
   }
+}
+
+/** Of the whole gateway: an upstream behind two routes must not be told by a client what one says. */
+function allPrincipalHeaders({ listeners, routes }: GatewayConfig): string[] {
+  const all = [...listeners, ...routes, ...listeners.flatMap((listener) => listener.routes ?? [])]
+  return [...new Set(all.flatMap(({ authentication }) => principalHeaders(authentication)))]
 }
 
 async function makeCluster(
@@ -183,6 +213,9 @@ async function makeCluster(
     plain,
     transport: tls === undefined ? plain : await transports.clientTls(tls, files, undefined),
     secure: tls === undefined ? undefined : (inner) => transports.clientTls(tls, files, inner),
+    credentials:
+      config.credentials &&
+      clusterCredentials(config.credentials, clock, (name) => files.text(name)),
     onEvent: onClusterEvent,
     onRetry: environment.onRetry,
     tracer: attemptTracer(environment.tracer, random),

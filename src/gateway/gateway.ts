@@ -292,7 +292,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     }
     if (config.demo) this.#demo ??= await startDemoUpstreams(this.#environment.clock)
     const environment = { ...this.#planEnvironment, demo: config.demo ? this.#demo : undefined }
-    return makePlan(config, files, environment, this.#plan?.clusters ?? new Map())
+    return makePlan(config, files, environment, this.#plan)
   }
 
   /** Listens anew where that is needed, then gives every listener its plan. */
@@ -324,6 +324,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
         await this.#restore(before, replaced)
         this.#closeUnused(plan, before)
       } else {
+        plan.access.closeUnless(undefined)
         for (const { cluster } of plan.clusters.values()) void cluster.close()
       }
       throw error
@@ -353,6 +354,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
 
   /** Closes the clusters of `left` that `kept` does not have. Calls in flight finish. */
   #closeUnused(left: GatewayPlan, kept: GatewayPlan): void {
+    left.access.closeUnless(kept.access)
     const used = new Set([...kept.clusters.values()].map(({ cluster }) => cluster))
     for (const { cluster } of left.clusters.values()) {
       if (!used.has(cluster)) void cluster.close()

@@ -35,6 +35,7 @@ export function planChanges(before: GatewayPlan | undefined, after: GatewayPlan)
     const old = JSON.stringify(before.config[key])
     if (old !== JSON.stringify(after.config[key])) changes.push(`${key} changed`)
   }
+  if (changes.length === 0 && !before.files.equals(after.files)) changes.push('files changed')
   return changes
 }
 

@@ -5,8 +5,11 @@
 import { formatAddress, parseAddress } from '../../core/address.ts'
 import { parseDnsTarget } from '../../discovery/dns.ts'
 import { isPrime } from '../../runtime/balancer/maglev.ts'
+import { AccessPolicy } from '../../security/authorization/access-policy.ts'
+import { accessPolicyOptions } from '../access/access-policy-options.ts'
 import type { ConfigPath } from './problem.ts'
 import { parseDuration } from './quantity.ts'
+import type { AccessConfig } from './schema/access.ts'
 import type { ClusterConfig } from './schema/cluster.ts'
 import type { GatewayConfig } from './schema/gateway.ts'
 import type { RawRouteConfig, RouteConfig } from './schema/route.ts'
@@ -41,6 +44,7 @@ export function checkReferences(config: GatewayConfig): ReferenceProblem[] {
   checkRoutes(config.routes, ['routes'], check, report)
   checkListeners(config, check, report)
   checkClusters(config, report)
+  checkAccess(config, report)
   return problems
 }
 
@@ -216,6 +220,29 @@ function checkClusters(config: GatewayConfig, report: Report): void {
         report([...path, 'health_checks', at, 'expected_statuses'], `${range} is empty`)
       }
     })
+  })
+}
+
+/** Rules that contradict themselves are found here, before any file is read. */
+function checkAccess({ listeners, routes }: GatewayConfig, report: Report): void {
+  const check = ({ authorization }: AccessConfig, path: ConfigPath): void => {
+    if (authorization === undefined) return
+    try {
+      new AccessPolicy(accessPolicyOptions(authorization))
+    } catch (error) {
+      report([...path, 'authorization'], (error as Error).message)
+    }
+  }
+  routes.forEach((route, index) => void check(route, ['routes', index]))
+  listeners.forEach((listener, index) => {
+    check(listener, ['listeners', index])
+    const own = listener.routes ?? []
+    own.forEach((route, at) => void check(route, ['listeners', index, 'routes', at]))
+    const mtls = [listener, ...own].some(({ authentication }) => authentication?.mtls !== undefined)
+    if (mtls && listener.tls?.client_ca_file === undefined) {
+      const message = 'mtls needs tls.client_ca_file: no client would be asked for a certificate'
+      report(['listeners', index], message)
+    }
   })
 }
 

@@ -7,11 +7,18 @@
  */
 import { ERROR_CODES, type ErrorCode } from '../../core/error-codes.ts'
 import { HeddleError } from '../../core/errors.ts'
+import { unauthenticatedStatus } from '../../protocols/http/classifier.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { type HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 
 /** Refusals of the gateway itself, before any upstream was asked. */
-export type GatewayRefusal = 'no_route' | 'bad_path' | 'loop' | 'overloaded' | 'body_too_large'
+export type GatewayRefusal =
+  | 'no_route'
+  | 'bad_path'
+  | 'loop'
+  | 'overloaded'
+  | 'body_too_large'
+  | 'unknown_caller'
 
 export interface GatewayAnswer {
   readonly status: number
@@ -30,7 +37,8 @@ export function answerToError(error: unknown): GatewayAnswer {
     return { status: 500, code: 'ERR_INVARIANT', text: ERROR_CODES.ERR_INVARIANT.text }
   }
   const { code } = error
-  return { status: statusOf(code), code, text: ERROR_CODES[code].text }
+  const status = code === 'ERR_UNAUTHENTICATED' ? unauthenticatedStatus(error) : statusOf(code)
+  return { status, code, text: ERROR_CODES[code].text }
 }
 
 /** The answer as a response; JSON for those who ask for it, text for all others. */
@@ -71,10 +79,12 @@ const REFUSALS: Readonly<Record<GatewayRefusal, Omit<GatewayAnswer, 'code'>>> = 
   bad_path: { status: 400, text: 'the path has no one meaning' },
   loop: { status: 508, text: 'the request has passed this gateway before' },
   overloaded: { status: 503, text: 'too many requests are in flight' },
+  unknown_caller: { status: 503, text: 'who calls cannot be found out now' },
   body_too_large: { status: 413, text: 'the request body is larger than allowed here' },
 })
 
 const STATUSES: Readonly<Partial<Record<ErrorCode, number>>> = Object.freeze({
+  ERR_LOCKED_OUT: 429,
   // Nobody to ask.
   ERR_NO_ENDPOINT: 503,
   ERR_RESOLVE: 503,
@@ -86,6 +96,7 @@ const STATUSES: Readonly<Partial<Record<ErrorCode, number>>> = Object.freeze({
   ERR_REQUEST_TIMEOUT: 504,
 })
 const BY_CLASS: Readonly<Record<string, number>> = Object.freeze({
+  AccessError: 403,
   ProtocolError: 502,
   RemoteError: 502,
   TransportError: 502,

@@ -83,6 +83,7 @@ function gatewayOf(
           sdk: { wants: () => false, startSpan: () => undefined },
           random,
         }),
+        principalHeaders: [],
       },
       {
         clock,

@@ -12,9 +12,11 @@
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
 import { Call, type CallContext } from '../../core/context.ts'
-import { toError } from '../../core/errors.ts'
+import { AccessError, HeddleError, toError } from '../../core/errors.ts'
+import type { Principal } from '../../core/principal.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import { Body } from '../../protocols/http/body.ts'
+import { explainRefusal } from '../../protocols/http/classifier.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { attemptsOf } from '../../runtime/middleware/retry.ts'
@@ -31,7 +33,7 @@ import {
   type GatewayRefusal,
   gatewayResponse,
 } from './gateway-answer.ts'
-import type { HttpRoute, Mirror, ProxyAction, Upstream } from './http-route.ts'
+import type { HttpRoute, Mirror, ProxyAction, RouteAccess, Upstream } from './http-route.ts'
 import { BodyCopy, BodyLimit, watchBody } from './request-body.ts'
 import type { RequestTracing } from './request-tracing.ts'
 import { RouteContext } from './route-context.ts'
@@ -45,6 +47,8 @@ export interface HttpPlan {
   readonly maxRequestBytes: number
   readonly maxInFlight: number
   readonly tracing: RequestTracing
+  /** Lower-case names of headers that say who calls: what clients send in them is removed. */
+  readonly principalHeaders: readonly string[]
 }
 
 export interface HttpProxyOptions {
@@ -91,18 +95,8 @@ export class HttpProxy {
     })
     if (route === undefined) return proxied.refuse('no_route')
     proxied.route = route
-    switch (route.action.type) {
-      case 'proxy':
-        return proxied.proxy(route.action, target, context)
-      case 'redirect': {
-        const { status, location } = route.action
-        const scheme = forwarder.clientScheme(request)
-        const to = location({ scheme, authority: request.authority, target })
-        return proxied.answer(status, HttpFields.fromTrusted(['location', to]), undefined)
-      }
-      case 'fixed':
-        return proxied.answer(route.action.status, route.action.fields, route.action.body)
-    }
+    if (route.access === undefined) return proxied.act(route, target, context)
+    return proxied.guarded(route, route.access, target, context)
   }
 }
 
@@ -123,6 +117,10 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
   /** Code of an answer that the gateway gave itself. */
   errorCode: string | undefined
   requestId = ''
+  /** Once known. */
+  principal: Principal | undefined
+  /** As routes saw it, where access depends on it. */
+  path = ''
   readonly #options: HttpProxyOptions
   readonly #plan: HttpPlan
   #bodyTooLarge = false
@@ -135,8 +133,49 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     this.clientAddress = undefined
     this.upstreamAddress = undefined
     this.errorCode = undefined
+    this.principal = undefined
     this.#options = options
     this.#plan = plan
+  }
+
+  /** What the route does, for a request that may have it done. */
+  act(route: HttpRoute, target: string, context: CallContext): MaybePromise<HttpResponse> {
+    const { action } = route
+    switch (action.type) {
+      case 'proxy':
+        return this.proxy(action, target, context)
+      case 'redirect': {
+        const { request } = this
+        const scheme = this.#plan.forwarder.clientScheme(request)
+        const to = action.location({ scheme, authority: request.authority, target })
+        return this.answer(action.status, HttpFields.fromTrusted(['location', to]), undefined)
+      }
+      case 'fixed':
+        return this.answer(action.status, action.fields, action.body)
+    }
+  }
+
+  /** The same, once it is known who calls, and that they may. */
+  guarded(
+    route: HttpRoute,
+    access: RouteAccess,
+    target: string,
+    context: CallContext,
+  ): MaybePromise<HttpResponse> {
+    this.#client = context
+    this.path = target.charCodeAt(0) === SLASH ? target.slice(0, pathEnd(target)) : target
+    const service = access.guard((_request, known) => {
+      this.principal = known.principal
+      return this.act(route, target, known)
+    })
+    return settle(service, this.request, context, new Guarded(this))
+  }
+
+  /** It was found out neither who calls nor that nobody does: the gateway's trouble. */
+  refuseUnknown(error: unknown): HttpResponse {
+    if (this.#client?.cancelled || error instanceof AccessError) return this.onError(error)
+    if (error instanceof HeddleError && error.blame === 'load') return this.onError(error)
+    return this.#fail(answerToRefusal('unknown_caller'), toError(error))
   }
 
   proxy(action: ProxyAction, target: string, context: CallContext): MaybePromise<HttpResponse> {
@@ -152,6 +191,7 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     this.requestId = head.requestId
     if (head.fields === undefined) return this.refuse('loop')
     this.#plan.tracing.cleanse(head.fields)
+    if (this.#plan.principalHeaders.length > 0) this.#tellPrincipal(head.fields)
     const upstream = action.split.choose(random)
     this.cluster = upstream.name
     const forwarded = new HttpRequest({
@@ -223,7 +263,18 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     if (error !== undefined && this.#client !== undefined) recordError(this.#client, error)
     this.#options.onFailure(this, error)
     const { requestIdHeader } = forwarder.options
-    return gatewayResponse(answer, this.request, requestIdHeader, this.requestId)
+    const response = gatewayResponse(answer, this.request, requestIdHeader, this.requestId)
+    if (error instanceof AccessError) explainRefusal(error, response.fields)
+    return response
+  }
+
+  /** Only the gateway says who calls. */
+  #tellPrincipal(fields: HttpFields): void {
+    for (const name of this.#plan.principalHeaders) fields.delete(name)
+    const { principal, route } = this
+    if (principal === undefined) return
+    const told = route?.access?.principalFields(principal) ?? []
+    for (const [name, value] of told) fields.append(name, value)
   }
 
   /** A body whose length is known was checked; one that only ends is counted. */
@@ -265,6 +316,23 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     const copy = new HttpRequest({ method, target, scheme, authority, fields, body })
     const deadline = this.#options.clock.now() + MIRROR_TIMEOUT_MS
     settle(upstream.call, copy, new Call({ deadline }), DROP)
+  }
+}
+
+/** What comes out of a guard that is no reply is a refusal: the route answers its own errors. */
+class Guarded implements Settlement<HttpResponse> {
+  readonly #proxied: ProxiedRequest
+
+  constructor(proxied: ProxiedRequest) {
+    this.#proxied = proxied
+  }
+
+  onReply(response: HttpResponse): HttpResponse {
+    return response
+  }
+
+  onError(error: unknown): HttpResponse {
+    return this.#proxied.refuseUnknown(error)
   }
 }
 

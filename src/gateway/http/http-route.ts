@@ -3,6 +3,7 @@
  * configuration is loaded, nothing of it per request.
  */
 import type { Random } from '../../core/clock.ts'
+import type { Principal } from '../../core/principal.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import type { HttpService } from '../../protocols/http/messages.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
@@ -28,6 +29,8 @@ export interface RouteSources {
   upstream(name: string): Upstream
   /** Content of a file that was read beforehand, as text. */
   fileText(name: string): string
+  /** Who may use a route; undefined: everybody. */
+  access?(route: RouteConfig, name: string): RouteAccess | undefined
 }
 
 export interface HttpRoute {
@@ -35,6 +38,16 @@ export interface HttpRoute {
   readonly action: ProxyAction | RedirectAction | FixedAction
   readonly requestEdits: HeaderEdits | undefined
   readonly responseEdits: HeaderEdits | undefined
+  /** Who may use it; undefined: everybody. */
+  readonly access: RouteAccess | undefined
+}
+
+/** What stands in front of a route. */
+export interface RouteAccess {
+  /** `service` for those who may. */
+  guard(service: HttpService): HttpService
+  /** Name and value of what the upstream is told of who calls. */
+  principalFields(principal: Principal): readonly (readonly [string, string])[]
 }
 
 export interface ProxyAction {
@@ -100,6 +113,7 @@ function compileRoute(config: RouteConfig, name: string, sources: RouteSources):
     action: compileAction(config, sources),
     requestEdits: compileHeaderEdits(config.request_headers, secret),
     responseEdits: compileHeaderEdits(config.response_headers, secret),
+    access: sources.access?.(config, name),
   }
 }
 

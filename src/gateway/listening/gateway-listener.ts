@@ -50,6 +50,8 @@ export interface ListenerPlan {
   readonly config: ListenerConfig
   /** `allow` and `deny`, compiled. */
   readonly admits: AdmitAddress
+  /** Rules about connections; undefined: there are none. */
+  readonly mayConnect: ((connection: Connection) => Error | undefined) | undefined
   readonly http: HttpPlan
   readonly raw: readonly RawRoute[]
 }
@@ -262,6 +264,10 @@ export class GatewayListener {
   #admitAnnounced(connection: Connection, control: ConnectionControl): ServerConnection {
     const refusal = this.#admits(connection.facts.remote)
     if (refusal === undefined) return this.#detect(connection, control)
+    return this.#refuse(connection, control, refusal)
+  }
+
+  #refuse(connection: Connection, control: ConnectionControl, refusal: Error): ServerConnection {
     connection.destroy(refusal)
     control.closed(refusal)
     return new Refused(connection)
@@ -375,6 +381,8 @@ export class GatewayListener {
     control: ConnectionControl,
     hello: TlsHello | undefined,
   ): ServerConnection {
+    const refusal = this.#plan.mayConnect?.(connection)
+    if (refusal !== undefined) return this.#refuse(connection, control, refusal)
     const route = matchRaw(this.#plan.raw, hello)
     if (route === undefined) {
       const what =
@@ -399,6 +407,8 @@ export class GatewayListener {
   }
 
   #serveHttp(connection: Connection, control: ConnectionControl): ServerConnection {
+    const refusal = this.#plan.mayConnect?.(connection)
+    if (refusal !== undefined) return this.#refuse(connection, control, refusal)
     const { clock, host, traffic, date } = this.#options
     const { config } = this.#plan
     const scheme = connection.facts.tls === undefined ? 'http' : 'https'

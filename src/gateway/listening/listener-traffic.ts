@@ -147,6 +147,7 @@ export class ListenerTraffic implements HttpServerObserver {
       cluster: note?.cluster,
       upstream: note?.upstreamAddress,
       attempts: note?.attempts ?? 0,
+      principal: note?.principal?.id,
       requestId: note?.requestId ?? '',
       trace: request.trace,
       error: note?.errorCode ?? (error instanceof HeddleError ? error.code : error?.message),

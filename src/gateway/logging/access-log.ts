@@ -35,6 +35,8 @@ export interface AccessRecord {
   readonly attempts: number
   readonly requestId: string
   readonly trace: TraceContext | undefined
+  /** Who called, where that was asked. */
+  readonly principal?: string | undefined
   /** Code of what went wrong, if anything did. */
   readonly error: string | undefined
 }
@@ -79,6 +81,7 @@ export class AccessLog {
       cluster: record.cluster,
       upstream: record.upstream,
       attempts: record.attempts,
+      principal: record.principal,
       correlation_id: record.requestId,
       trace_id: trace?.traceId,
       span_id: trace?.spanId,

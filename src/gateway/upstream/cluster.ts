@@ -7,6 +7,7 @@
  *
  * A reload that changes nothing about a cluster keeps it, its pools and its history.
  */
+
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { CallContext } from '../../core/context.ts'
@@ -38,6 +39,7 @@ import { attemptContextWriter } from '../http/request-tracing.ts'
 import type { ClusterStatus, EndpointStatus } from '../status.ts'
 import { balancerOf, balancingOf } from './cluster-balancing.ts'
 import { clusterClassifier } from './cluster-classifier.ts'
+import type { ClusterCredentials } from './cluster-credentials.ts'
 import { discoverySource, sourceOf } from './cluster-discovery.ts'
 import { policiesOf } from './cluster-policies.ts'
 import { pingOf, poolLimitsOf } from './cluster-pools.ts'
@@ -61,6 +63,8 @@ export interface ClusterOptions {
   readonly transport: Transport
   /** TLS over a connection on which the header was sent already. */
   readonly secure?: ((inner: Transport) => Promise<Transport>) | undefined
+  /** What is shown to the endpoints. */
+  readonly credentials?: ClusterCredentials | undefined
   readonly onEvent: (event: ClusterEvent) => void
   readonly onRetry: () => void
   /** Makes a span for each attempt of a request that has one. */
@@ -184,6 +188,7 @@ export class Cluster implements Upstream {
   close(options?: { signal?: AbortSignal }): Promise<void> {
     for (const checker of this.#checkers.values()) checker.close()
     this.#checkers.clear()
+    this.#options.credentials?.close()
     return this.client.close(options)
   }
 
@@ -244,6 +249,7 @@ export class Cluster implements Upstream {
         attemptTimeoutMs: durationMs(retry.per_try_timeout),
       }),
       ...policiesOf(config),
+      ...(this.#options.credentials && { credentials: this.#options.credentials.middleware }),
       balancer: balancerOf(config),
       balancing: balancingOf(config),
       pool: poolLimitsOf(config),

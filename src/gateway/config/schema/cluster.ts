@@ -3,6 +3,7 @@
  */
 import { z } from 'zod'
 import { DEADLINE_HEADERS } from '../../../protocols/http/deadline-header.ts'
+import { upstreamCredentials } from './access.ts'
 import {
   hashBalanceFactor,
   hashPolicy,
@@ -286,6 +287,7 @@ export const cluster = z
     panic_threshold: panicThreshold,
     overprovisioning_factor: overprovisioningFactor,
     tls: upstreamTls.optional(),
+    credentials: upstreamCredentials.optional(),
     proxy_protocol: z
       .enum(['none', 'v1', 'v2'])
       .default('none')

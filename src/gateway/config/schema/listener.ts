@@ -2,6 +2,7 @@
  * `listeners`: where clients connect, and what is asked of them.
  */
 import { z } from 'zod'
+import { authentication, authorization } from './access.ts'
 import {
   cidr,
   count,
@@ -225,6 +226,8 @@ export const listener = z
     forwarding: forwarding.prefault({}),
     tracing: tracing.optional(),
     paths: paths.prefault({}),
+    authentication: authentication.optional(),
+    authorization: authorization.optional(),
     routes: z.array(route).optional().describe('Instead of the routes that all listeners share'),
     raw_routes: z.array(rawRoute).default([]).describe('For raw and detect'),
     socket_mode: z

@@ -4,6 +4,7 @@
  * The first matching route of the most specific host wins; docs/gateway.md has the order.
  */
 import { z } from 'zod'
+import { authentication, authorization } from './access.ts'
 import {
   cidr,
   count,
@@ -140,6 +141,8 @@ export const route = z
     request_headers: headerEdits.optional(),
     response_headers: headerEdits.optional(),
     mirror: mirror.optional(),
+    authentication: authentication.optional().describe('Instead of the listener’s'),
+    authorization: authorization.optional().describe('Instead of the listener’s'),
     timeout: duration(0).default('15s').describe('Of the whole call, retries included; 0s: none'),
     max_request_body: size(0).optional().describe('A longer one is answered 413'),
     upgrades: z.boolean().default(true).describe('Pass WebSocket and other upgrades through'),
