@@ -5,7 +5,6 @@
  * replaces what is there. A cluster whose configuration (and whose files) did not change is kept,
  * with its pools, breakers and history.
  */
-import type { AccessObserver } from '../core/access.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import type { Host } from '../core/host.ts'
 import type { Resolver } from '../core/policy.ts'
@@ -15,7 +14,7 @@ import type { TimerWheel } from '../runtime/timer-wheel.ts'
 import { addressList } from '../security/address-list.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { AccessPlans } from './access/access-plans.ts'
-import { principalHeaders } from './access/authentication-plan.ts'
+import { type AccessSources, principalHeaders } from './access/authentication-plan.ts'
 import { durationMs, sizeBytes } from './config/quantity.ts'
 import { type ClusterConfig, cluster as clusterSchema } from './config/schema/cluster.ts'
 import type { GatewayConfig } from './config/schema/gateway.ts'
@@ -55,7 +54,7 @@ export interface PlanEnvironment {
   readonly tracer: Tracer
   readonly log: Logger
   /** The audit log; undefined: none. */
-  readonly accessObserver?: AccessObserver | undefined
+  readonly accessObserver?: AccessSources['observer']
 }
 
 /** A cluster with what it was made from, and what it is to be told when the plan is used. */

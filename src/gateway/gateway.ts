@@ -130,6 +130,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       },
       tracer: openTelemetryTracer({ version: environment.version }),
       log,
+      accessObserver: this.#audit,
     }
     this.#config = {
       file: environment.file,

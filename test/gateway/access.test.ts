@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
@@ -575,6 +575,50 @@ test('Gateway reloads users, keeps what did not change, and goes on when a file 
   await write('users.txt', await line('carol'))
   assert.equal((await gateway.gateway.reload()).status, 'applied')
   assert.deepEqual([await status('carol'), await status('dave')], [200, 401])
+})
+
+test('Gateway records logins, lockouts and decisions in its audit log, without a secret', async (t) => {
+  const write = await folder(t)
+  const users = `carol:${await hashPassword('s3cret', { costLog2: 10 })}:reader`
+  const path = await write('audit.log', '')
+  const running = await start(t, {
+    audit_log: { path },
+    listeners: [
+      {
+        ...HTTP,
+        authentication: {
+          basic: { users_file: await write('users.txt', users) },
+          lockout: { max_failures: 1 },
+        },
+        authorization: { roles: { reader: { allow: [{ actions: ['GET'], resources: ['/a'] }] } } },
+      },
+    ],
+    routes: [{ fixed_response: { body: 'x' } }],
+  })
+  await ask(running.url('/a'), basicOf('carol', 's3cret'))
+  await ask(running.url('/b'), basicOf('carol', 's3cret'))
+  await ask(running.url('/a'), basicOf('mallory', 'gue55'))
+  await ask(running.url('/a'), basicOf('mallory', 'gue55'))
+  await running.gateway.drain()
+  const text = await readFile(path, 'utf8')
+  const said = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .map(({ type, outcome, principal, resource }) => [type, outcome, principal, resource])
+    .map((parts) => parts.filter((part) => part !== undefined).join(' '))
+  assert.deepEqual(
+    said.filter((line) => !/^(?:start|drain|stop)/.test(line)),
+    [
+      'login accepted carol',
+      'login accepted carol',
+      'decision denied carol /b',
+      'login refused mallory',
+      'lockout locked mallory',
+      'login locked-out mallory',
+    ],
+  )
+  assert.doesNotMatch(text, /s3cret|gue55|czNjcmV0|Z3VlNTU/)
 })
 
 test('an upgrade is guarded like any request', async (t) => {

@@ -3,6 +3,7 @@
  * so that whoever holds it never holds an old log.
  */
 import type { AccessEvent, AccessObserver } from '../../core/access.ts'
+import type { Address } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
 import { toError } from '../../core/errors.ts'
 import type { LockoutEvent } from '../../runtime/lockout.ts'
@@ -41,6 +42,23 @@ export class AuditTrail implements AccessObserver {
 
   record(event: AuditEvent): void {
     this.#tell((audit) => void audit.append(event))
+  }
+
+  /** A connection was refused by its address, before anything else was known of it. */
+  refused(listener: string, remote: Address, reason: string): void {
+    this.onAccess({
+      type: 'decision',
+      outcome: 'denied',
+      level: 'connection',
+      action: 'connect',
+      resource: listener,
+      principal: undefined,
+      method: undefined,
+      reason,
+      address: remote.kind === 'ip' ? remote.host : undefined,
+      correlationId: undefined,
+      connectionId: undefined,
+    })
   }
 
   onAccess(event: AccessEvent): void {

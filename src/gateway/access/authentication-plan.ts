@@ -10,7 +10,7 @@ import type { Connection } from '../../core/connection.ts'
 import type { Principal } from '../../core/principal.ts'
 import type { Middleware } from '../../core/service.ts'
 import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
-import { lockout } from '../../runtime/lockout.ts'
+import { type LockoutOptions, lockout } from '../../runtime/lockout.ts'
 import { CertificateIdentity } from '../../security/identity/certificate-identity.ts'
 import { type JwtKeys, localKeySet } from '../../security/identity/json-web-keys.ts'
 import { apiKey } from '../../servers/http/authentication/api-key.ts'
@@ -29,7 +29,7 @@ export interface AccessSources {
   /** Content of a file that was read beforehand. */
   fileText(name: string): string
   /** The audit log. */
-  readonly observer: AccessObserver | undefined
+  readonly observer: (AccessObserver & Pick<LockoutOptions, 'onLockout'>) | undefined
 }
 
 export class AuthenticationPlan {
@@ -43,7 +43,7 @@ export class AuthenticationPlan {
     const { clock, observer } = sources
     this.#headers = principal_headers
     this.#identity = mtls && new CertificateIdentity(certificateOptions(mtls))
-    const guard = guardOf(config)
+    const guard = guardOf(config, observer?.onLockout)
     this.middleware = authenticate(this.#authenticators(config, sources), {
       clock,
       anonymous: config.anonymous,
@@ -155,7 +155,10 @@ function certificateOptions(
   }
 }
 
-function guardOf({ lockout: config }: AuthenticationConfig): LoginGuard | undefined {
+function guardOf(
+  { lockout: config }: AuthenticationConfig,
+  onLockout: LockoutOptions['onLockout'],
+): LoginGuard | undefined {
   if (config === undefined) return undefined
   return lockout({
     maxFailures: config.max_failures,
@@ -163,6 +166,7 @@ function guardOf({ lockout: config }: AuthenticationConfig): LoginGuard | undefi
     windowMs: durationMs(config.window),
     lockMs: durationMs(config.lock),
     maxLockMs: durationMs(config.max_lock),
+    ...(onLockout && { onLockout }),
   })
 }
 

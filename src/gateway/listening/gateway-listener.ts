@@ -207,20 +207,7 @@ export class GatewayListener {
 
   #admits(remote: Address): Error | undefined {
     const refusal = this.#plan.admits(remote)
-    if (refusal === undefined) return undefined
-    this.#options.audit.onAccess({
-      type: 'decision',
-      outcome: 'denied',
-      level: 'connection',
-      action: 'connect',
-      resource: this.name,
-      principal: undefined,
-      method: undefined,
-      reason: refusal.message,
-      address: remote.kind === 'ip' ? remote.host : undefined,
-      correlationId: undefined,
-      connectionId: undefined,
-    })
+    if (refusal !== undefined) this.#options.audit.refused(this.name, remote, refusal.message)
     return refusal
   }
 
