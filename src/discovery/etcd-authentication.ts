@@ -2,12 +2,11 @@
  * A token of etcd for a user and a password. Simple tokens last five minutes after their last use,
  * JWTs as long as their server says: it is got again when etcd refuses it.
  */
-import { readFile } from 'node:fs/promises'
 import { ProtocolError, UsageError } from '../core/errors.ts'
 import { reveal, type SecretText } from '../core/secret.ts'
 import type { MaybePromise } from '../core/service.ts'
 import { asRecord, asText } from './json-value.ts'
-import type { RegistryHttp } from './registry-http.ts'
+import { type RegistryHttp, readSecretFile } from './registry-http.ts'
 
 export interface EtcdUser {
   readonly name: string
@@ -61,10 +60,6 @@ export class EtcdAuthentication {
     if (passwordFile === undefined) {
       return reveal(typeof password === 'function' ? await password() : (password ?? ''))
     }
-    try {
-      return (await readFile(passwordFile, 'utf8')).trim()
-    } catch (cause) {
-      throw new UsageError('ERR_CONFIG', 'the password of etcd cannot be read', { cause })
-    }
+    return readSecretFile(passwordFile, 'the password of etcd')
   }
 }

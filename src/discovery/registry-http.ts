@@ -234,11 +234,7 @@ export class RegistryHttp {
     const { token, tokenFile, name } = this.#settings
     let found: SecretText | undefined
     if (tokenFile !== undefined) {
-      try {
-        found = (await readFile(tokenFile, 'utf8')).trim()
-      } catch (cause) {
-        throw new UsageError('ERR_CONFIG', `the token of ${name} cannot be read`, { cause })
-      }
+      found = await readSecretFile(tokenFile, `the token of ${name}`)
     } else found = typeof token === 'function' ? await token() : token
     const text = found === undefined ? '' : reveal(found)
     if (text === '') return undefined
@@ -290,6 +286,16 @@ export class RegistryHttp {
   #cleaned(error: Error): Error {
     if (this.redact(error.message) === error.message) return error
     return new RemoteError('ERR_REMOTE', this.redact(error.message))
+  }
+}
+
+/** What a file of credentials holds. @throws UsageError ERR_CONFIG that names the file */
+export async function readSecretFile(file: string, what: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim()
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unreadable'
+    throw new UsageError('ERR_CONFIG', `${what} cannot be read: ${code} ${file}`, { cause })
   }
 }
 

@@ -130,6 +130,12 @@ test('the last watcher closes the connection, a blocking query on it or not', as
   while (standIn.blocked > 0) await new Promise((resolve) => setTimeout(resolve, 2))
 })
 
+test('a token file that cannot be read is named, with why', async (t) => {
+  const { next, stop } = listen({ url: 'http://127.0.0.1:1', tokenFile: '/nonexistent/token' })
+  t.after(stop)
+  assert.equal(await next(), 'the token of consul cannot be read: ENOENT /nonexistent/token')
+})
+
 test('a token may be a Secret, and is in no message', async (t) => {
   const standIn = registry()
   standIn.token = 'other'
