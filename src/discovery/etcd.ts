@@ -172,6 +172,8 @@ class EtcdFeed implements Disposable {
           this.#checkCreated(result, revision)
           succeeded()
           this.#report()
+          // Its revision is the store's: what happened up to there is still to come.
+          if (result['canceled'] !== true) return
         }
         this.#apply(result)
       },
@@ -206,9 +208,19 @@ class EtcdFeed implements Disposable {
     }
     // The rest of the revision follows: a part of a transaction is no set.
     if (result['fragment'] === true) return
-    const revision = revisionOf(result)
-    if (this.#revision === undefined || revision > this.#revision) this.#revision = revision
+    this.#advance(result, events)
     if (events.length > 0) this.#report()
+  }
+
+  /**
+   * To the last event; only a progress notice, which has none, speaks for the store. A watch that
+   * catches up gets events of long ago under a newer revision, with others still to come.
+   */
+  #advance(result: JsonRecord, events: readonly unknown[]): void {
+    const { kv } = events.length === 0 ? {} : asRecord('etcd', events.at(-1))
+    const revision =
+      kv === undefined ? revisionOf(result) : revisionText(asRecord('etcd', kv)['mod_revision'])
+    if (this.#revision === undefined || revision > this.#revision) this.#revision = revision
   }
 
   #put(entry: JsonRecord): void {
@@ -286,7 +298,10 @@ function resultOf(value: unknown): JsonRecord {
 
 /** 64-bit numbers come as text. */
 function revisionOf(answer: JsonRecord): bigint {
-  const revision = asRecord('etcd', answer['header'])['revision']
+  return revisionText(asRecord('etcd', answer['header'])['revision'])
+}
+
+function revisionText(revision: unknown): bigint {
   if (typeof revision === 'string' && /^\d{1,19}$/.test(revision)) return BigInt(revision)
   throw new ProtocolError('ERR_MALFORMED', 'etcd answered without a revision: is it etcd?')
 }

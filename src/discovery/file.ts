@@ -104,6 +104,8 @@ class FileFeed implements Disposable {
   #settling: Timer | undefined
   /** What the set was made from, or what was found wrong. */
   #text: string | undefined
+  /** From the first set on, only what has settled is taken: also after mistakes. */
+  #known = false
 
   constructor(file: string, sink: ResolverListener, settings: Settings) {
     this.#file = file
@@ -142,7 +144,7 @@ class FileFeed implements Disposable {
     const text = await files.read(this.#file, maxFileBytes)
     const again = refreshMs * (1 + JITTER * random())
     if (signal.aborted || text === this.#text) return again
-    if (this.#text !== undefined && settleMs > 0) {
+    if (this.#known && settleMs > 0) {
       await this.#wait(settleMs, signal)
       const later = await files.read(this.#file, maxFileBytes)
       // Still being written.
@@ -150,6 +152,7 @@ class FileFeed implements Disposable {
     }
     const instances = parseEndpointFile(text, basename(this.#file))
     this.#text = text
+    this.#known = true
     if (!signal.aborted) this.#sink.onEndpoints(acceptedEndpoints(instances, accept))
     return again
   }

@@ -88,7 +88,8 @@ class ScriptedEtcd {
   delete(key: string): void {
     this.keys.delete(key)
     this.revision++
-    this.line({ header: this.header(), events: [{ type: 'DELETE', kv: { key: base64(key) } }] })
+    const kv = { key: base64(key), mod_revision: String(this.revision) }
+    this.line({ header: this.header(), events: [{ type: 'DELETE', kv }] })
   }
 }
 
@@ -150,6 +151,34 @@ test('etcd goes on at the next revision when a watch breaks, without a range', a
   stop()
 })
 
+test('etcd goes on after the last event it got, not where the store was', async () => {
+  const { clock, server, watch } = fixture()
+  const { heard, stop } = watch()
+  await clock.settle()
+  const starts = (): string[] =>
+    server.requests
+      .filter(({ path }) => path === '/v3/watch')
+      .map(({ body }) => (body['create_request'] as { start_revision: string }).start_revision)
+  // The store goes on while the watch is away; the next one is told its revision, and is cut.
+  server.revision = 20
+  server.streams[0]?.end()
+  await clock.advanceAsync(1_000)
+  server.streams[1]?.end()
+  await clock.advanceAsync(1_000)
+  // It catches up: an event of long ago comes under the newest revision, and it is cut again.
+  const kv = { key: base64('users/b'), value: base64('10.0.0.2:80'), mod_revision: '15' }
+  server.line({ header: server.header(), events: [{ kv }] })
+  server.streams[2]?.end()
+  await clock.advanceAsync(1_000)
+  // A progress notice has no events: everything up to it was told.
+  server.line({ header: server.header() })
+  server.streams[3]?.end()
+  await clock.advanceAsync(1_000)
+  assert.deepEqual(starts(), ['11', '11', '11', '16', '21'])
+  assert.equal(heard.at(-1), '10.0.0.1:8080 10.0.0.2:80')
+  stop()
+})
+
 test('etcd reads the range again when its revision was compacted away', async () => {
   const { clock, server, watch } = fixture()
   const { heard, stop } = watch()
@@ -186,7 +215,7 @@ test('etcd tells a revision that came in fragments once, whole', async () => {
   await clock.settle()
   server.revision++
   const event = (key: string, value: string) => ({
-    kv: { key: base64(`users/${key}`), value: base64(value) },
+    kv: { key: base64(`users/${key}`), value: base64(value), mod_revision: '11' },
   })
   server.line({ header: server.header(), fragment: true, events: [event('b', '10.0.0.2:1')] })
   await clock.settle()
@@ -204,7 +233,9 @@ test('etcd understands a stream however it is cut into chunks', async () => {
   const text = JSON.stringify({
     result: {
       header: { revision: '11' },
-      events: [{ kv: { key: base64('users/é'), value: base64('10.0.0.2:80') } }],
+      events: [
+        { kv: { key: base64('users/é'), value: base64('10.0.0.2:80'), mod_revision: '11' } },
+      ],
     },
   })
   for (const byte of new TextEncoder().encode(`${text}\n`)) {

@@ -69,6 +69,20 @@ test('fileResolver does not take a file that is still being written', async () =
   stop()
 })
 
+test('fileResolver waits for a file that was empty for a moment, as truncated ones are', async () => {
+  const { clock, heard, write, stop } = fixture()
+  await clock.settle()
+  write('')
+  await clock.advanceAsync(200)
+  assert.equal(heard.at(-1), 'error: endpoints.yaml:1 is empty')
+  write('- 10.0.0.1:80\n')
+  await clock.advanceAsync(150)
+  write('- 10.0.0.1:80\n- 10.0.0.2:80\n')
+  await clock.advanceAsync(1_000)
+  assert.deepEqual(heard.slice(2), ['10.0.0.1:80 10.0.0.2:80'])
+  stop()
+})
+
 test('fileResolver keeps the set while the file is wrong, empty or away', async () => {
   const { clock, heard, write, stop } = fixture()
   await clock.settle()

@@ -55,9 +55,13 @@ export class GatewayFeed implements AsyncDisposable {
 
   /** One reading. */
   async read(): Promise<AdminSnapshot> {
-    const response = await this.#get('/api/status', new Call({ signal: this.#controller.signal }))
-    const text = await response.body.text(MAX_BYTES)
-    return parseSnapshot(text)
+    const call = new Call({ signal: this.#controller.signal })
+    try {
+      const response = await this.#get('/api/status', call)
+      return parseSnapshot(await response.body.text(MAX_BYTES))
+    } finally {
+      call.cancel()
+    }
   }
 
   /** Follows the gateway until the feed is disposed. */
@@ -94,7 +98,19 @@ export class GatewayFeed implements AsyncDisposable {
 
   async #stream(onSnapshot: (snapshot: AdminSnapshot, whole: boolean) => void): Promise<never> {
     const call = new Call({ signal: this.#controller.signal })
-    const response = await this.#get('/api/events', call)
+    try {
+      return await this.#readEvents(await this.#get('/api/events', call), call, onSnapshot)
+    } finally {
+      // Lets go of the signal, which outlives every stream.
+      call.cancel()
+    }
+  }
+
+  #readEvents(
+    response: HttpResponse,
+    call: Call,
+    onSnapshot: (snapshot: AdminSnapshot, whole: boolean) => void,
+  ): Promise<never> {
     const decoder = new EventStreamDecoder({ maxEventLength: MAX_BYTES })
     return new Promise((_, reject) => {
       const { clock } = this.#options
