@@ -127,7 +127,7 @@ class ConsulFeed implements Disposable {
     this.#http.close()
   }
 
-  async #round({ signal, succeeded }: Round): Promise<number> {
+  async #round({ signal }: Round): Promise<number> {
     const { waitMs, accept, requestTimeoutMs = ANSWER_MS } = this.#settings
     const blocking = this.#index > 0n
     // Consul itself waits up to a sixteenth longer, by chance.
@@ -137,7 +137,6 @@ class ConsulFeed implements Disposable {
       : this.#target
     const answer = await this.#http.json({ target, signal, timeoutMs })
     const instances = readInstances(answer.value)
-    succeeded()
     if (instances.length === 0 && answer.fields.get('x-consul-knownleader') === 'false') {
       // An agent that has lost its servers, or has just begun, knows of nobody.
       const message = 'consul has no leader and knows no instance: not believed'

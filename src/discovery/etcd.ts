@@ -130,7 +130,7 @@ class EtcdFeed implements Disposable {
     return 0
   }
 
-  async #readRange({ signal, succeeded }: Round): Promise<void> {
+  async #readRange({ signal }: Round): Promise<void> {
     const { clock, random, maxEndpoints, resyncMs } = this.#settings
     const { value } = await this.#http.json({
       method: 'POST',
@@ -145,7 +145,6 @@ class EtcdFeed implements Disposable {
     for (const entry of asArray('etcd', answer['kvs'] ?? [])) this.#put(asRecord('etcd', entry))
     this.#revision = revision
     this.#dueAt = clock.now() + resyncMs * (1 - JITTER * random())
-    succeeded()
     this.#report()
   }
 
@@ -170,12 +169,12 @@ class EtcdFeed implements Disposable {
         if (!created) {
           created = true
           this.#checkCreated(result, revision)
-          succeeded()
           this.#report()
           // Its revision is the store's: what happened up to there is still to come.
           if (result['canceled'] !== true) return
         }
         this.#apply(result)
+        succeeded()
       },
       lifetimeMs,
     )

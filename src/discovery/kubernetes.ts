@@ -132,7 +132,7 @@ class KubernetesFeed implements Disposable {
     return 0
   }
 
-  async #list({ signal, succeeded }: Round): Promise<void> {
+  async #list({ signal }: Round): Promise<void> {
     const { pageSize, maxSlices } = this.#settings
     const slices = new Map<string, EndpointSlice>()
     let version = ''
@@ -158,7 +158,6 @@ class KubernetesFeed implements Disposable {
     this.#slices = slices
     this.#version = version
     this.#newest = false
-    succeeded()
     this.#report()
   }
 
@@ -173,11 +172,11 @@ class KubernetesFeed implements Disposable {
     ]
     await this.#http.stream(
       { target: await this.#path(query), signal },
-      () => {
+      () => this.#report(),
+      (value) => {
+        this.#apply(asRecord('kubernetes', value))
         succeeded()
-        this.#report()
       },
-      (value) => this.#apply(asRecord('kubernetes', value)),
       // The server ends it; a connection that died without a word is given up a little later.
       seconds * 1_000 + GRACE_MS,
     )

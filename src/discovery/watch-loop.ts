@@ -28,7 +28,10 @@ export const watchLoopDefaults: Readonly<Required<WatchLoopOptions>> = Object.fr
 export interface Round {
   /** Aborts when the watch ends. */
   readonly signal: AbortSignal
-  /** The registry answered as it should: waits after errors begin anew. */
+  /**
+   * What a stream is for has come: waits after errors begin anew. A round that ends well, or that
+   * lasted, says so by itself; that a stream was opened proves nothing.
+   */
   succeeded(): void
 }
 
@@ -44,6 +47,7 @@ export class WatchLoop implements Disposable {
   readonly #settings: WatchLoopSettings
   readonly #backoff: Backoff
   readonly #minIntervalMs: number
+  readonly #maxBackoffMs: number
   readonly #controller = new AbortController()
   #failures = 0
   #poked = false
@@ -58,9 +62,10 @@ export class WatchLoop implements Disposable {
     } = settings
     this.#settings = settings
     this.#minIntervalMs = checkRange('minIntervalMs', minIntervalMs, 1, MAX_MS)
+    this.#maxBackoffMs = checkRange('maxBackoffMs', maxBackoffMs, minBackoffMs, MAX_MS)
     this.#backoff = exponentialBackoff({
       baseMs: checkRange('minBackoffMs', minBackoffMs, 1, MAX_MS),
-      maxMs: checkRange('maxBackoffMs', maxBackoffMs, minBackoffMs, MAX_MS),
+      maxMs: this.#maxBackoffMs,
       // Never at once: `full` may draw 0.
       jitter: 'equal',
     })
@@ -105,6 +110,8 @@ export class WatchLoop implements Disposable {
         until = Math.max(startedAt + this.#minIntervalMs, next)
       } catch (error) {
         if (signal.aborted) return
+        // It worked for as long as anybody would have waited for it.
+        if (clock.now() - startedAt >= this.#maxBackoffMs) this.#failures = 0
         until = clock.now() + this.#backoff(++this.#failures, random)
         onError(toError(error))
       }

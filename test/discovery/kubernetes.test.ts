@@ -118,6 +118,56 @@ test('kubernetes waits longer after each 410', async () => {
   stop()
 })
 
+test('kubernetes waits longer also when lists work and each watch is gone', async () => {
+  const clock = new ManualClock()
+  const server = new KubernetesStandIn(clock)
+  server.apply(slice('s1', '10.0.0.1'))
+  const lists: number[] = []
+  const resolver = kubernetes({
+    clock,
+    random: () => 0,
+    namespace: 'shop',
+    http(request) {
+      if (!request.target.includes('watch=')) {
+        lists.push(clock.now() - 1_000)
+        return server.service(request)
+      }
+      const body = new PushStream()
+      body.write('{"type":"ERROR","object":{"code":410,"message":"too old"}}\n')
+      return new HttpResponse({ body })
+    },
+  })
+  const { heard, stop } = watching(resolver, 'users')
+  await clock.advanceAsync(8_000)
+  assert.deepEqual(lists, [0, 500, 1_500, 3_500, 7_500])
+  assert.equal(heard.filter((one) => one === '10.0.0.1:8080').length, 5)
+  stop()
+})
+
+test('kubernetes begins its waits anew after a watch that lasted', async () => {
+  const clock = new ManualClock()
+  const server = new KubernetesStandIn(clock)
+  let broken = true
+  const resolver = kubernetes({
+    clock,
+    random: () => 0,
+    namespace: 'shop',
+    http: (request) => {
+      if (broken) throw new Error('unreachable')
+      return server.service(request)
+    },
+  })
+  const { heard, stop } = watching(resolver, 'users')
+  await clock.advanceAsync(8_000)
+  broken = false
+  await clock.advanceAsync(8_000 + 30_000)
+  assert.equal(server.watchers, 1)
+  server.cutInTheMiddle(slice('s1', '10.0.0.1'))
+  await clock.advanceAsync(500)
+  assert.equal(heard.at(-1), '10.0.0.1:8080')
+  stop()
+})
+
 test('kubernetes moves its version on with bookmarks', async () => {
   const { clock, server, watch } = fixture()
   server.apply(slice('s1', '10.0.0.1'))
