@@ -30,10 +30,10 @@ export const benchmark: Benchmark = {
 
 const IN_FLIGHT = 64
 
-interface Request {
+export interface Request {
   readonly id: number
 }
-interface Response {
+export interface Response {
   readonly status: number
 }
 
@@ -104,7 +104,7 @@ function bare(synchronous = false): Variant {
   }
 }
 
-async function stacked(
+export async function stacked(
   options: Partial<ClientOptions<Request, Response>>,
   synchronous = false,
 ): Promise<Variant> {

@@ -18,7 +18,7 @@ const client = httpClient('http://service', {
   breaker: false,
   observer: {
     onEjected(_endpoint, reason, forMs) {
-      console.log(reason, forMs) // 3 failures in a row 30000
+      console.log(reason, Math.round(forMs)) // 3 failures in a row 30000
     },
   },
 })

@@ -10,6 +10,7 @@
  */
 import {
   type Context,
+  createNoopMeter,
   type MeterProvider,
   type MetricOptions,
   metrics,
@@ -18,13 +19,14 @@ import {
   trace as traces,
 } from '@opentelemetry/api'
 import type { TraceContext } from '../core/context.ts'
-import type {
-  Attributes,
-  Counter,
-  Gauge,
-  Histogram,
-  InstrumentOptions,
-  Meter,
+import {
+  type Attributes,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type InstrumentOptions,
+  type Meter,
+  noopMeter,
 } from '../core/metrics.ts'
 import { isSampled } from '../core/trace-context.ts'
 
@@ -36,10 +38,14 @@ export interface OpenTelemetryMeterOptions {
   version?: string
 }
 
-/** Unlike its tracers, the API's meters do not notice an SDK that is registered after them. */
+/**
+ * Unlike its tracers, the API's meters do not notice an SDK that is registered after them. Where none
+ * is, this is the meter that counts nothing, and the metrics layers vanish.
+ */
 export function openTelemetryMeter(options: OpenTelemetryMeterOptions = {}): Meter {
   const { provider = metrics.getMeterProvider(), name = 'heddle', version } = options
-  return new ApiMeter(provider.getMeter(name, version))
+  const meter = provider.getMeter(name, version)
+  return meter === createNoopMeter() ? noopMeter : new ApiMeter(meter)
 }
 
 class ApiMeter implements Meter {

@@ -234,6 +234,116 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
+  {
+    policy: 'Traces',
+    page: 'telemetry.md#traces',
+    marks: {
+      client: {
+        test: ['test/telemetry/tracing.test.ts', 'a call is a span, its attempts are children'],
+        example: 'policies/traces.ts',
+      },
+      server: {
+        test: ['test/telemetry/tracing.test.ts', 'an error of a service is recorded with its span'],
+        example: 'policies/traces.ts',
+      },
+      listener: {
+        test: ['test/gateway/tracing.test.ts', 'with tracing upstreams get a parent'],
+        example: 'gateway/observed.yaml',
+      },
+      cluster: {
+        test: ['test/gateway/tracing.test.ts', 'with an SDK a request is a server span'],
+        example: 'gateway/observed.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Trace context, baggage and request ids between services',
+    page: 'telemetry.md#traces',
+    marks: {
+      client: {
+        test: ['test/telemetry/propagation.test.ts', 'a service that calls another passes trace'],
+        example: 'policies/propagation.ts',
+      },
+      server: {
+        test: ['test/telemetry/propagation.test.ts', 'a server makes the request id'],
+        example: 'policies/propagation.ts',
+      },
+      listener: {
+        test: ['test/gateway/tracing.test.ts', 'an edge that trusts nobody begins a trace'],
+        example: 'gateway/observed.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Metrics, with exemplars',
+    page: 'telemetry.md',
+    marks: {
+      client: {
+        test: ['test/telemetry/metrics.test.ts', 'what a client and a server count flows'],
+        example: 'policies/metrics.ts',
+      },
+      server: {
+        test: ['test/telemetry/metrics.test.ts', 'a sampled call leaves its trace'],
+        example: 'policies/metrics.ts',
+      },
+      listener: {
+        test: ['test/telemetry/monitoring.test.ts', 'every alert asks for metrics and labels'],
+        example: 'gateway/observed.yaml',
+      },
+      cluster: {
+        test: [
+          'test/pins/metrics-docs.test.ts',
+          'docs/telemetry.md lists every metric of the gateway',
+        ],
+        example: 'gateway/observed.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Access log',
+    page: 'gateway.md',
+    marks: {
+      listener: {
+        test: ['test/gateway/gateway.test.ts', 'Gateway writes the access log and opens it again'],
+        example: 'gateway/observed.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Slow-call log',
+    page: 'telemetry.md#slow-calls',
+    marks: {
+      client: {
+        test: ['src/runtime/middleware/slow-calls.test.ts', 'a slow call says where its time went'],
+        example: 'policies/slow-calls.ts',
+      },
+      server: {
+        test: [
+          'src/runtime/stack/server-stack.test.ts',
+          'serverStack reports a call that took too',
+        ],
+        example: 'policies/slow-calls.ts',
+      },
+      listener: {
+        test: ['test/gateway/slow-log.test.ts', 'slow_log writes a request that took too long'],
+        example: 'gateway/observed.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Diagnostics channels',
+    page: 'telemetry.md#diagnostics-channels',
+    marks: {
+      client: {
+        test: ['test/telemetry/channels.test.ts', 'connections, breakers, retries and discovery'],
+        example: 'policies/channels.ts',
+      },
+      server: {
+        test: ['test/telemetry/channels.test.ts', 'calls of clients and servers are on tracing'],
+        example: 'policies/channels.ts',
+      },
+    },
+  },
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */

@@ -19,9 +19,12 @@ export async function runExample(path: string): Promise<string> {
     const file = join(directory, basename(path))
     await writeFile(
       file,
-      source.replaceAll(/(?<=from ')heddle\/([^']+)(?=')/g, (_, door: string) =>
-        fromRoot(`src/doors/${door}.ts`),
-      ),
+      source
+        .replaceAll(/(?<=from ')heddle\/([^']+)(?=')/g, (_, door: string) =>
+          fromRoot(`src/doors/${door}.ts`),
+        )
+        // What the reader installs is installed here.
+        .replaceAll(/(?<=from ')@opentelemetry\/[^']+(?=')/g, (name) => import.meta.resolve(name)),
     )
     const { stdout } = await run(
       process.execPath,

@@ -4,6 +4,7 @@ import { scriptedClassifier } from '../../../test/runtime/scripted-exchanger.ts'
 import { Call } from '../../core/context.ts'
 import type { Middleware, Service } from '../../core/service.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
+import type { SlowCall } from '../middleware/slow-calls.ts'
 import { TimerWheel } from '../timer-wheel.ts'
 import { type ServerStackOptions, serverStack } from './server-stack.ts'
 
@@ -68,6 +69,26 @@ test('serverStack answers nobody when the caller is gone', async () => {
   const reply = Promise.resolve(stack('get', context))
   context.cancel(new Error('disconnected'))
   await assert.rejects(reply, /disconnected/)
+})
+
+test('serverStack reports a call that took too long, as its caller got it', async () => {
+  const slow: SlowCall[] = []
+  const { clock, stack } = fixture(
+    (_request, context) => {
+      context.timing?.attempted('10.0.0.1:80', 7, true)
+      return new Promise(() => {})
+    },
+    {
+      timeoutMs: 100,
+      slowCalls: { thresholdMs: 50, onSlow: (call) => void slow.push(call as SlowCall) },
+    },
+  )
+  const reply = stack('get a', new Call())
+  await clock.advanceAsync(104)
+  assert.match(await reply, /error: the deadline passed/)
+  const [{ operation, reply: told, thresholdMs, timing } = assert.fail('not told')] = slow
+  assert.deepEqual([operation, told, thresholdMs], ['get', await reply, 50])
+  assert.equal(timing.attempts[0]?.endpoint, '10.0.0.1:80')
 })
 
 test('serverStack keeps the order of its layers', async () => {
