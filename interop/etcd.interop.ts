@@ -13,6 +13,7 @@ import {
   freePort,
   type Running,
   start,
+  startGateway,
   temporaryFolder,
   untilListening,
 } from './support/processes.ts'
@@ -151,6 +152,33 @@ test('etcd: a client follows it to servers that come and go', { skip: peer.skip 
   await server.put('users/only', where[1] as string)
   while (changes < 2) await new Promise((resolve) => setTimeout(resolve, 5))
   assert.equal(await (await client.get('/')).body.text(), 'two')
+})
+
+test('etcd: a gateway follows it, by its configuration', { skip: peer.skip }, async () => {
+  await using server = await EtcdServer.start()
+  await using folder = await temporaryFolder()
+  await using one = httpServer(() => HttpResponse.text('one'))
+  await using two = httpServer(() => HttpResponse.text('two'))
+  const addressOf = async (each: typeof one): Promise<string> =>
+    formatAddress((await each.listen(tcp(), '127.0.0.1:0')).address)
+  await server.put('services/users/a', await addressOf(one))
+  await using gateway = await startGateway(
+    folder.path,
+    `admin: { address: 127.0.0.1:0 }
+listeners: [{ name: http, address: 127.0.0.1:0 }]
+routes: [{ cluster: users }]
+clusters:
+  - name: users
+    discovery: { type: etcd, prefix: services/users/, urls: [${server.url}] }
+`,
+  )
+  const ask = async () => (await fetch(`http://${gateway.address('http')}/`)).text()
+  assert.equal(await ask(), 'one')
+  await server.put('services/users/a', await addressOf(two))
+  while ((await ask()) !== 'two') await new Promise((resolve) => setTimeout(resolve, 20))
+  const status = await fetch(`http://${gateway.address('dashboard')}/clusters`)
+  const [cluster] = (await status.json()) as { source: string; sourceError: string | null }[]
+  assert.deepEqual([cluster?.source, cluster?.sourceError], ['etcd services/users/', null])
 })
 
 class EtcdServer implements AsyncDisposable {
