@@ -150,7 +150,7 @@ test('connections that drain for ever do not pile up: as many again as max', asy
     calls(1)
     await settle()
     const last = connections.at(-1)
-    last?.settings(1)
+    last?.settings(2)
     await settle()
     last?.goAway(1) // its one stream never ends
     await settle()

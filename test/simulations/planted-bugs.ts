@@ -70,8 +70,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'balancer-forgets-failed-calls',
     file: 'src/runtime/middleware/balancer.ts',
-    right:
-      '    this.#pick.done(now, endpointFailure ? now - this.#startedAt : undefined, endpointFailure)\n',
+    right: '    this.#pick.done(now, tells ? now - this.#startedAt : undefined, endpointFailure)\n',
     wrong: '',
   },
 ]
