@@ -5,6 +5,7 @@
  * a host and a port as well. Text forms are in CONVENTIONS: `tcp://h:p`, `unix:/path`, `mem:name`.
  */
 import { UsageError } from './errors.ts'
+import { redactUrl } from './secret.ts'
 
 /** A host name, IPv4 or IPv6 address (without brackets, with an optional `%zone`) and a port. */
 export interface IpAddress {
@@ -45,7 +46,7 @@ export function formatAddress(address: Address): string {
     case 'memory':
       return `mem:${address.name}`
     case 'url':
-      return address.url
+      return redactUrl(address.url)
   }
 }
 
@@ -91,7 +92,7 @@ function nonEmpty(whole: string, value: string): string {
 }
 
 function invalid(text: string, expected: string): UsageError {
-  return new UsageError('ERR_ADDRESS_INVALID', `address '${text}': expected ${expected}`)
+  return new UsageError('ERR_ADDRESS_INVALID', `address '${redactUrl(text)}': expected ${expected}`)
 }
 
 const IP_SCHEMES: ReadonlySet<string> = new Set(['tcp', 'tls', 'udp', 'quic'])

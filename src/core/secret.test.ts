@@ -37,6 +37,8 @@ test('redactUrl removes what stands before the host, and nothing else', () => {
     ['https://host?next=a@b', 'https://host?next=a@b'],
     ['postgresql://:p@[::1]:5432', 'postgresql://[redacted]@[::1]:5432'],
     ['http+unix://u:p@%2Frun%2Fx.sock/', 'http+unix://[redacted]@%2Frun%2Fx.sock/'],
+    ['u:p@host:1', '[redacted]@host:1'],
+    ['host:1/a@b', 'host:1/a@b'],
     ['not a url', 'not a url'],
   ]
   for (const [url, shown] of table) assert.equal(redactUrl(url), shown)

@@ -16,8 +16,8 @@
 /** What stands in the place of a secret, everywhere. */
 export const REDACTED = '[redacted]'
 
-/** The method's name that Node's `util.inspect` looks for; needed when the class is made. */
-const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never
+/** The method's name that Node's `util.inspect` looks for. What holds secrets hides them there. */
+export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never
 
 /** A credential as callers may give it. */
 export type SecretText = string | Secret<string>
@@ -60,11 +60,11 @@ export function reveal(value: SecretText): string {
 
 /**
  * The same URL without what it lets in with: user name and password go together, because a token
- * often stands in the place of the name. What is not a URL comes back as it is.
+ * often stands in the place of the name. Also without scheme, as `user:password@host`.
  */
 export function redactUrl(url: string): string {
   return url.replace(USER_INFO, `$1${REDACTED}@`)
 }
 
 /** Greedy up to the last `@` before the path: a password may hold one that is not encoded. */
-const USER_INFO = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i
+const USER_INFO = /^((?:[a-z][a-z0-9+.-]*:\/\/)?)[^/?#]*@/i

@@ -15,6 +15,7 @@ import { ip } from '../core/address.ts'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 import { checkInteger, checkRange, TimeoutError, toError, UsageError } from '../core/errors.ts'
 import type { Endpoint, Resolver, ResolverListener } from '../core/policy.ts'
+import { redactUrl } from '../core/secret.ts'
 import { nodeHost } from '../platform/node-host.ts'
 import { systemClock } from '../platform/system-clock.ts'
 import { type DnsLookup, type NodeDnsOptions, nodeDnsLookup } from './dns-lookup.ts'
@@ -147,7 +148,10 @@ export function parseDnsTarget(target: string, defaultPort?: number): NameTarget
   const port = match?.[3] === undefined ? defaultPort : Number(match[3])
   if (match === null || port === undefined || port > 65_535) {
     const expected = 'host:port, dns:///host:port or _service._tcp.name'
-    throw new UsageError('ERR_ADDRESS_INVALID', `target '${target}': expected ${expected}`)
+    throw new UsageError(
+      'ERR_ADDRESS_INVALID',
+      `target '${redactUrl(target)}': expected ${expected}`,
+    )
   }
   const bracketed = match[1]
   const host = bracketed ?? (match[2] as string)

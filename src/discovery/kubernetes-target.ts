@@ -1,6 +1,7 @@
 /** Which service of Kubernetes a target means. */
 import { readFile } from 'node:fs/promises'
 import { UsageError } from '../core/errors.ts'
+import { redactUrl } from '../core/secret.ts'
 
 export interface KubernetesTarget {
   readonly service: string
@@ -19,7 +20,10 @@ export function parseKubernetesTarget(target: string): KubernetesTarget {
     )
   if (match?.[1] === undefined) {
     const expected = 'service, service.namespace or service.namespace:port'
-    throw new UsageError('ERR_ADDRESS_INVALID', `target '${target}': expected ${expected}`)
+    throw new UsageError(
+      'ERR_ADDRESS_INVALID',
+      `target '${redactUrl(target)}': expected ${expected}`,
+    )
   }
   return { service: match[1], namespace: match[2], port: match[3] }
 }

@@ -16,6 +16,7 @@ import { TimeoutError, TransportError, UsageError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Endpoint } from '../../core/policy.ts'
 import type { Lease } from '../../core/pool.ts'
+import { redactUrl } from '../../core/secret.ts'
 import type {
   Client,
   ClientCall,
@@ -396,7 +397,7 @@ function parseOrigin(origin: string | URL): Origin {
   }
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    const message = `'${text}' is not an http://, https:// or http+unix: origin`
+    const message = `'${redactUrl(text)}' is not an http://, https:// or http+unix: origin`
     throw new UsageError('ERR_ADDRESS_INVALID', message)
   }
   if (url.username !== '' || url.password !== '') {

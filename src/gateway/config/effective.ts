@@ -2,6 +2,7 @@
  * The configuration in force as YAML: defaults filled in, secrets replaced.
  */
 import { stringify } from 'yaml'
+import { isSecretField } from '../../protocols/http/secret-fields.ts'
 import { type ConfigPath, formatPath } from './problem.ts'
 import type { GatewayConfig } from './schema/gateway.ts'
 
@@ -37,10 +38,8 @@ function isSecret(path: ConfigPath): boolean {
 
 /** Whether a header's value must not appear in logs and pages. */
 export function isSecretHeader(name: string): boolean {
-  return SECRET_HEADER.test(name)
+  return isSecretField(name)
 }
 
 const REDACTED = '[redacted]'
-const SECRET_HEADER =
-  /^(?:proxy-)?authori[sz]ation$|^(?:set-)?cookie2?$|secret|token|passw|api-?key|credential|session|signature/i
 const NONE: ReadonlySet<string> = new Set()

@@ -6,6 +6,7 @@
 import { iterate } from '../../core/channel.ts'
 import { ProtocolError, UsageError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
+import { INSPECT } from '../../core/secret.ts'
 import type { HttpFields } from './fields.ts'
 
 export type BodyInit = Body | Source<Uint8Array> | Uint8Array | string | undefined
@@ -52,6 +53,16 @@ export class Body implements Source<Uint8Array> {
       return init === '' ? Body.empty : new Body(init, undefined, undefined)
     if (init instanceof Uint8Array) return new Body(init, undefined, init.length)
     return new Body(undefined, init, length)
+  }
+
+  /** As it is printed: content may be a form with a password, and is never shown. */
+  toJSON(): unknown {
+    const { length, replayable } = this
+    return this.isEmpty ? {} : { length, replayable }
+  }
+
+  [INSPECT](): unknown {
+    return this.toJSON()
   }
 
   get isEmpty(): boolean {

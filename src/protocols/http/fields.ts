@@ -7,6 +7,8 @@
  *     "Host: a.example\r\nAccept: *\/*"     offsets: nameStart, nameEnd, valueStart, valueEnd, …
  */
 import { UsageError } from '../../core/errors.ts'
+import { INSPECT, REDACTED } from '../../core/secret.ts'
+import { isSecretField } from './secret-fields.ts'
 
 export type FieldsInit =
   | HttpFields
@@ -94,6 +96,21 @@ export class HttpFields implements Iterable<[string, string]> {
       if (listHasToken(this.valueAt(index), token)) return true
     }
     return false
+  }
+
+  /** As it is printed: values of fields that carry credentials are replaced. */
+  toJSON(): Record<string, string | string[]> {
+    const shown: Record<string, string | string[]> = {}
+    for (const [name, value] of this) {
+      const text = isSecretField(name) ? REDACTED : value
+      const before = shown[name]
+      shown[name] = before === undefined ? text : [before, text].flat()
+    }
+    return shown
+  }
+
+  [INSPECT](): unknown {
+    return this.toJSON()
   }
 
   append(name: string, value: string): this {
