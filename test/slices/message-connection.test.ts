@@ -7,16 +7,10 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ByteWriter } from '../../src/core/byte-writer.ts'
-import type { Decoder, Encode } from '../../src/core/codec.ts'
-import type {
-  ChunkLease,
-  Connection,
-  ConnectionFacts,
-  ConnectionHandler,
-} from '../../src/core/connection.ts'
-import { ProtocolError, toError, UsageError } from '../../src/core/errors.ts'
-import type { MessageConnection, MessageHandler } from '../../src/core/message-connection.ts'
+import type { Connection } from '../../src/core/connection.ts'
+import { ProtocolError } from '../../src/core/errors.ts'
+import type { MessageHandler } from '../../src/core/message-connection.ts'
+import { FramedConnection } from '../../src/links/framed/framed-connection.ts'
 import {
   encodeLengthPrefixed,
   LengthPrefixedDecoder,
@@ -25,131 +19,6 @@ import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { MemoryNetwork } from '../../src/transports/memory/memory-network.ts'
 import { type MemoryOptions, memoryPair } from '../../src/transports/memory/memory-transport.ts'
-
-class FramedConnection implements MessageConnection, ConnectionHandler {
-  readonly ownsMessages = false
-  readonly maxMessageBytes: number
-  readonly #carrier: Connection
-  readonly #decoder: Decoder<Uint8Array>
-  readonly #encode: Encode<Uint8Array>
-  readonly #out = new ByteWriter()
-  #handler: MessageHandler | undefined
-  #paused = false
-  #delivering = false
-  /** Holds the chunk that messages are still in. */
-  #lease: ChunkLease | undefined
-  #ended = false
-
-  constructor(
-    carrier: Connection,
-    decoder: Decoder<Uint8Array>,
-    encode: Encode<Uint8Array>,
-    maxMessageBytes: number,
-  ) {
-    this.#carrier = carrier
-    this.#decoder = decoder
-    this.#encode = encode
-    this.maxMessageBytes = maxMessageBytes
-  }
-
-  get id(): number {
-    return this.#carrier.id
-  }
-  get facts(): ConnectionFacts {
-    return this.#carrier.facts
-  }
-  get writableLength(): number {
-    return this.#carrier.writableLength
-  }
-
-  open(handler: MessageHandler): void {
-    if (this.#handler !== undefined) throw new UsageError('ERR_ALREADY_OPEN', 'has a handler')
-    this.#handler = handler
-    this.#carrier.open(this)
-  }
-
-  send(message: Uint8Array): boolean {
-    ByteWriter.checkLength('message', message.length, this.maxMessageBytes)
-    this.#encode(message, this.#out)
-    return this.#out.flushTo(this.#carrier)
-  }
-
-  pause(): void {
-    this.#paused = true
-    this.#carrier.pause()
-  }
-
-  resume(): void {
-    if (!this.#paused) return
-    this.#paused = false
-    this.#carrier.resume()
-    if (!this.#delivering) this.#deliver()
-  }
-
-  end(): void {
-    this.#carrier.end()
-  }
-  destroy(reason?: Error): void {
-    this.#carrier.destroy(reason)
-  }
-
-  onData(chunk: Uint8Array): void {
-    this.#decoder.push(chunk)
-    if (!this.#deliver()) this.#lease = this.#carrier.leaseChunk()
-  }
-
-  onDrain(): void {
-    this.#out.recycle()
-    this.#handler?.onDrain()
-  }
-
-  onEnd(): void {
-    this.#ended = true
-    this.#deliverEnd()
-  }
-
-  onClose(reason: Error | undefined): void {
-    this.#releaseLease()
-    this.#handler?.onClose(reason)
-  }
-
-  /** @returns false when paused with messages left */
-  #deliver(): boolean {
-    this.#delivering = true
-    try {
-      while (!this.#paused) {
-        const message = this.#decoder.next()
-        if (message === undefined) {
-          this.#releaseLease()
-          if (this.#ended) this.#deliverEnd()
-          return true
-        }
-        this.#handler?.onMessage(message)
-      }
-      return false
-    } catch (error) {
-      this.#carrier.destroy(toError(error))
-      return true
-    } finally {
-      this.#delivering = false
-    }
-  }
-
-  #deliverEnd(): void {
-    if (this.#lease !== undefined) return // messages are left
-    try {
-      this.#decoder.end()
-      this.#handler?.onEnd()
-    } catch (error) {
-      this.#carrier.destroy(toError(error))
-    }
-  }
-
-  #releaseLease(): void {
-    this.#lease?.release()
-    this.#lease = undefined
-  }
-}
 
 const MAX = 10_000
 
