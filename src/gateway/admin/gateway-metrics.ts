@@ -191,6 +191,12 @@ function observeClusters(group: ObserverGroup, clusters: Clusters): void {
     'What is left of the retry budget.',
     each((cluster) => cluster.retryBudget),
   )
+  gauge(
+    'heddle.cluster.source_up',
+    '',
+    'Whether the source of its endpoints answers: 1, or 0 while the last known ones are used.',
+    each((cluster) => (cluster.sourceError === undefined ? 1 : 0)),
+  )
 }
 
 function observeEndpoints(group: ObserverGroup, clusters: Clusters): void {
