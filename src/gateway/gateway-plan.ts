@@ -6,10 +6,12 @@
  * with its pools, breakers and history.
  */
 import type { Clock, Random } from '../core/clock.ts'
+import { callDefaults } from '../core/context.ts'
 import type { Host } from '../core/host.ts'
 import type { Resolver } from '../core/policy.ts'
 import type { Tracer } from '../core/tracing.ts'
 import type { Transport } from '../core/transport.ts'
+import type { HttpRequest } from '../protocols/http/messages.ts'
 import type { TimerWheel } from '../runtime/timer-wheel.ts'
 import { addressList } from '../security/address-list.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -27,11 +29,14 @@ import {
   type GatewayFiles,
 } from './gateway-files.ts'
 import { Forwarder } from './http/forwarding.ts'
+import { admitted, ProxiedRequest } from './http/http-proxy.ts'
 import { compileRoutes } from './http/http-route.ts'
 import { attemptTracer, RequestTracing } from './http/request-tracing.ts'
 import type { ListenerPlan } from './listening/gateway-listener.ts'
 import { compileRawRoutes } from './listening/raw-connection.ts'
+import { GatewayLimits } from './load/gateway-limits.ts'
 import { slowRequests } from './logging/slow-requests.ts'
+import type { LimitStatus } from './status.ts'
 import type { GatewayTransports } from './transports.ts'
 import { Cluster, type ClusterEvent } from './upstream/cluster.ts'
 import { clusterCredentials, filesOfCredentials } from './upstream/cluster-credentials.ts'
@@ -70,24 +75,27 @@ export interface GatewayPlan {
   readonly clusters: ReadonlyMap<string, PlannedCluster>
   readonly listeners: readonly ListenerPlan[]
   readonly access: AccessPlans
+  readonly limits: GatewayLimits
 }
 
-/** @param current whose clusters and access plans may be kept */
+/** @param before what may be kept of it: clusters, access plans, and the counts of limits */
 export async function makePlan(
   config: GatewayConfig,
   files: GatewayFiles,
   environment: PlanEnvironment,
-  current: Pick<GatewayPlan, 'clusters' | 'access'> | undefined,
+  before: Pick<GatewayPlan, 'clusters' | 'access' | 'limits'> | undefined,
 ): Promise<GatewayPlan> {
   const { clock, accessObserver: observer } = environment
-  const access = new AccessPlans(files, { clock, observer }, current?.access)
+  const access = new AccessPlans(files, { clock, observer }, before?.access)
   const clusters = new Map<string, PlannedCluster>()
   const made: Cluster[] = []
+  const { wheel, random } = environment
+  const limits = new GatewayLimits({ wheel, random }, before?.limits)
   try {
     for (const one of [...config.clusters, ...demoClusters(environment.demo)]) {
       const named = [...filesOfUpstreamTls(one.tls), ...filesOfCredentials(one.credentials)]
       const key = JSON.stringify(fixedPartOf(one)) + files.fingerprint(named)
-      const kept = current?.clusters.get(one.name)
+      const kept = before?.clusters.get(one.name)
       if (kept?.key === key) {
         clusters.set(one.name, { ...kept, config: one })
         continue
@@ -103,14 +111,20 @@ export async function makePlan(
       return found.cluster
     }
     const listeners = config.listeners.map((listener) => {
-      return planListener(listener, config, files, environment, find, access)
+      return planListener(listener, config, files, environment, find, access, limits)
     })
-    return { config, files, clusters, listeners, access }
+    return { config, files, clusters, listeners, access, limits }
   } catch (error) {
-    access.closeUnless(current?.access)
+    access.closeUnless(before?.access)
     await Promise.all(made.map((cluster) => cluster.close()))
     throw error
   }
+}
+
+/** Every limit of listeners, routes and clusters, with what it did. */
+export function limitsOf({ limits, clusters }: GatewayPlan): LimitStatus[] {
+  const ofClusters = [...clusters.values()].flatMap(({ cluster }) => cluster.limits())
+  return [...limits.status(), ...ofClusters]
 }
 
 /** What a listener is bound to: when it changes, the listener must be made anew. */
@@ -127,6 +141,7 @@ export function contentKey({ config }: ListenerPlan, files: GatewayFiles): strin
   return files.fingerprint([...filesOfListenerTls(config.tls), ...access])
 }
 
+// size: one object, what a listener is told; each line of it has its own place in the file.
 function planListener(
   config: ListenerConfig,
   whole: GatewayConfig,
@@ -134,20 +149,31 @@ function planListener(
   environment: PlanEnvironment,
   find: (name: string) => Cluster,
   access: AccessPlans,
+  limits: GatewayLimits,
 ): ListenerPlan {
   const { forwarding, paths } = config
   const where = `listener ${config.name}`
   const authentication = access.authentication(where, config.authentication)
   const authorization = access.authorization(where, config.authorization)
+  // Routes that all listeners share are one route, with one limit.
+  const routes = config.routes === undefined ? 'route' : `${where} route`
+  const listenerLimiter = limits.concurrency(where, config.concurrency, priorityOf)
   const router = compileRoutes(config.routes ?? whole.routes, {
     upstream: find,
     fileText: (name) => files.text(name),
     access: (route, name) => access.ofRoute(`${where}, route ${name}`, route, config),
+    limits: (route, name) => ({
+      rateLimit: limits.rateLimits(`${routes} ${name}`, route.rate_limits),
+      bulkhead: limits.bulkhead(`${routes} ${name}`, route.bulkhead),
+      limiter: limits.concurrency(`${routes} ${name}`, route.concurrency, priorityOf),
+      listenerLimiter,
+    }),
   })
   return {
     config,
     admits: addressList(config),
     mayConnect: authorization?.admission(config.name, authentication?.principalOf),
+    connectionRate: limits.connectionRate(where, config.connection_rate_limit),
     http: {
       router,
       forwarder: new Forwarder(
@@ -181,6 +207,8 @@ function planListener(
         trustDeadline: config.forwarding.trust_deadline,
       }),
       principalHeaders: allPrincipalHeaders(whole),
+      admission: admitted(limits.rateLimits(where, config.rate_limits)),
+      clientPriority: config.client_priority,
     },
     raw: compileRawRoutes(config.raw_routes, find),
   }
@@ -190,6 +218,11 @@ function planListener(
 function allPrincipalHeaders({ listeners, routes }: GatewayConfig): string[] {
   const all = [...listeners, ...routes, ...listeners.flatMap((listener) => listener.routes ?? [])]
   return [...new Set(all.flatMap(({ authentication }) => principalHeaders(authentication)))]
+}
+
+/** As its route and its client say. */
+function priorityOf({ note }: HttpRequest): number {
+  return note instanceof ProxiedRequest ? note.priority : callDefaults.priority
 }
 
 async function makeCluster(

@@ -9,8 +9,9 @@
  * address in use), the old configuration goes on and says why.
  */
 // size: start, reload and drain belong together: each puts in place what the others take away.
-import { HeddleError, toError, UsageError } from '../core/errors.ts'
+import { toError, UsageError } from '../core/errors.ts'
 import type { Host } from '../core/host.ts'
+import { requestIds } from '../protocols/http/propagation.ts'
 import { TimerWheel } from '../runtime/timer-wheel.ts'
 import { wheelClock } from '../runtime/wheel-clock.ts'
 import type { AuditEvent } from '../security/audit/audit-record.ts'
@@ -28,7 +29,13 @@ import type { GatewayConfig } from './config/schema/gateway.ts'
 import { type DemoUpstreams, startDemoUpstreams } from './demo/demo-upstreams.ts'
 import type { GatewayEnvironment } from './gateway-environment.ts'
 import { FileProblems, GatewayFiles } from './gateway-files.ts'
-import { bindKey, type GatewayPlan, makePlan, type PlanEnvironment } from './gateway-plan.ts'
+import {
+  bindKey,
+  type GatewayPlan,
+  limitsOf,
+  makePlan,
+  type PlanEnvironment,
+} from './gateway-plan.ts'
 import { GatewayListener } from './listening/gateway-listener.ts'
 import { parseListenAddress } from './listening/listen-address.ts'
 import { ListenerTraffic } from './listening/listener-traffic.ts'
@@ -41,6 +48,7 @@ import type {
   ConfigStatus,
   GatewayPhase,
   GatewayStatus,
+  LimitStatus,
   ListenerStatus,
   RecentError,
   ReloadOutcome,
@@ -160,6 +168,10 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
 
   clusters(): readonly ClusterStatus[] {
     return [...(this.#plan?.clusters.values() ?? [])].map(({ cluster }) => cluster.status())
+  }
+
+  limits(): readonly LimitStatus[] {
+    return this.#plan === undefined ? [] : limitsOf(this.#plan)
   }
 
   recentErrors(): readonly RecentError[] {
@@ -488,15 +500,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     const { log } = this.#environment
     const { cluster, endpoint, type, reason } = event
     if (type === 'connect-failed' || type === 'unresolved') {
-      const code = event.error instanceof HeddleError ? event.error.code : 'ERR_CONNECT'
-      return this.#errors.add({
-        where: `cluster ${cluster}`,
-        code,
-        message: reason,
-        route: undefined,
-        upstream: endpoint,
-        requestId: undefined,
-      })
+      return this.#errors.addOfCluster(cluster, endpoint, event.error, reason)
     }
     log.info(`endpoint ${type}`, { cluster, endpoint, reason })
   }
@@ -510,10 +514,4 @@ function randomHex(host: Host, bytes: number): string {
   const random = new Uint8Array(bytes)
   host.randomBytes(random)
   return [...random].map((byte) => byte.toString(16).padStart(2, '0')).join('')
-}
-
-/** Unique in this process and, by its random start, elsewhere; not a secret. */
-function requestIds(prefix: string): () => string {
-  let count = 0
-  return () => `${prefix}-${(++count).toString(36).padStart(6, '0')}`
 }

@@ -1,5 +1,6 @@
 /** The newest errors for the dashboard, and a line in the log for each that is new. */
 import type { Clock } from '../core/clock.ts'
+import { HeddleError } from '../core/errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Ring } from '../telemetry/ring.ts'
 import type { RecentError } from './status.ts'
@@ -27,6 +28,18 @@ export class RecentErrors {
     if (this.#logged.size >= MAX_KINDS) this.#logged.clear()
     this.#logged.set(kind, now)
     this.#log.warn(message, { where, route, upstream, correlation_id: requestId, err: { code } })
+  }
+
+  /** Trouble of a cluster that belongs to no request. */
+  addOfCluster(
+    cluster: string,
+    endpoint: string | undefined,
+    error: Error | undefined,
+    message: string,
+  ): void {
+    const code = error instanceof HeddleError ? error.code : 'ERR_CONNECT'
+    const [route, requestId] = [undefined, undefined]
+    this.add({ where: `cluster ${cluster}`, code, message, route, upstream: endpoint, requestId })
   }
 
   latest(): readonly RecentError[] {

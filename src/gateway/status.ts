@@ -20,6 +20,8 @@ export interface GatewayStatus {
   readonly totals: TrafficTotals
   listeners(): readonly ListenerStatus[]
   clusters(): readonly ClusterStatus[]
+  /** Rate limits, concurrency limits and bulkheads of listeners, routes and clusters. */
+  limits(): readonly LimitStatus[]
   /** Newest first. A ring: at most `maxRecentErrors` (default 100). */
   recentErrors(): readonly RecentError[]
   readonly config: ConfigStatus
@@ -99,6 +101,19 @@ export interface ClusterStatus {
   readonly retryBudget: number | undefined
   readonly inFlight: number
   readonly endpoints: readonly EndpointStatus[]
+}
+
+export interface LimitStatus {
+  /** Where it is: `listener http address`, `route api`, `cluster orders`. */
+  readonly name: string
+  readonly policy: 'rate limit' | 'connection rate' | 'concurrency' | 'bulkhead'
+  /** Since it was made. */
+  readonly refused: number
+  readonly allowed: number | undefined
+  /** Of concurrency: how many at a time, which an adaptive one changes. */
+  readonly limit: number | undefined
+  readonly inFlight: number | undefined
+  readonly queued: number | undefined
 }
 
 export interface EndpointStatus {

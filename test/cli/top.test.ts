@@ -264,6 +264,7 @@ function snapshotWith(clusters: readonly JsonCluster[], message = 'nobody listen
     latency: { count: 1, mean: 1, p50: 1, p90: 2, p99: 3, p999: 4, max: 5 },
     listeners: [],
     clusters,
+    limits: [],
     errors,
     config: { file: 'gateway.yaml', version: 3, loadedAt: 0, lastError: null },
     process: null,

@@ -80,6 +80,17 @@ async function useEverything(t: TestContext, meter: Registry): Promise<void> {
 function everyMetric() {
   const status = new StubGatewayStatus()
   status.clusterList = [stubCluster({ endpoints: [stubEndpoint({})] })]
+  status.limitList = [
+    {
+      name: 'route api',
+      policy: 'concurrency',
+      refused: 1,
+      allowed: 1,
+      limit: 1,
+      inFlight: 1,
+      queued: 1,
+    },
+  ]
   const registry = new Registry()
   const clock = new ManualClock()
   const admin = new AdminService({ status, registry, clock, process: nodeProcess })

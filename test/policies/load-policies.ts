@@ -17,10 +17,22 @@ export const LOAD_POLICIES: readonly PolicyRow[] = [
         test: ['test/runtime/load.test.ts', 'httpServer refuses with 429'],
         example: 'policies/rate-limit.ts',
       },
+      listener: {
+        test: ['test/gateway/load.test.ts', 'Gateway listener limits addresses before routing'],
+        example: 'gateway/load.yaml',
+      },
+      route: {
+        test: ['test/gateway/load.test.ts', 'Gateway route refuses with 429'],
+        example: 'gateway/load.yaml',
+      },
+      cluster: {
+        test: ['test/gateway/load.test.ts', 'Gateway cluster is sent no more than its rate'],
+        example: 'gateway/load.yaml',
+      },
     },
   },
   {
-    policy: 'Adaptive concurrency',
+    policy: 'Limits on calls at a time, adaptive',
     page: 'load.md#limits-on-calls-at-a-time',
     marks: {
       client: {
@@ -31,6 +43,18 @@ export const LOAD_POLICIES: readonly PolicyRow[] = [
         test: ['test/runtime/load.test.ts', 'httpServer with an adaptive limit'],
         example: 'policies/adaptive-concurrency.ts',
       },
+      listener: {
+        test: ['test/gateway/load.test.ts', 'Gateway route has its own places, serves by priority'],
+        example: 'gateway/load.yaml',
+      },
+      route: {
+        test: ['test/gateway/load.test.ts', 'Gateway route has its own places, serves by priority'],
+        example: 'gateway/load.yaml',
+      },
+      cluster: {
+        test: ['test/gateway/load.test.ts', 'Gateway cluster is sent no more than its rate'],
+        example: 'gateway/load.yaml',
+      },
     },
   },
   {
@@ -40,6 +64,14 @@ export const LOAD_POLICIES: readonly PolicyRow[] = [
       server: {
         test: ['test/runtime/load.test.ts', 'httpServer sheds by priority'],
         example: 'policies/shedding.ts',
+      },
+      listener: {
+        test: ['test/gateway/load.test.ts', 'Gateway route has its own places, serves by priority'],
+        example: 'gateway/load.yaml',
+      },
+      route: {
+        test: ['test/gateway/load.test.ts', 'Gateway route has its own places, serves by priority'],
+        example: 'gateway/load.yaml',
       },
     },
   },
@@ -57,6 +89,10 @@ export const LOAD_POLICIES: readonly PolicyRow[] = [
       server: {
         test: ['test/runtime/load.test.ts', 'httpServer with an adaptive limit, and its bulkheads'],
         example: 'policies/bulkheads.ts',
+      },
+      route: {
+        test: ['test/gateway/load.test.ts', 'Gateway route: a bulkhead keeps'],
+        example: 'gateway/load.yaml',
       },
     },
   },

@@ -5,6 +5,7 @@ import type {
   ClusterStatus,
   EndpointStatus,
   GatewayStatus,
+  LimitStatus,
   ListenerStatus,
   RecentError,
   ReloadOutcome,
@@ -30,6 +31,7 @@ export class StubGatewayStatus implements GatewayStatus {
   }
   listenerList: ListenerStatus[] = [stubListener({})]
   clusterList: ClusterStatus[] = []
+  limitList: LimitStatus[] = []
   errorList: RecentError[] = []
   config: Mutable<GatewayStatus['config']> = {
     file: 'gateway.yaml',
@@ -50,6 +52,10 @@ export class StubGatewayStatus implements GatewayStatus {
 
   clusters(): readonly ClusterStatus[] {
     return this.clusterList
+  }
+
+  limits(): readonly LimitStatus[] {
+    return this.limitList
   }
 
   recentErrors(): readonly RecentError[] {

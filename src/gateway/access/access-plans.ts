@@ -9,7 +9,7 @@ import type {
   AuthorizationConfig,
 } from '../config/schema/access.ts'
 import type { GatewayFiles } from '../gateway-files.ts'
-import type { RouteAccess } from '../http/http-route.ts'
+import type { RouteAccess } from '../http/route-policies.ts'
 import {
   type AccessSources,
   AuthenticationPlan,

@@ -8,7 +8,13 @@ import { HttpDurations } from '../../telemetry/call-metrics.ts'
 import { ObserverGroup } from '../../telemetry/observer-group.ts'
 import { observeProcess } from '../../telemetry/process-metrics.ts'
 import type { Registry } from '../../telemetry/registry.ts'
-import type { ClusterStatus, EndpointStatus, GatewayStatus, RequestRecord } from '../status.ts'
+import type {
+  ClusterStatus,
+  EndpointStatus,
+  GatewayStatus,
+  LimitStatus,
+  RequestRecord,
+} from '../status.ts'
 
 export class GatewayMetrics implements Disposable {
   readonly #registry: Registry
@@ -28,6 +34,7 @@ export class GatewayMetrics implements Disposable {
     const clusters = oncePerTurn(() => status.clusters())
     observeClusters(this.#observers, clusters)
     observeEndpoints(this.#observers, clusters)
+    observeLimits(this.#observers, status)
     if (process !== undefined) observeProcess(this.#observers, process)
   }
 
@@ -196,6 +203,44 @@ function observeClusters(group: ObserverGroup, clusters: Clusters): void {
     '',
     'Whether the source of its endpoints answers: 1, or 0 while the last known ones are used.',
     each((cluster) => (cluster.sourceError === undefined ? 1 : 0)),
+  )
+}
+
+function observeLimits(group: ObserverGroup, status: GatewayStatus): void {
+  const { gauge, counter } = observersOf(group)
+  const limits = oncePerTurn(() => status.limits())
+  const each =
+    (read: (limit: LimitStatus) => number | undefined): Collect =>
+    (report) => {
+      for (const limit of limits()) {
+        const value = read(limit)
+        if (value === undefined) continue
+        report(value, { 'heddle.load.policy': limit.policy, 'heddle.load.limit': limit.name })
+      }
+    }
+  counter(
+    'heddle.load.refused',
+    '{request}',
+    'What a limit refused.',
+    each((limit) => limit.refused),
+  )
+  gauge(
+    'heddle.load.concurrency.limit',
+    '{request}',
+    'Requests that may be in progress.',
+    each((limit) => limit.limit),
+  )
+  gauge(
+    'heddle.load.concurrency.in_flight',
+    '{request}',
+    'Requests that have a place.',
+    each((limit) => limit.inFlight),
+  )
+  gauge(
+    'heddle.load.queued',
+    '{request}',
+    'Requests that wait.',
+    each((limit) => limit.queued),
   )
 }
 

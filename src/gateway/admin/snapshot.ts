@@ -14,6 +14,7 @@ import type {
   EndpointStatus,
   GatewayPhase,
   GatewayStatus,
+  LimitStatus,
   ListenerStatus,
   TrafficTotals,
 } from '../status.ts'
@@ -33,6 +34,7 @@ export interface AdminSnapshot {
   readonly latency: JsonLatency
   readonly listeners: readonly ListenerStatus[]
   readonly clusters: readonly JsonCluster[]
+  readonly limits: readonly JsonLimit[]
   readonly errors: readonly JsonError[]
   readonly config: JsonConfig
   readonly process: JsonProcess | null
@@ -78,6 +80,16 @@ export interface JsonCluster {
   readonly requestsPerSecond: number
   readonly successRate: number | null
   readonly endpoints: readonly JsonEndpoint[]
+}
+
+export interface JsonLimit {
+  /** `listener http address`, `route api`, `cluster orders`. */
+  readonly name: string
+  readonly policy: LimitStatus['policy']
+  readonly refused: number
+  readonly limit: number | null
+  readonly inFlight: number | null
+  readonly queued: number | null
 }
 
 export interface JsonEndpoint {
@@ -151,6 +163,7 @@ export function takeSnapshot(sources: SnapshotSources, points?: number): AdminSn
     latency: jsonLatency(history.latency(now, LATENCY_WINDOW_MS)),
     listeners: status.listeners(),
     clusters: status.clusters().map((cluster) => jsonCluster(cluster, trends, now)),
+    limits: status.limits().map(jsonLimit),
     errors: status.recentErrors().slice(0, MAX_ERRORS).map(jsonError),
     config: { file: file ?? null, version, loadedAt: loadedAtWall, lastError: lastError ?? null },
     process: sources.process?.last ?? null,
@@ -243,6 +256,19 @@ function jsonEndpoint(
     connections,
     latency:
       latencyMs === undefined ? null : { p50: round(latencyMs.p50), p99: round(latencyMs.p99) },
+  }
+}
+
+function jsonLimit(status: LimitStatus): JsonLimit {
+  const { name, policy, refused } = status
+  const [limit, inFlight, queued] = [status.limit, status.inFlight, status.queued].map(orNull)
+  return {
+    name,
+    policy,
+    refused,
+    limit: limit ?? null,
+    inFlight: inFlight ?? null,
+    queued: queued ?? null,
   }
 }
 

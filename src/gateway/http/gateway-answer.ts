@@ -7,7 +7,12 @@
  */
 import { ERROR_CODES, type ErrorCode } from '../../core/error-codes.ts'
 import { HeddleError } from '../../core/errors.ts'
-import { unauthenticatedStatus } from '../../protocols/http/classifier.ts'
+import { loadSignalOf } from '../../core/load-signal.ts'
+import {
+  addLoadFields,
+  explainRefusal,
+  unauthenticatedStatus,
+} from '../../protocols/http/classifier.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { type HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 
@@ -41,12 +46,19 @@ export function answerToError(error: unknown): GatewayAnswer {
   return { status, code, text: ERROR_CODES[code].text }
 }
 
+/** As {@link answerToError}, for a call to an upstream: a limit of ours there is no client's fault. */
+export function answerToUpstreamError(error: unknown): GatewayAnswer {
+  const answer = answerToError(error)
+  return answer.code === 'ERR_RATE_LIMITED' ? { ...answer, status: 503 } : answer
+}
+
 /** The answer as a response; JSON for those who ask for it, text for all others. */
 export function gatewayResponse(
   answer: GatewayAnswer,
   request: HttpRequest,
   requestIdHeader: string,
   requestId: string,
+  refusal?: unknown,
 ): HttpResponse {
   const { status, code, text } = answer
   const asJson = request.fields.get('accept')?.includes('json') === true
@@ -61,11 +73,18 @@ export function gatewayResponse(
     'x-heddle-error',
     code,
   ]
-  if (status === 503) list.push('retry-after', '1')
+  const signal = loadSignalOf(refusal)
+  if (status === 503 && signal === undefined) list.push('retry-after', '1')
   const body = asJson
     ? `${JSON.stringify({ error: { status, code, message: text, request_id: requestId } })}\n`
     : `${status} ${text} (${code}, request ${requestId})\n`
-  return new HttpResponse({ status, fields: HttpFields.fromTrusted(list), body })
+  const fields = HttpFields.fromTrusted(list)
+  if (signal !== undefined) {
+    // What is left of our own share at an upstream is nobody else's business.
+    addLoadFields(fields, status === 429 ? signal : { retryAfterMs: signal.retryAfterMs })
+  }
+  if (refusal instanceof HeddleError) explainRefusal(refusal, fields)
+  return new HttpResponse({ status, fields, body })
 }
 
 function statusOf(code: ErrorCode): number {
@@ -85,6 +104,7 @@ const REFUSALS: Readonly<Record<GatewayRefusal, Omit<GatewayAnswer, 'code'>>> = 
 
 const STATUSES: Readonly<Partial<Record<ErrorCode, number>>> = Object.freeze({
   ERR_LOCKED_OUT: 429,
+  ERR_RATE_LIMITED: 429,
   // Nobody to ask.
   ERR_NO_ENDPOINT: 503,
   ERR_RESOLVE: 503,

@@ -84,6 +84,8 @@ function gatewayOf(
           random,
         }),
         principalHeaders: [],
+        admission: undefined,
+        clientPriority: 'lower',
       },
       {
         clock,

@@ -1,7 +1,8 @@
 /**
  * The HTTP side of a gateway as a service: request in, route, upstream, response out.
  *
- *     normalise the path → find the route → redirect | fixed response | upstream
+ *     normalise the path → the listener's limits → find the route → its policies →
+ *         redirect | fixed response | upstream
  *         upstream: limits → fields → rewrite → (mirror) → the cluster's client stack → fields
  *
  * Bodies are handed through as the sources they are, in both directions: backpressure and
@@ -11,14 +12,15 @@
  */
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
-import { Call, type CallContext } from '../../core/context.ts'
+import { Call, type CallContext, callDefaults } from '../../core/context.ts'
 import { AccessError, HeddleError, toError } from '../../core/errors.ts'
+import { loadSignalOf } from '../../core/load-signal.ts'
 import type { Principal } from '../../core/principal.ts'
-import type { MaybePromise } from '../../core/service.ts'
+import type { MaybePromise, Middleware } from '../../core/service.ts'
 import { Body } from '../../protocols/http/body.ts'
-import { explainRefusal } from '../../protocols/http/classifier.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import { type PriorityTrust, readUrgency } from '../../protocols/http/priority-field.ts'
 import { attemptsOf } from '../../runtime/middleware/retry.ts'
 import { recordError } from '../../runtime/middleware/tracing.ts'
 import { type Settlement, settle } from '../../runtime/settle.ts'
@@ -29,14 +31,16 @@ import type { Forwarder } from './forwarding.ts'
 import {
   answerToError,
   answerToRefusal,
+  answerToUpstreamError,
   type GatewayAnswer,
   type GatewayRefusal,
   gatewayResponse,
 } from './gateway-answer.ts'
-import type { HttpRoute, Mirror, ProxyAction, RouteAccess, Upstream } from './http-route.ts'
+import type { HttpRoute, Mirror, ProxyAction, Upstream } from './http-route.ts'
 import { BodyCopy, BodyLimit, watchBody } from './request-body.ts'
 import type { RequestTracing } from './request-tracing.ts'
 import { RouteContext } from './route-context.ts'
+import type { Guardable } from './route-policies.ts'
 
 /** What a reload replaces, all at once: a request in flight keeps the plan it began with. */
 export interface HttpPlan {
@@ -49,6 +53,17 @@ export interface HttpPlan {
   readonly tracing: RequestTracing
   /** Lower-case names of headers that say who calls: what clients send in them is removed. */
   readonly principalHeaders: readonly string[]
+  /** The listener's own limits around routing; undefined: it has none. */
+  readonly admission: HttpService | undefined
+  /** How far clients may say how urgent their requests are. */
+  readonly clientPriority: PriorityTrust
+}
+
+/** @returns the listener's limits around everything that follows for a request */
+export function admitted(
+  limits: Middleware<HttpRequest, HttpResponse> | undefined,
+): HttpService | undefined {
+  return limits?.((request, context) => (request.note as ProxiedRequest).begin(context))
 }
 
 export interface HttpProxyOptions {
@@ -78,7 +93,7 @@ export class HttpProxy {
 
   #serve(request: HttpRequest, context: CallContext): MaybePromise<HttpResponse> {
     const { plan } = this
-    const { forwarder, maxInFlight } = plan
+    const { forwarder, maxInFlight, admission } = plan
     const proxied = new ProxiedRequest(request, this.options, plan)
     request.note = proxied
     if (this.options.inFlight() > maxInFlight || !this.options.accepting()) {
@@ -86,17 +101,10 @@ export class HttpProxy {
     }
     const target = targetOf(request, plan.paths)
     if (target === undefined) return proxied.refuse('bad_path')
-    const route = plan.router.match({
-      authority: request.authority,
-      path: target.charCodeAt(0) === SLASH ? target.slice(0, pathEnd(target)) : '',
-      method: request.method,
-      fields: request.fields,
-      source: (proxied.clientAddress = forwarder.clientAddress(request)),
-    })
-    if (route === undefined) return proxied.refuse('no_route')
-    proxied.route = route
-    if (route.access === undefined) return proxied.act(route, target, context)
-    return proxied.guarded(route, route.access, target, context)
+    proxied.target = target
+    proxied.clientAddress = forwarder.clientAddress(request)
+    if (admission === undefined) return proxied.begin(context)
+    return settle(admission, request, context, new GuardedRequest(proxied, context))
   }
 }
 
@@ -104,7 +112,7 @@ export class HttpProxy {
  * One request on its way. Hangs on the client's request as its note, where the listener's observer
  * finds what to log, and on the upstream's, where the cluster leaves the endpoint's address.
  */
-export class ProxiedRequest implements Settlement<HttpResponse> {
+export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   readonly request: HttpRequest
   route: HttpRoute | undefined
   cluster: string | undefined
@@ -119,7 +127,10 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
   requestId = ''
   /** Once known. */
   principal: Principal | undefined
-  /** As routes saw it, where access depends on it. */
+  /** It is known who calls, and that they may; or nobody asks. */
+  known = false
+  /** Normalised, with and without the query. */
+  target = ''
   path = ''
   readonly #options: HttpProxyOptions
   readonly #plan: HttpPlan
@@ -138,50 +149,80 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     this.#plan = plan
   }
 
-  /** What the route does, for a request that may have it done. */
-  act(route: HttpRoute, target: string, context: CallContext): MaybePromise<HttpResponse> {
-    const { action } = route
-    switch (action.type) {
+  /** Its route's priority, as far as the client has not lowered it. */
+  get priority(): number {
+    const { route, request } = this
+    const ofRoute = route?.priority ?? callDefaults.priority
+    const trust = this.#plan.clientPriority
+    const urgency = trust === 'ignore' ? undefined : readUrgency(request.fields)
+    if (urgency === undefined) return ofRoute
+    return trust === 'trust' ? urgency : Math.max(ofRoute, urgency)
+  }
+
+  /** Finds its route, and goes on through what stands around that. */
+  begin(context: CallContext): MaybePromise<HttpResponse> {
+    const { request, target, clientAddress } = this
+    this.path = target.charCodeAt(0) === SLASH ? target.slice(0, pathEnd(target)) : target
+    const route = this.#plan.router.match({
+      authority: request.authority,
+      path: target.charCodeAt(0) === SLASH ? this.path : '',
+      method: request.method,
+      fields: request.fields,
+      source: clientAddress,
+    })
+    if (route === undefined) return this.refuse('no_route')
+    this.route = route
+    if (route.guarded === undefined) return this.act(context)
+    // The route's time begins here: waiting in its queues counts.
+    const timed = new RouteContext(context, this.#deadlineOf(route), this.priority)
+    return settle(route.guarded, request, timed, new GuardedRequest(this, context))
+  }
+
+  /** The route's action, behind its policies. */
+  act(context: CallContext): MaybePromise<HttpResponse> {
+    const { route } = this
+    if (route === undefined) return this.refuse('no_route')
+    switch (route.action.type) {
       case 'proxy':
-        return this.proxy(action, target, context)
+        return this.#proxy(route.action, context)
       case 'redirect': {
-        const { request } = this
-        const scheme = this.#plan.forwarder.clientScheme(request)
-        const to = action.location({ scheme, authority: request.authority, target })
-        return this.answer(action.status, HttpFields.fromTrusted(['location', to]), undefined)
+        const { status, location } = route.action
+        const scheme = this.#plan.forwarder.clientScheme(this.request)
+        const { authority } = this.request
+        const to = location({ scheme, authority, target: this.target })
+        return this.answer(status, HttpFields.fromTrusted(['location', to]), undefined)
       }
       case 'fixed':
-        return this.answer(action.status, action.fields, action.body)
+        return this.answer(route.action.status, route.action.fields, route.action.body)
     }
   }
 
-  /** The same, once it is known who calls, and that they may. */
-  guarded(
-    route: HttpRoute,
-    access: RouteAccess,
-    target: string,
-    context: CallContext,
-  ): MaybePromise<HttpResponse> {
-    this.#client = context
-    this.path = target.charCodeAt(0) === SLASH ? target.slice(0, pathEnd(target)) : target
-    const service = access.guard((_request, known) => {
-      this.principal = known.principal
-      return this.act(route, target, known)
-    })
-    return settle(service, this.request, context, new Guarded(this))
+  /** A policy refused it. */
+  refusedBy(error: unknown, client: CallContext): HttpResponse {
+    this.#client = client
+    if (client.cancelled) {
+      this.errorCode = 'client_closed'
+      return CLIENT_GONE
+    }
+    const worded = error instanceof AccessError || loadSignalOf(error) !== undefined
+    // It was found out neither who calls nor that nobody does: the gateway's trouble.
+    if (!this.known && !worded) return this.#fail(answerToRefusal('unknown_caller'), toError(error))
+    // Who comes too often is no trouble of ours: the access log has it.
+    const expected = error instanceof HeddleError && error.code === 'ERR_RATE_LIMITED'
+    return this.#fail(answerToError(error), expected ? undefined : toError(error), error)
   }
 
-  /** It was found out neither who calls nor that nobody does: the gateway's trouble. */
-  refuseUnknown(error: unknown): HttpResponse {
-    if (this.#client?.cancelled || error instanceof AccessError) return this.onError(error)
-    if (error instanceof HeddleError && error.blame === 'load') return this.onError(error)
-    return this.#fail(answerToRefusal('unknown_caller'), toError(error))
+  #deadlineOf({ action }: HttpRoute): number | undefined {
+    const timeoutMs = action.type === 'proxy' ? action.timeoutMs : Number.POSITIVE_INFINITY
+    return timeoutMs === Number.POSITIVE_INFINITY
+      ? undefined
+      : this.#options.clock.now() + timeoutMs
   }
 
-  proxy(action: ProxyAction, target: string, context: CallContext): MaybePromise<HttpResponse> {
+  #proxy(action: ProxyAction, context: CallContext): MaybePromise<HttpResponse> {
     this.#client = context
-    const { request } = this
-    const { clock, random } = this.#options
+    const { request, target } = this
+    const { random } = this.#options
     const limit = action.maxRequestBytes ?? this.#plan.maxRequestBytes
     const { body } = request
     if (body.length !== undefined && body.length > limit) return this.refuse('body_too_large')
@@ -205,9 +246,9 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     forwarded.inform = request.inform
     forwarded.note = this
     const sent = action.mirror === undefined ? forwarded : this.#mirror(action.mirror, forwarded)
-    const deadline =
-      action.timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.now() + action.timeoutMs
-    return settle(upstream.call, sent, new RouteContext(context, deadline), this)
+    const { route } = this
+    const deadline = route && this.#deadlineOf(route)
+    return settle(upstream.call, sent, new RouteContext(context, deadline, this.priority), this)
   }
 
   /** Of the settlement: the upstream answered. */
@@ -237,7 +278,7 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
       return CLIENT_GONE
     }
     if (this.#bodyTooLarge) return this.#fail(answerToRefusal('body_too_large'), toError(error))
-    return this.#fail(answerToError(error), toError(error))
+    return this.#fail(answerToUpstreamError(error), toError(error), error)
   }
 
   refuse(refusal: GatewayRefusal): HttpResponse {
@@ -256,16 +297,15 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
     })
   }
 
-  #fail(answer: GatewayAnswer, error: Error | undefined): HttpResponse {
+  /** @param refusal what says when to come again, or how to log in */
+  #fail(answer: GatewayAnswer, error: Error | undefined, refusal?: unknown): HttpResponse {
     const { forwarder } = this.#plan
     if (this.requestId === '') this.requestId = forwarder.requestIdOf(this.request)
     this.errorCode = answer.code
     if (error !== undefined && this.#client !== undefined) recordError(this.#client, error)
     this.#options.onFailure(this, error)
     const { requestIdHeader } = forwarder.options
-    const response = gatewayResponse(answer, this.request, requestIdHeader, this.requestId)
-    if (error instanceof AccessError) explainRefusal(error, response.fields)
-    return response
+    return gatewayResponse(answer, this.request, requestIdHeader, this.requestId, refusal)
   }
 
   /** Only the gateway says who calls. */
@@ -319,12 +359,14 @@ export class ProxiedRequest implements Settlement<HttpResponse> {
   }
 }
 
-/** What comes out of a guard that is no reply is a refusal: the route answers its own errors. */
-class Guarded implements Settlement<HttpResponse> {
+/** The end of a request as its policies give it: their answers pass, their refusals are worded. */
+class GuardedRequest implements Settlement<HttpResponse> {
   readonly #proxied: ProxiedRequest
+  readonly #client: CallContext
 
-  constructor(proxied: ProxiedRequest) {
+  constructor(proxied: ProxiedRequest, client: CallContext) {
     this.#proxied = proxied
+    this.#client = client
   }
 
   onReply(response: HttpResponse): HttpResponse {
@@ -332,7 +374,7 @@ class Guarded implements Settlement<HttpResponse> {
   }
 
   onError(error: unknown): HttpResponse {
-    return this.#proxied.refuseUnknown(error)
+    return this.#proxied.refusedBy(error, this.#client)
   }
 }
 

@@ -3,7 +3,6 @@
  * configuration is loaded, nothing of it per request.
  */
 import type { Random } from '../../core/clock.ts'
-import type { Principal } from '../../core/principal.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import type { HttpService } from '../../protocols/http/messages.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
@@ -16,6 +15,7 @@ import {
 } from '../routing/rewrite.ts'
 import { Router } from '../routing/router.ts'
 import { compileHeaderEdits, type HeaderEdits } from './header-edits.ts'
+import { guardedAction, type RouteAccess, type RouteLimits } from './route-policies.ts'
 
 /** What a route sends requests to. */
 export interface Upstream {
@@ -31,6 +31,8 @@ export interface RouteSources {
   fileText(name: string): string
   /** Who may use a route; undefined: everybody. */
   access?(route: RouteConfig, name: string): RouteAccess | undefined
+  /** How much of it is taken. */
+  limits?(config: RouteConfig, name: string): RouteLimits
 }
 
 export interface HttpRoute {
@@ -40,14 +42,10 @@ export interface HttpRoute {
   readonly responseEdits: HeaderEdits | undefined
   /** Who may use it; undefined: everybody. */
   readonly access: RouteAccess | undefined
-}
-
-/** What stands in front of a route. */
-export interface RouteAccess {
-  /** `service` for those who may. */
-  guard(service: HttpService): HttpService
-  /** Name and value of what the upstream is told of who calls. */
-  principalFields(principal: Principal): readonly (readonly [string, string])[]
+  /** The action with the route's policies around it; undefined: it has none. */
+  readonly guarded: HttpService | undefined
+  /** Of its requests: 0 is shed last, 7 first. */
+  readonly priority: number
 }
 
 export interface ProxyAction {
@@ -108,12 +106,15 @@ export function filesOfRoutes(configs: readonly RouteConfig[]): string[] {
 function compileRoute(config: RouteConfig, name: string, sources: RouteSources): HttpRoute {
   // The line feed that editors put at the end of a file is no part of a secret.
   const secret = (file: string): string => sources.fileText(file).replace(/\r?\n$/, '')
+  const access = sources.access?.(config, name)
   return {
     name,
     action: compileAction(config, sources),
     requestEdits: compileHeaderEdits(config.request_headers, secret),
     responseEdits: compileHeaderEdits(config.response_headers, secret),
-    access: sources.access?.(config, name),
+    access,
+    guarded: guardedAction(access, sources.limits?.(config, name) ?? {}),
+    priority: config.priority,
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * The context of a request on its way upstream: the client's cancellation, and the route's deadline.
+ * The context of a request on its way upstream: the client's cancellation, the route's
+ * deadline and priority.
  *
  * A view, not a child: a child `Call` would add a callback to the client's call for each request,
  * and the client stack below makes one of its own anyway.
@@ -11,10 +12,12 @@ import type { Principal } from '../../core/principal.ts'
 
 export class RouteContext implements CallContext {
   readonly deadline: number | undefined
+  readonly priority: number
   readonly #client: CallContext
 
-  constructor(client: CallContext, deadline: number | undefined) {
+  constructor(client: CallContext, deadline: number | undefined, priority: number) {
     this.#client = client
+    this.priority = priority
     const { deadline: earlier } = client
     this.deadline =
       earlier !== undefined && (deadline === undefined || earlier < deadline) ? earlier : deadline
@@ -38,10 +41,6 @@ export class RouteContext implements CallContext {
 
   get idempotent(): boolean | undefined {
     return this.#client.idempotent
-  }
-
-  get priority(): number {
-    return this.#client.priority
   }
 
   get trace(): TraceContext | undefined {

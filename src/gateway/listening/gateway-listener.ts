@@ -9,6 +9,7 @@
  * requests in flight keep the plan they began with. Certificates and all that concerns TLS change with
  * the next handshake. Only another address or other connection limits need a new listener.
  */
+// size: every way of a connection from its address to its protocol; each hands on to the next.
 import { type Address, formatAddress } from '../../core/address.ts'
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
@@ -52,6 +53,8 @@ export interface ListenerPlan {
   readonly admits: AdmitAddress
   /** Rules about connections; undefined: there are none. */
   readonly mayConnect: ((connection: Connection) => Error | undefined) | undefined
+  /** Counts a connection; undefined: none are counted. */
+  readonly connectionRate: AdmitAddress | undefined
   readonly http: HttpPlan
   readonly raw: readonly RawRoute[]
 }
@@ -118,6 +121,7 @@ export class GatewayListener {
       }),
       drainTimeoutMs: options.drainTimeoutMs,
       admitAddress: (remote) => this.#admitPeer(remote),
+      admit: (connection) => this.#countPeer(connection),
       createConnection: (connection, control) => this.#begin(connection, control),
       onError: (error) => traffic.fail(error),
     })
@@ -201,6 +205,14 @@ export class GatewayListener {
   }
 
   /** Who connects here. A proxy that may speak for others is let in: its client is looked at. */
+  /** Once for each connection: one that is back from TLS was counted, one of a proxy speaks first. */
+  #countPeer(connection: Connection): Error | undefined {
+    const { remote, tls } = connection.facts
+    if (this.#staged && tls !== undefined) return undefined
+    if (this.#proxyPolicy.speaksForOthers(remote)) return undefined
+    return this.#plan.connectionRate?.(remote)
+  }
+
   #admitPeer(remote: Address): Error | undefined {
     return this.#proxyPolicy.speaksForOthers(remote) ? undefined : this.#admits(remote)
   }
@@ -249,7 +261,8 @@ export class GatewayListener {
   }
 
   #admitAnnounced(connection: Connection, control: ConnectionControl): ServerConnection {
-    const refusal = this.#admits(connection.facts.remote)
+    const { remote } = connection.facts
+    const refusal = this.#admits(remote) ?? this.#plan.connectionRate?.(remote)
     if (refusal === undefined) return this.#detect(connection, control)
     return this.#refuse(connection, control, refusal)
   }

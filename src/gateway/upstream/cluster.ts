@@ -36,11 +36,12 @@ import { connectProbe, httpProbe } from '../health/probes.ts'
 import { ProxiedRequest } from '../http/http-proxy.ts'
 import type { Upstream } from '../http/http-route.ts'
 import { attemptContextWriter } from '../http/request-tracing.ts'
-import type { ClusterStatus, EndpointStatus } from '../status.ts'
+import type { ClusterStatus, EndpointStatus, LimitStatus } from '../status.ts'
 import { balancerOf, balancingOf } from './cluster-balancing.ts'
 import { clusterClassifier } from './cluster-classifier.ts'
 import type { ClusterCredentials } from './cluster-credentials.ts'
 import { discoverySource, sourceOf } from './cluster-discovery.ts'
+import { limitsOf, loadOf } from './cluster-load.ts'
 import { policiesOf } from './cluster-policies.ts'
 import { pingOf, poolLimitsOf } from './cluster-pools.ts'
 import { clusterResolver } from './cluster-resolver.ts'
@@ -174,6 +175,10 @@ export class Cluster implements Upstream {
     }
   }
 
+  limits(): LimitStatus[] {
+    return limitsOf(this.config, this.client, this.#options.clock.now())
+  }
+
   explain(): string {
     return explainText(this.client)
   }
@@ -250,6 +255,7 @@ export class Cluster implements Upstream {
       }),
       ...policiesOf(config),
       ...(this.#options.credentials && { credentials: this.#options.credentials.middleware }),
+      ...loadOf(config),
       balancer: balancerOf(config),
       balancing: balancingOf(config),
       pool: poolLimitsOf(config),

@@ -25,6 +25,7 @@ import {
   element,
   errorTable,
   groupErrors,
+  limitTable,
   listenerTable,
   setAttribute,
   setBadge,
@@ -79,6 +80,7 @@ const latency = new TimeChart(
 const clusters = new ClusterList(byId('clusters'))
 const errors = errorTable(byId('errors'))
 const listeners = listenerTable(byId('listeners'))
+const limits = limitTable(byId('limits'))
 
 let history = emptyHistory()
 let latest
@@ -127,6 +129,8 @@ function show() {
   showErrors()
   showResponses()
   listeners.update(latest.listeners, (listener) => listener.name)
+  limits.update(latest.limits, (limit) => `${limit.policy} ${limit.name}`)
+  byId('limits-card').hidden = latest.limits.length === 0
   byId('empty-listeners').hidden = latest.listeners.length > 0
   listeners.table.hidden = latest.listeners.length === 0
   showDetails()

@@ -140,6 +140,29 @@ export function groupErrors(list) {
   return groups
 }
 
+export function limitTable(box) {
+  const count = (label, read) => ({
+    label,
+    className: 'num',
+    render: (cell, row) => setText(cell, read(row) === null ? UNKNOWN : formatCount(read(row))),
+  })
+  return new KeyedTable(box, 'Limits', [
+    { label: 'Where', render: (cell, row) => setText(cell, row.name) },
+    { label: 'What', render: (cell, row) => setText(cell, row.policy) },
+    count('In flight', (row) => row.inFlight),
+    count('Limit', (row) => row.limit),
+    count('Waiting', (row) => row.queued),
+    {
+      label: 'Refused',
+      className: 'num',
+      render: (cell, row) => {
+        setText(cell, formatCount(row.refused))
+        cell.dataset.tone = row.refused > 0 ? 'warn' : 'none'
+      },
+    },
+  ])
+}
+
 export function listenerTable(box) {
   return new KeyedTable(box, 'Listeners', [
     { label: 'Name', render: (cell, row) => setText(cell, row.name) },

@@ -18,6 +18,7 @@ import {
   subset,
 } from './balancing.ts'
 import { discovery } from './discovery.ts'
+import { clusterRateLimit, concurrency } from './load.ts'
 import {
   address,
   count,
@@ -322,6 +323,10 @@ export const cluster = z
         'Tell the endpoint how long the client still waits, in this field: what remains of the ' +
           'route’s timeout, of per_try_timeout and of a trusted client’s own deadline',
       ),
+    concurrency: concurrency
+      .optional()
+      .describe('Requests at a time at each endpoint; others go to another one, or wait'),
+    rate_limit: clusterRateLimit.optional(),
   })
   .superRefine(({ connection_pool: pool, circuit_breakers: { thresholds } }, context) => {
     if (pool.min_connections <= thresholds.max_connections) return

@@ -3,6 +3,7 @@
  */
 import { z } from 'zod'
 import { authentication, authorization } from './access.ts'
+import { concurrency, connectionRateLimit, listenerRateLimit } from './load.ts'
 import {
   cidr,
   count,
@@ -212,6 +213,17 @@ export const listener = z
     max_requests_in_flight: count(1, 1_000_000)
       .default(10_000)
       .describe('On this listener; more are answered 503 at once'),
+    connection_rate_limit: connectionRateLimit.optional(),
+    rate_limits: z
+      .array(listenerRateLimit)
+      .max(8)
+      .default([])
+      .describe('Before routing and authentication; all of them hold'),
+    concurrency: concurrency.optional().describe('Of all routes together, by their priority'),
+    client_priority: z
+      .enum(['ignore', 'lower', 'trust'])
+      .default('lower')
+      .describe('The priority header (RFC 9218): lower, less important than the route; trust, any'),
     max_header_bytes: size(256, 1_048_576).default('16KiB'),
     max_header_count: count(8, 10_000).default(100),
     max_request_body: size(0)

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { authentication, authorization } from './access.ts'
+import { bulkhead, concurrency, routeRateLimit } from './load.ts'
 import {
   cidr,
   count,
@@ -145,6 +146,12 @@ export const route = z
     authorization: authorization.optional().describe('Instead of the listener’s'),
     timeout: duration(0).default('15s').describe('Of the whole call, retries included; 0s: none'),
     max_request_body: size(0).optional().describe('A longer one is answered 413'),
+    priority: count(0, 7)
+      .default(3)
+      .describe('Of its requests where a queue is full: 0 is shed last, 7 first'),
+    rate_limits: z.array(routeRateLimit).max(8).default([]).describe('All of them hold'),
+    concurrency: concurrency.optional(),
+    bulkhead: bulkhead.optional(),
     upgrades: z.boolean().default(true).describe('Pass WebSocket and other upgrades through'),
   })
   .refine(
