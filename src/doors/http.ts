@@ -6,6 +6,11 @@ export type { OriginTlsOptions, ProxyOption } from '../clients/http/default-tran
 export * from '../clients/http/explain-client.ts'
 export * from '../clients/http/fetch.ts'
 export * from '../clients/http/http-agent.ts'
+export type {
+  HttpCallInit,
+  OneShotCallInit,
+  ReplayableRequestInit,
+} from '../clients/http/http-call-init.ts'
 export * from '../clients/http/http-client.ts'
 export * from '../clients/http/http1-client-connection.ts'
 export * from '../clients/http/json-request.ts'

@@ -148,6 +148,23 @@ export const POLICIES: readonly PolicyRow[] = [
     },
   },
   {
+    policy: 'Bodies that can be sent again',
+    page: 'runtime.md#retries',
+    marks: {
+      client: {
+        test: [
+          'test/pains/pain-15.test.ts',
+          'pain 15: a retry after an answer sends the whole body again, or is not made',
+        ],
+        example: 'policies/replayable-bodies.ts',
+      },
+      cluster: {
+        test: ['src/gateway/upstream/replayable-body.test.ts', 'keepSmallBodies'],
+        example: 'gateway/dependable.yaml',
+      },
+    },
+  },
+  {
     policy: 'Retries with a budget',
     page: 'runtime.md#retries',
     marks: {

@@ -11,7 +11,7 @@
  */
 import { formatAddress, parseAddress } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
-import { Call, type CallContext, type CallInit } from '../../core/context.ts'
+import { Call, type CallContext } from '../../core/context.ts'
 import { TimeoutError, TransportError, UsageError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Endpoint } from '../../core/policy.ts'
@@ -28,6 +28,7 @@ import type {
 import type { Transport } from '../../core/transport.ts'
 import { nodeHost } from '../../platform/node-host.ts'
 import { systemClock } from '../../platform/system-clock.ts'
+import type { ReplayableBodyInit } from '../../protocols/http/body.ts'
 import { createHttpClassifier } from '../../protocols/http/classifier.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import {
@@ -59,6 +60,12 @@ import {
   type ProxyOption,
   proxyRoute,
 } from './default-transport.ts'
+import {
+  type HttpCallInit,
+  type OneShotCallInit,
+  oneShotError,
+  type ReplayableRequestInit,
+} from './http-call-init.ts'
 import {
   Http1ClientConnection,
   type Http1ClientConnectionOptions,
@@ -201,10 +208,21 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     return settle(this.#service, complete, context, new FollowedCall(this.#clock, context))
   }
 
-  /** A request by its parts; `init.signal` and `timeoutMs` limit the whole call, body included. */
+  /**
+   * A request by its parts; `init.signal` and `timeoutMs` limit the whole call, body included.
+   *
+   * @throws UsageError ERR_ARGUMENT for `idempotent: true` with a body that can be sent only once
+   */
+  request(init: ReplayableRequestInit): MaybePromise<HttpResponse>
+  request(init: HttpRequestInit & OneShotCallInit): MaybePromise<HttpResponse>
   request(init: HttpRequestInit & HttpCallInit): MaybePromise<HttpResponse> {
+    return this.#request(init)
+  }
+
+  #request(init: HttpRequestInit & HttpCallInit): MaybePromise<HttpResponse> {
     const { scheme = this.scheme, authority = this.authority } = init
     const request = new HttpRequest({ ...init, scheme, authority })
+    if (init.idempotent === true && request.body.oneShot) throw oneShotError()
     const { timeoutMs, signal, idempotent, priority, context: parent } = init
     if (
       parent === undefined &&
@@ -244,6 +262,16 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
 
   post(
     target: string,
+    body: ReplayableBodyInit,
+    init?: HttpRequestInit & HttpCallInit,
+  ): Promise<HttpResponse>
+  post(
+    target: string,
+    body: HttpRequestInit['body'],
+    init?: HttpRequestInit & OneShotCallInit,
+  ): Promise<HttpResponse>
+  post(
+    target: string,
     body: HttpRequestInit['body'],
     init?: HttpRequestInit & HttpCallInit,
   ): Promise<HttpResponse> {
@@ -270,7 +298,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
       const reply =
         init === undefined
           ? this.#call(new HttpRequest({ method, target, scheme, authority, body }))
-          : this.request({ ...init, method, target, body: body ?? init.body })
+          : this.#request({ ...init, method, target, body: body ?? init.body })
       return isPromise(reply) ? reply : Promise.resolve(reply)
     } catch (error) {
       return Promise.reject(error)
@@ -294,16 +322,6 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     complete.inform = inform
     return complete
   }
-}
-
-export interface HttpCallInit extends Pick<CallInit, 'signal' | 'idempotent' | 'priority'> {
-  /**
-   * The call that this one is a part of, as a service was given it: cancelled with it, within its
-   * deadline, in its trace, under its request id.
-   */
-  context?: CallContext
-  /** Of the whole call, from now, in milliseconds. */
-  timeoutMs?: number
 }
 
 /**

@@ -1,15 +1,32 @@
 /**
  * The content of an HTTP message: nothing, bytes that are there, or a stream that is read once.
  *
- * Bytes that are there can be sent again by a retry; a stream that was opened cannot (`replayable`).
+ * | what it is made of           | can be sent again          | at the same time |
+ * |------------------------------|----------------------------|------------------|
+ * | nothing, text, bytes         | yes                        | yes |
+ * | a function that makes it     | yes, made anew             | yes |
+ * | `Body.buffered(source, max)` | while no longer than `max` | no  |
+ * | a source                     | until it is opened         | no  |
+ *
+ * The types know the difference as far as it is declared: {@link ReplayableBodyInit}.
  */
 import { iterate } from '../../core/channel.ts'
-import { ProtocolError, UsageError } from '../../core/errors.ts'
+import { checkInteger, ProtocolError, UsageError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
 import { INSPECT } from '../../core/secret.ts'
 import type { HttpFields } from './fields.ts'
+import { ReplayBuffer } from './replay-buffer.ts'
 
-export type BodyInit = Body | Source<Uint8Array> | Uint8Array | string | undefined
+/** Makes the content anew for each attempt. */
+export type BodyFactory = () => Source<Uint8Array> | Uint8Array | string
+
+/** What can be sent again by declaration: a call with it may be retried after it was sent. */
+export type ReplayableBodyInit = ReplayableBody | BodyFactory | Uint8Array | string | undefined
+
+export type BodyInit = ReplayableBodyInit | Body | Source<Uint8Array>
+
+/** A body that was made of something replayable. */
+export type ReplayableBody = Body & { readonly oneShot: false }
 
 /**
  * Longest body that `bytes`, `text` and `json` collect unless told otherwise: what one careless
@@ -23,7 +40,7 @@ interface TrailedSource extends Source<Uint8Array> {
 }
 
 export class Body implements Source<Uint8Array> {
-  static readonly empty: Body = new Body(undefined, undefined, 0)
+  static readonly empty: ReplayableBody = new Body(undefined, undefined, 0) as ReplayableBody
 
   /** Bytes or text that are there; undefined for a stream. */
   readonly content: Uint8Array | string | undefined
@@ -46,13 +63,25 @@ export class Body implements Source<Uint8Array> {
     this.failure = undefined
   }
 
+  static from(init: ReplayableBodyInit, length?: number): ReplayableBody
+  static from(init: BodyInit, length?: number): Body
   static from(init: BodyInit, length?: number): Body {
     if (init === undefined) return Body.empty
     if (init instanceof Body) return init
     if (typeof init === 'string')
       return init === '' ? Body.empty : new Body(init, undefined, undefined)
     if (init instanceof Uint8Array) return new Body(init, undefined, init.length)
+    if (typeof init === 'function') return new Body(undefined, new MadeAnew(init), length)
     return new Body(undefined, init, length)
+  }
+
+  /**
+   * A stream of which up to `maxBytes` are kept, so that a retry can send them again. One that turns
+   * out to be longer goes on as a stream that is sent once.
+   */
+  static buffered(source: Source<Uint8Array>, maxBytes: number, length?: number): ReplayableBody {
+    checkInteger('maxBytes', maxBytes, 0, Number.MAX_SAFE_INTEGER)
+    return new Body(undefined, new ReplayBuffer(source, maxBytes), length) as ReplayableBody
   }
 
   /** As it is printed: content may be a form with a password, and is never shown. */
@@ -71,12 +100,21 @@ export class Body implements Source<Uint8Array> {
 
   /** False once a stream was opened: one that was not can still be sent to somebody else. */
   get replayable(): boolean {
-    return this.#source === undefined || !this.#used
+    const source = this.#source
+    if (source === undefined || source instanceof MadeAnew) return true
+    return source instanceof ReplayBuffer ? source.replayable : !this.#used
+  }
+
+  /** A stream that is read once, with nothing that could bring it back. */
+  get oneShot(): boolean {
+    const source = this.#source
+    if (source === undefined) return false
+    return !(source instanceof MadeAnew) && !(source instanceof ReplayBuffer)
   }
 
   /** Whether it can be on its way twice at the same time. */
   get repeatable(): boolean {
-    return this.#source === undefined
+    return this.#source === undefined || this.#source instanceof MadeAnew
   }
 
   /** Trailer fields, once a stream that has them has ended: set, or those its source came to. */
@@ -94,7 +132,8 @@ export class Body implements Source<Uint8Array> {
 
   open(sink: Sink<Uint8Array>): Flow {
     if (this.#source !== undefined) {
-      if (this.#used) throw new UsageError('ERR_BODY_USED', 'the body was consumed already')
+      if (this.#used && this.oneShot)
+        throw new UsageError('ERR_BODY_USED', 'the body was consumed already')
       this.#used = true
       return this.#source.open(sink)
     }
@@ -141,6 +180,23 @@ export class Body implements Source<Uint8Array> {
   #toBytes(): Uint8Array | undefined {
     if (typeof this.content === 'string') return ENCODER.encode(this.content)
     return this.content
+  }
+}
+
+/** A source for each time it is opened. */
+class MadeAnew implements Source<Uint8Array> {
+  readonly #make: BodyFactory
+
+  constructor(make: BodyFactory) {
+    this.#make = make
+  }
+
+  open(sink: Sink<Uint8Array>): Flow {
+    return Body.from(this.#make()).open(sink)
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    return Body.from(this.#make())[Symbol.asyncIterator]()
   }
 }
 
