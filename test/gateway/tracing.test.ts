@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
+import { GatewayMetrics } from '../../src/gateway/admin/gateway-metrics.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
+import { renderPrometheus } from '../../src/telemetry/prometheus.ts'
 import { idOf, parentOf, startSdk } from '../telemetry/sdk.ts'
 import { HTTP, start, upstream } from './running-gateway.ts'
 
@@ -101,6 +103,19 @@ test('with an SDK a request is a server span and each attempt a client span belo
     ['http', 'all', 'api'],
   )
   assert.equal(attributes['url.path'], '/orders')
+})
+
+test('the exemplar of a request’s duration is the gateway’s own span', async (t) => {
+  const { url, gateway: running } = await gateway(t, { sampling: 100 })
+  const registry = running.registry
+  using _metrics = new GatewayMetrics(registry, running)
+  running.onRequest = (record) => _metrics.record(record)
+  const [, traceId, attemptId] = (await ask(url('/')))['traceparent']?.split('-') ?? []
+  const text = renderPrometheus(registry, 'openmetrics')
+  const exemplar = /duration_seconds_bucket\{.*# \{trace_id="(\w+)",span_id="(\w+)"\}/.exec(text)
+  assert.equal(exemplar?.[1], traceId)
+  assert.notEqual(exemplar?.[2], attemptId)
+  assert.match(exemplar?.[2] ?? '', /^[0-9a-f]{16}$/)
 })
 
 test('an upstream that cannot be reached fails the server span, with the reason', async (t) => {

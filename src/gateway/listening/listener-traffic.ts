@@ -134,6 +134,8 @@ export class ListenerTraffic implements HttpServerObserver {
     log.write({
       listener: this.#options.listener,
       peer: note?.clientAddress ?? (remote === undefined ? '' : formatAddress(remote)),
+      connectionId: request.connection?.id,
+      transport: request.connection?.facts.transport,
       protocol: `http/${request.version}`,
       method: request.method,
       authority: request.authority,

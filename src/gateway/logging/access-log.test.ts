@@ -10,6 +10,8 @@ import { LineFile } from './line-file.ts'
 const record: AccessRecord = {
   listener: 'http',
   peer: '127.0.0.1:5',
+  connectionId: 3,
+  transport: 'tcp',
   protocol: 'http/1.1',
   method: 'GET',
   authority: 'a.example',
@@ -24,7 +26,13 @@ const record: AccessRecord = {
   upstream: '127.0.0.1:9',
   attempts: 1,
   requestId: 'id',
-  trace: undefined,
+  trace: {
+    traceId: 'a'.repeat(32),
+    spanId: 'b'.repeat(16),
+    flags: 1,
+    state: undefined,
+    baggage: undefined,
+  },
   error: undefined,
 }
 
@@ -43,6 +51,8 @@ test('AccessLog writes one line of JSON with the conventional names', () => {
   assert.equal(line['path'], '/x')
   assert.equal(line['duration_ms'], 1.235)
   assert.equal(line['correlation_id'], 'id')
+  assert.deepEqual([line['connection_id'], line['transport']], [3, 'tcp'])
+  assert.deepEqual([line['trace_id'], line['span_id']], ['a'.repeat(32), 'b'.repeat(16)])
   assert.equal(line['status'], 200)
   assert.equal('headers' in line, false)
 })

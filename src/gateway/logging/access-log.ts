@@ -1,8 +1,8 @@
 /**
  * The access log: one line of JSON for each request, written when it is over.
  *
- *     {"ts":"…","level":"info","msg":"request","listener":"http","peer":"10.0.0.7:5123",
- *      "protocol":"http/1.1","method":"GET","authority":"a.example","path":"/x","status":200,
+ *     {"ts":"…","level":"info","msg":"request","listener":"http","connection_id":7,
+ *      "peer":"10.0.0.7:5123","transport":"tcp","protocol":"http/1.1","method":"GET","authority":"a.example","path":"/x","status":200,
  *      "duration_ms":1.52,"request_bytes":0,"response_bytes":512,"route":"api","cluster":"api",
  *      "upstream":"10.0.1.4:80","attempts":1,"correlation_id":"…","trace_id":"…"}
  *
@@ -18,6 +18,9 @@ export interface AccessRecord {
   readonly listener: string
   /** The client as believed: behind trusted hops, the address they report. */
   readonly peer: string
+  readonly connectionId: number | undefined
+  /** `tcp`, `tls`, `unix`, … */
+  readonly transport: string | undefined
   readonly protocol: string
   readonly method: string
   readonly authority: string
@@ -68,7 +71,9 @@ export class AccessLog {
     const query = this.#query ? -1 : target.indexOf('?')
     const fields: Record<string, unknown> = {
       listener: record.listener,
+      connection_id: record.connectionId,
       peer: record.peer,
+      transport: record.transport,
       protocol: record.protocol,
       method: record.method,
       authority: record.authority,
