@@ -69,6 +69,16 @@ test('a cluster follows a file, keeps its endpoints while it is wrong, and says 
   assert.match(error?.message ?? '', /endpoints\.yaml:3/)
 })
 
+test('a cluster resolves the host names that its source gives', async (t) => {
+  const one = await upstream(t, named('one'))
+  const file = join(await folder(t), 'endpoints.yaml')
+  await writeFile(file, `endpoints: ["localhost:${portOf(one)}"]`)
+  const running = await start(t, configOf({ type: 'file', file }))
+  const cluster = await untilCluster(running, ({ endpoints }) => endpoints.length > 0)
+  assert.ok(addresses(cluster).includes(one))
+  assert.equal(cluster.endpoints[0]?.hostname, 'localhost')
+})
+
 test('a cluster follows Consul over real sockets, with a token that nobody sees', async (t) => {
   const [one, two] = [await upstream(t, named('one')), await upstream(t, named('two'))]
   const registry = new ConsulStandIn(systemClock)

@@ -6,6 +6,7 @@ import { dns } from '../../discovery/dns.ts'
 import { etcd } from '../../discovery/etcd.ts'
 import { fileResolver } from '../../discovery/file.ts'
 import { kubernetes } from '../../discovery/kubernetes.ts'
+import { withNames } from '../../discovery/with-names.ts'
 import { durationMs } from '../config/quantity.ts'
 import type { ClusterConfig } from '../config/schema/cluster.ts'
 import type { DiscoveryConfig } from '../config/schema/discovery.ts'
@@ -13,6 +14,8 @@ import type { DiscoveryConfig } from '../config/schema/discovery.ts'
 export interface DiscoveryEnvironment {
   readonly clock: Clock
   readonly random: Random
+  /** Resolves host names that a source gives. */
+  readonly names: Resolver
 }
 
 /** A resolver with the target that it is to watch. */
@@ -24,8 +27,13 @@ export interface DiscoverySource {
 /** @throws UsageError for what only the resolver can see */
 export function discoverySource(
   config: DiscoveryConfig,
-  environment: DiscoveryEnvironment,
+  { names, ...environment }: DiscoveryEnvironment,
 ): DiscoverySource {
+  const { resolver, target } = sourceFor(config, environment)
+  return { resolver: config.type === 'dns' ? resolver : withNames(resolver, names), target }
+}
+
+function sourceFor(config: DiscoveryConfig, environment: Clocked): DiscoverySource {
   switch (config.type) {
     case 'dns':
       return dnsSource(config, environment)
@@ -64,9 +72,10 @@ export function sourceOf({ discovery, endpoints }: ClusterConfig): string {
   }
 }
 
+type Clocked = Omit<DiscoveryEnvironment, 'names'>
 type Of<Type extends DiscoveryConfig['type']> = Extract<DiscoveryConfig, { type: Type }>
 
-function dnsSource(config: Of<'dns'>, environment: DiscoveryEnvironment): DiscoverySource {
+function dnsSource(config: Of<'dns'>, environment: Clocked): DiscoverySource {
   const { target, servers, min_ttl, max_ttl } = config
   const resolver = dns({
     ...environment,
@@ -77,7 +86,7 @@ function dnsSource(config: Of<'dns'>, environment: DiscoveryEnvironment): Discov
   return { resolver, target }
 }
 
-function consulSource(config: Of<'consul'>, environment: DiscoveryEnvironment): DiscoverySource {
+function consulSource(config: Of<'consul'>, environment: Clocked): DiscoverySource {
   const { service, url, tags, datacenter, namespace, filter, stale, wait } = config
   const resolver = consul({
     ...environment,
@@ -94,7 +103,7 @@ function consulSource(config: Of<'consul'>, environment: DiscoveryEnvironment): 
   return { resolver, target: service }
 }
 
-function etcdSource(config: Of<'etcd'>, environment: DiscoveryEnvironment): DiscoverySource {
+function etcdSource(config: Of<'etcd'>, environment: Clocked): DiscoverySource {
   const { prefix, urls, username, password, password_file, resync } = config
   const resolver = etcd({
     ...environment,
@@ -114,10 +123,7 @@ function etcdSource(config: Of<'etcd'>, environment: DiscoveryEnvironment): Disc
   return { resolver, target: prefix }
 }
 
-function kubernetesSource(
-  config: Of<'kubernetes'>,
-  environment: DiscoveryEnvironment,
-): DiscoverySource {
+function kubernetesSource(config: Of<'kubernetes'>, environment: Clocked): DiscoverySource {
   const { service, namespace, port, family, url } = config
   const resolver = kubernetes({
     ...environment,

@@ -236,7 +236,7 @@ export class Cluster implements Upstream {
     const source =
       config.discovery === undefined
         ? { resolver: clusterResolver(config.endpoints, names), target: this.name }
-        : discoverySource(config.discovery, { clock, random })
+        : discoverySource(config.discovery, { clock, random, names })
     return createClient<HttpRequest, HttpResponse>({
       name: this.name,
       tracer: this.#options.tracer,
