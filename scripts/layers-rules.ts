@@ -5,6 +5,7 @@
 import { posix } from 'node:path'
 import { GLOBALS, LAYERS, PACKAGES, PROTOCOL_IMPORTS, SIZE } from './layers.config.ts'
 import { type Import, readSource, type SourceFacts } from './layers-source.ts'
+import { MIXED_CLOCKS, WALL_CLOCK } from './wall-clock.config.ts'
 
 export interface Problem {
   readonly file: string
@@ -28,6 +29,7 @@ export function checkLayers(files: ReadonlyMap<string, string>): Verdict {
     if (isTest(file)) continue // tests may look at everything
     const facts = readSource(file, text)
     problems.push(...checkImports(file, facts), ...checkGlobals(file, facts))
+    problems.push(...checkClocks(file, facts))
     if (layerOf(file) === 'doors' && !facts.onlyReexports) {
       problems.push({ file, line: 1, text: 'a door only re-exports' })
     }
@@ -137,6 +139,24 @@ function checkGlobals(file: string, facts: SourceFacts): Problem[] {
   return facts.globals
     .filter(({ name }) => refused.has(name) && !excused.includes(name))
     .map(({ name, line }) => ({ file, line, text: `${layer} may not use ${name}` }))
+}
+
+/** Deadlines and policies are monotonic; the wall clock is for people, certificates and tokens. */
+function checkClocks(file: string, facts: SourceFacts): Problem[] {
+  const found: Problem[] = []
+  const [line] = facts.wallClock
+  if (line !== undefined && !Object.hasOwn(WALL_CLOCK, file)) {
+    const text = 'only files of wall-clock.config.ts may ask for the wall clock, each with a reason'
+    found.push({ file, line, text })
+  }
+  if (line === undefined && Object.hasOwn(WALL_CLOCK, file)) {
+    found.push({ file, line: 1, text: 'it is in wall-clock.config.ts and asks for no wall clock' })
+  }
+  if (Object.hasOwn(MIXED_CLOCKS, file)) return found
+  for (const mixed of facts.mixedClocks) {
+    found.push({ file, line: mixed, text: 'wall clock and monotonic clock are never mixed' })
+  }
+  return found
 }
 
 function checkSizes(file: string, facts: SourceFacts): (Problem & { excused: boolean })[] {

@@ -26,6 +26,10 @@ export interface SourceFacts {
   readonly imports: readonly Import[]
   readonly globals: readonly GlobalUse[]
   readonly functions: readonly FunctionSize[]
+  /** Lines that ask for the wall clock. */
+  readonly wallClock: readonly number[]
+  /** Lines that compare or subtract values of the wall clock and of the monotonic one. */
+  readonly mixedClocks: readonly number[]
   readonly lines: number
   /** The file is nothing but `export … from` another. */
   readonly onlyReexports: boolean
@@ -64,6 +68,8 @@ export function readSource(path: string, text: string): SourceFacts {
     imports: reader.imports,
     globals: reader.globals.filter((use) => !reader.declared.has(use.name.split('.')[0] ?? '')),
     functions: reader.functions,
+    wallClock: reader.wallClock,
+    mixedClocks: reader.mixedClocks,
     lines: text.split('\n').length - 1,
     onlyReexports: (program.body as unknown as Node[]).every(
       (node) => /^Export(Named|All)Declaration$/.test(node.type) && isNode(node.source),
@@ -84,6 +90,8 @@ class Reader {
   readonly imports: Import[] = []
   readonly globals: GlobalUse[] = []
   readonly functions: FunctionSize[] = []
+  readonly wallClock: number[] = []
+  readonly mixedClocks: number[] = []
   /** Every name the file declares somewhere: a use of it is not a use of the global. */
   readonly declared = new Set<string>()
   readonly #lineOf: (offset: number) => number
@@ -101,6 +109,7 @@ class Reader {
     this.#readImport(node)
     this.#readDeclaration(node)
     this.#readFunction(node, parent)
+    this.#readClocks(node)
     if (node.type === 'Identifier') this.#readIdentifier(node, parent, key)
     for (const [childKey, value] of Object.entries(node)) {
       if (Array.isArray(value)) {
@@ -196,6 +205,18 @@ class Reader {
     this.functions.push({ name, line: start, lines, reason: this.#reasonAt(start) })
   }
 
+  #readClocks(node: Node): void {
+    const line = this.#lineOf(node.start)
+    if (node.type === 'MemberExpression' && nameOf(node.property) === 'wallNow') {
+      this.wallClock.push(line)
+    }
+    const taken = node.type === 'ObjectPattern' ? (node.properties as Node[]) : []
+    if (taken.some(({ key }) => nameOf(key) === 'wallNow')) this.wallClock.push(line)
+    if (node.type !== 'BinaryExpression') return
+    const clocks = [clockOf(node.left), clockOf(node.right)]
+    if (clocks.includes('wall') && clocks.includes('monotonic')) this.mixedClocks.push(line)
+  }
+
   #readIdentifier(node: Node, parent: Node | undefined, key: string | undefined): void {
     if (parent === undefined) return
     const name = node.name as string
@@ -216,6 +237,21 @@ class Reader {
       this.globals.push({ name: `${name}.now`, line }) // `new Date()` asks for the time as well
     }
   }
+}
+
+function nameOf(node: unknown): string | undefined {
+  return isNode(node) && typeof node.name === 'string' ? node.name : undefined
+}
+
+/** Which clock an operand is a value of, by the names that this code base gives them. */
+function clockOf(operand: unknown): 'wall' | 'monotonic' | undefined {
+  if (!isNode(operand)) return undefined
+  const called = operand.type === 'CallExpression' ? operand.callee : operand
+  if (!isNode(called)) return undefined
+  const name = called.type === 'MemberExpression' ? nameOf(called.property) : nameOf(called)
+  if (name === undefined) return undefined
+  if (/^wall(Now|Time)?$|WallMs$|^wallMs$/.test(name)) return 'wall'
+  return name === 'now' ? 'monotonic' : undefined
 }
 
 function namesOf(node: Node): string[] {

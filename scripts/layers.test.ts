@@ -239,6 +239,30 @@ describe('names and sizes', () => {
   })
 })
 
+describe('clocks', () => {
+  test('the wall clock is for listed files only, types may name it', () => {
+    refuses(
+      { 'src/runtime/retry.ts': '\nexport const at = (clock) => clock.wallNow()\n' },
+      /^src\/runtime\/retry\.ts:2 only files of wall-clock\.config\.ts may ask/,
+    )
+    refuses({ 'src/runtime/a.ts': 'export const f = ({ wallNow }) => wallNow()\n' }, /only files/)
+    passes({ 'src/runtime/a.ts': "export type C = Pick<Clock, 'now' | 'wallNow'>\n" })
+    passes({ 'src/telemetry/log.ts': 'export const at = (clock) => clock.wallNow()\n' })
+    refuses({ 'src/telemetry/log.ts': 'export const at = 1\n' }, /asks for no wall clock/)
+  })
+
+  test('values of both clocks are not compared or subtracted', () => {
+    const file = (expression: string) => ({
+      'src/telemetry/log.ts': `export const f = (clock, now, wallNow) => [clock.wallNow(), ${expression}]\n`,
+    })
+    for (const mixed of ['wallNow - now', 'clock.now() < clock.wallNow()', 'now + wallNow']) {
+      refuses(file(mixed), /never mixed/)
+    }
+    passes(file('wallNow - 5'))
+    passes(file('wallNow - (now - clock.now())'))
+  })
+})
+
 describe('layers.config.ts', () => {
   test('names only layers that exist in it, and lower ones first', () => {
     const seen: string[] = []
