@@ -49,6 +49,64 @@ export const POLICIES: readonly PolicyRow[] = [
     },
   },
   {
+    policy: 'Fan-out: all, any, quorum, partial results, a deadline for each branch',
+    page: 'patterns.md#fan-out',
+    marks: {
+      client: {
+        test: ['test/patterns/fan-out.test.ts', 'fanOut partial: each branch has its deadline'],
+        example: 'patterns/fan-out.ts',
+      },
+    },
+  },
+  {
+    policy: 'Batches by size, bytes or time',
+    page: 'patterns.md#batches',
+    marks: {
+      client: {
+        test: ['test/patterns/batch.test.ts', 'batching gives each caller its own answer or error'],
+        example: 'patterns/batching.ts',
+      },
+    },
+  },
+  {
+    policy: 'Outbox on disk: at least once, in order, dead letters',
+    page: 'patterns.md#outbox',
+    marks: {
+      client: {
+        test: ['test/patterns/outbox.test.ts', 'Outbox opens after a crash at any byte'],
+        example: 'patterns/outbox.ts',
+      },
+    },
+  },
+  {
+    policy: 'Streams with credit in items and bytes',
+    page: 'patterns.md#streams',
+    marks: {
+      client: {
+        test: ['test/patterns/streaming.test.ts', 'creditChannel: the writer has credit'],
+        example: 'patterns/streams.ts',
+      },
+      server: {
+        test: ['test/patterns/streaming.test.ts', 'serverStream: a generator goes no further'],
+        example: 'patterns/streams.ts',
+      },
+    },
+  },
+  {
+    policy: 'Request and reply over messages, bounded',
+    page: 'patterns.md#request-and-reply-over-messages',
+    marks: {
+      client: {
+        test: ['test/patterns/request-reply.test.ts', 'RequestReply is bounded in calls that wait'],
+        example: 'patterns/request-reply.ts',
+      },
+      server: {
+        test: ['test/patterns/request-reply.test.ts', 'answerRequests hears cancellation'],
+        example: 'patterns/request-reply.ts',
+      },
+    },
+  },
+  {
     policy: 'Pools: fixed, dynamic, limits that change at run time',
     page: 'pools.md#kinds',
     marks: {
