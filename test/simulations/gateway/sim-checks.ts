@@ -10,6 +10,7 @@ const LATE_MS = 20
 /** Open breakers and ejections end, connections that fell silent are found out. */
 const RECOVERY_MS = 20_000
 /** With these pauses remembered latencies of seconds fade as well. */
+const BUDGET_WINDOW_MS = 10_000
 const RECOVERY_CALLS = 45
 const RECOVERY_PAUSE_MS = 2_000
 
@@ -18,6 +19,7 @@ export function checkCalls(world: World, calls: CallLog): void {
   simulation.check(wrongs.length === 0, wrongs.slice(0, 5).join('; '))
   for (const record of calls.records) checkCall(world, record)
   checkAmplification(world, calls.records.length)
+  checkBudget(world, calls.records)
   for (const { address, index } of world.upstreams) {
     const most = world.network.most.get(address) ?? 0
     const limit = world.maxConnections
@@ -53,6 +55,21 @@ function checkAmplification({ simulation, upstreams }: World, calls: number): vo
   const fromClient = calls * (1 + BUDGET_RATIO) + reserve
   const most = fromClient * (1 + BUDGET_RATIO) + reserve
   simulation.check(arrivals <= most, `${calls} calls became ${arrivals}, at most ${most}`)
+}
+
+/** In each window of the client's budget: its reserve, and a share of the calls that began in it. */
+function checkBudget({ simulation, retriesAt }: World, records: readonly CallRecord[]): void {
+  const reserve = MIN_RETRIES_PER_SECOND * (BUDGET_WINDOW_MS / 1_000)
+  for (const end of retriesAt) {
+    const within = (at: number, ms: number): boolean => at > end - ms && at <= end
+    // The budget moves in tenths: a retry of the oldest tenth may have been forgotten.
+    const retries = retriesAt.filter((at) => within(at, BUDGET_WINDOW_MS * 0.9)).length
+    const begun = records.filter(({ startedAt }) => within(startedAt, BUDGET_WINDOW_MS)).length
+    // Those that were given up while they waited gave theirs back.
+    const givenBack = records.filter((record) => record.error instanceof GivenUp).length
+    const most = reserve + begun * BUDGET_RATIO + givenBack + 1
+    simulation.check(retries <= most, `${retries} retries for ${begun} calls in one window`)
+  }
 }
 
 /** Faults are over: soon every call succeeds, and every upstream is used again. */

@@ -29,6 +29,8 @@ export class World {
   readonly gatewayAddress = '10.0.1.1:8080'
   readonly maxConnections: number
   readonly wrongs: string[] = []
+  /** When the client decided on each retry. */
+  readonly retriesAt: number[] = []
   /** How long the process stood still, in all: timers are late by as much. */
   frozenMs = 0
   /** By call. */
@@ -97,6 +99,7 @@ export class World {
       // The only endpoint: with an open breaker there would be nobody to ask.
       breaker: random.chance(0.5) ? { openMs: 500, maxOpenMs: 2_000 } : false,
       pool: { max: random.integer(4, 16) },
+      observer: { onRetry: () => void this.retriesAt.push(clock.now()) },
     })
   }
 
