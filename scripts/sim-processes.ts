@@ -57,7 +57,7 @@ export async function findPlantedBugs(
       // A crash for another reason than a failed check would find every bug.
       const found = code === 1 && report.startsWith(`✖ simulation ${simulation}, seed ${seeds}:`)
       if (found) console.log(`✔ ${bug}: seed ${seeds}, ${seconds(started)} s: ${report.slice(2)}`)
-      else console.error(`✖ ${bug}: not found within ${most} seeds ${lines.join('')}`)
+      else console.error(`✖ ${bug}: ${seeds - 1} of ${most} seeds, exit ${code} ${lines.join('')}`)
       if (!found) missed++
     }
   }
