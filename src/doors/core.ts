@@ -1,6 +1,7 @@
 /** `heddle/core`: the shapes, errors and byte tools that everything stands on. */
 export * from '../core/access.ts'
 export * from '../core/address.ts'
+export type * from '../core/append-log.ts'
 export * from '../core/append-log.ts'
 export * from '../core/baggage.ts'
 export * from '../core/byte-queue.ts'
