@@ -29,6 +29,7 @@ export const benchmark: Benchmark = {
 }
 
 const IN_FLIGHT = 64
+const HELD = 1_000
 
 export interface Request {
   readonly id: number
@@ -91,7 +92,14 @@ const classifier: Classifier<Request, Response> = {
   operation: () => 'call',
 }
 
-function bare(synchronous = false): Variant {
+export interface Held extends Variant {
+  /** Calls that stay under way. */
+  begin(count: number): Promise<readonly unknown[]>
+  /** Answers them. */
+  end(): void
+}
+
+function bare(synchronous = false): Held {
   const waiting: (() => void)[] = []
   const exchangers = Array.from(
     { length: IN_FLIGHT },
@@ -100,14 +108,23 @@ function bare(synchronous = false): Variant {
   let next = 0
   return {
     run: (count) =>
-      run(count, waiting, () => (exchangers[next++ % IN_FLIGHT] as BatchExchanger).call()),
+      run(count, waiting, synchronous, () =>
+        (exchangers[next++ % IN_FLIGHT] as BatchExchanger).call(),
+      ),
+    begin: async (count) =>
+      Array.from({ length: count }, () => (exchangers[0] as BatchExchanger).call()),
+    end: () => answerAll(waiting),
   }
+}
+
+function answerAll(waiting: (() => void)[]): void {
+  for (const answer of waiting.splice(0)) answer()
 }
 
 export async function stacked(
   options: Partial<ClientOptions<Request, Response>>,
   synchronous = false,
-): Promise<Variant> {
+): Promise<Held> {
   const waiting: (() => void)[] = []
   const client = createClient<Request, Response>({
     endpoints: ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((host) => ({ address: ip(host, 80) })),
@@ -117,12 +134,19 @@ export async function stacked(
     random: Math.random,
     ...options,
     // A machine that is busy with other work is no clock that jumped.
-    pool: { idleTimeoutMs: 60_000, clockJumpMs: Number.POSITIVE_INFINITY },
+    pool: { idleTimeoutMs: 60_000, clockJumpMs: Number.POSITIVE_INFINITY, max: HELD },
   })
   await warm(client, waiting)
   const request: Request = { id: 1 }
   return {
-    run: (count) => run(count, waiting, () => client.call(request, new Call())),
+    run: (count) => run(count, waiting, synchronous, () => client.call(request, new Call())),
+    async begin(count) {
+      const calls = Array.from({ length: count }, () => client.call(request, new Call()))
+      // The last connections that they need are made.
+      while (waiting.length < count) await new Promise((resolve) => setImmediate(resolve))
+      return calls
+    },
+    end: () => answerAll(waiting),
     close: () => client.close(),
   }
 }
@@ -144,14 +168,23 @@ async function warm(client: ClientCore<Request, Response>, waiting: (() => void)
 async function run(
   count: number,
   waiting: (() => void)[],
+  synchronous: boolean,
   call: () => Response | Promise<Response>,
 ): Promise<void> {
   const calls: (Response | Promise<Response>)[] = []
   for (let done = 0; done < count; done += IN_FLIGHT) {
     calls.length = 0
     for (let index = 0; index < IN_FLIGHT; index++) calls.push(call())
-    for (let index = 0; index < waiting.length; index++) (waiting[index] as () => void)()
-    waiting.length = 0
+    // Those of a synchronous exchanger need no answer from here.
+    let open = synchronous ? 0 : IN_FLIGHT
+    for (;;) {
+      open -= waiting.length
+      for (let index = 0; index < waiting.length; index++) (waiting[index] as () => void)()
+      waiting.length = 0
+      if (open <= 0) break
+      // Some wait for a connection that is being made: rare, once all are warm.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
     await calls[IN_FLIGHT - 1]
   }
 }
@@ -162,9 +195,40 @@ async function counters(): Promise<Counters> {
   const result = {
     'promises per call, bare': await countPromises(bareVariant),
     'promises per call, client stack': await countPromises(stackVariant),
+    'bytes allocated per call, bare': await countBytes(bareVariant),
+    'bytes allocated per call, client stack': await countBytes(stackVariant),
+    'bytes held by a call in flight, bare': await countHeld(bareVariant),
+    'bytes held by a call in flight, client stack': await countHeld(stackVariant),
   }
   await stackVariant.close?.()
   return result
+}
+
+async function countBytes(variant: Variant): Promise<number> {
+  const calls = 64_000
+  await variant.run?.(calls)
+  const allocated = (): number => v8.getHeapStatistics().total_allocated_bytes
+  const before = allocated()
+  await variant.run?.(calls)
+  return Math.round((allocated() - before) / calls)
+}
+
+/** Without the connections that they are on, which are there already. */
+async function countHeld(held: Held): Promise<number> {
+  const heap = (): number => {
+    globalThis.gc?.()
+    return v8.getHeapStatistics().used_heap_size
+  }
+  const round = async (): Promise<number> => {
+    const before = heap()
+    const calls = await held.begin(HELD)
+    const bytes = heap() - before
+    held.end()
+    await Promise.all(calls)
+    return bytes
+  }
+  await round()
+  return Math.round((await round()) / HELD)
 }
 
 async function countPromises(variant: Variant): Promise<number> {
