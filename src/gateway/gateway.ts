@@ -17,7 +17,7 @@ import { wheelClock } from '../runtime/wheel-clock.ts'
 import type { AuditEvent } from '../security/audit/audit-record.ts'
 import { cachedDate } from '../servers/http/http-server.ts'
 import { openTelemetryTracer } from '../telemetry/open-telemetry-tracer.ts'
-import { Registry } from '../telemetry/registry.ts'
+import type { Registry } from '../telemetry/registry.ts'
 import { AuditTrail } from './access/audit-trail.ts'
 import { type RunningAdmin, startAdmin } from './admin/start-admin.ts'
 import { CertificateWatch } from './certificate-watch.ts'
@@ -36,6 +36,7 @@ import {
   makePlan,
   type PlanEnvironment,
 } from './gateway-plan.ts'
+import { type GatewayRegistry, gatewayRegistry } from './gateway-registry.ts'
 import { GatewayListener } from './listening/gateway-listener.ts'
 import { parseListenAddress } from './listening/listen-address.ts'
 import { ListenerTraffic } from './listening/listener-traffic.ts'
@@ -79,14 +80,13 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
   readonly startedAt: number
   readonly startedAtWall: number
   readonly version: string
-  /** What `/metrics` shows. */
-  readonly registry: Registry
   onRequest: ((record: RequestRecord) => void) | undefined
   readonly #environment: GatewayEnvironment
   readonly #planEnvironment: Omit<PlanEnvironment, 'demo'>
   readonly #listeners = new Map<string, { listener: GatewayListener; key: string }>()
   readonly #traffic = new Map<string, ListenerTraffic>()
   readonly #errors: RecentErrors
+  readonly #counted: GatewayRegistry
   readonly #date: (now: number) => string
   #retries = 0
   #plan: GatewayPlan | undefined
@@ -108,10 +108,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     this.startedAt = clock.now()
     this.startedAtWall = clock.wallNow()
     this.version = environment.version
-    this.registry = new Registry({
-      resource: { 'service.name': 'heddle', 'service.version': environment.version },
-      wallNow: () => clock.wallNow(),
-    })
+    this.#counted = gatewayRegistry(clock, environment.version)
     this.onRequest = undefined
     this.#audit = new AuditTrail(clock, log)
     this.#certificates = new CertificateWatch({
@@ -147,6 +144,11 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       loadedAtWall: 0,
       lastError: undefined,
     }
+  }
+
+  /** What `/metrics` shows. */
+  get registry(): Registry {
+    return this.#counted.registry
   }
 
   get phase(): GatewayPhase {
@@ -488,6 +490,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     const clusters = [...(this.#plan?.clusters.values() ?? [])]
     await Promise.all(clusters.map(({ cluster }) => cluster.close(options)))
     this.#admin?.service.close()
+    this.#counted[Symbol.dispose]()
     await this.#admin?.server.close(options)
     await this.#demo?.close()
     await this.#accessLog?.file?.close()

@@ -46,10 +46,18 @@ export class HistogramSeries implements Histogram {
   sum = 0
   /** The last sampled trace of each bucket; made when the first one comes. */
   exemplars: (Exemplar | undefined)[] | undefined
+  /** Is told every measurement too: sums of buckets cannot be handed on later. */
+  readonly #mirror: Histogram | undefined
   readonly #wallNow: (() => number) | undefined
 
-  constructor(attributes: Attributes, bounds: Float64Array, wallNow?: () => number) {
+  constructor(
+    attributes: Attributes,
+    bounds: Float64Array,
+    wallNow?: () => number,
+    mirror?: Histogram,
+  ) {
     this.attributes = attributes
+    this.#mirror = mirror
     this.bounds = bounds
     this.counts = new Float64Array(bounds.length + 1)
     this.#wallNow = wallNow
@@ -65,6 +73,7 @@ export class HistogramSeries implements Histogram {
     counts[bucket] = (counts[bucket] as number) + 1
     this.count++
     this.sum += value
+    this.#mirror?.record(value, trace)
     if (trace !== undefined && (trace.flags & SAMPLED) !== 0) this.#keep(bucket, value, trace)
   }
 

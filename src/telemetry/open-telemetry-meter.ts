@@ -145,6 +145,7 @@ function adviceOf({ unit, description, buckets }: InstrumentOptions): MetricOpti
   }
 }
 
-function isCountable(unit: string | undefined): boolean {
+/** Things that are counted go up and down; anything else is measured. */
+export function isCountable(unit: string | undefined): boolean {
   return unit === 'By' || (unit?.startsWith('{') ?? false)
 }

@@ -33,6 +33,12 @@ export interface RegistryOptions {
   resource?: Attributes
   /** Milliseconds since the Unix epoch. @default none: exemplars carry no time */
   wallNow?: () => number
+  /**
+   * Is told every measurement of histograms as well. `bridgeRegistry` hands the rest on.
+   *
+   * @default none
+   */
+  histogramMirror?: Meter
 }
 
 export const registryDefaults: Readonly<{ maxSeriesPerMetric: number; maxValueLength: number }> =
@@ -58,6 +64,7 @@ export class Registry implements Meter {
   readonly #maxSeries: number
   readonly #maxValueLength: number
   readonly #wallNow: (() => number) | undefined
+  readonly #mirror: Meter | undefined
   readonly #overflows: CounterSeries
   readonly #observerErrors: CounterSeries
 
@@ -67,10 +74,12 @@ export class Registry implements Meter {
       maxValueLength = registryDefaults.maxValueLength,
       resource = NO_ATTRIBUTES,
       wallNow,
+      histogramMirror,
     } = options
     this.#maxSeries = checkInteger('maxSeriesPerMetric', maxSeriesPerMetric, 1, 1_000_000)
     this.#maxValueLength = checkInteger('maxValueLength', maxValueLength, 1, 65_536)
     this.#wallNow = wallNow
+    this.#mirror = histogramMirror
     this.resource = Object.freeze({ ...resource })
     this.#overflows = this.counter('heddle.telemetry.series.overflows', {
       unit: '{series}',
@@ -91,8 +100,11 @@ export class Registry implements Meter {
   }
 
   histogram(name: string, options?: InstrumentOptions, attributes?: Attributes): HistogramSeries {
-    const make = (bound: Attributes, { bounds }: Family): HistogramSeries =>
-      new HistogramSeries(bound, bounds, this.#wallNow)
+    const make = (bound: Attributes, { bounds, unit, description }: Family): HistogramSeries => {
+      const advice = { unit, description, buckets: [...bounds] }
+      const mirrored = this.#mirror?.histogram(name, advice, bound)
+      return new HistogramSeries(bound, bounds, this.#wallNow, mirrored)
+    }
     return this.#bind('histogram', name, options, attributes, make)
   }
 

@@ -6,11 +6,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
+import { metrics, SpanKind, SpanStatusCode } from '@opentelemetry/api'
+import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { GatewayMetrics } from '../../src/gateway/admin/gateway-metrics.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { renderPrometheus } from '../../src/telemetry/prometheus.ts'
-import { idOf, parentOf, startSdk } from '../telemetry/sdk.ts'
+import { idOf, parentOf, startSdk, TestReader } from '../telemetry/sdk.ts'
 import { HTTP, start, upstream } from './running-gateway.ts'
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
@@ -116,6 +117,23 @@ test('the exemplar of a request’s duration is the gateway’s own span', async
   assert.equal(exemplar?.[1], traceId)
   assert.notEqual(exemplar?.[2], attemptId)
   assert.match(exemplar?.[2] ?? '', /^[0-9a-f]{16}$/)
+})
+
+test('a registered SDK gets the gateway’s metrics, what is observed and what is recorded', async (t) => {
+  const reader = new TestReader()
+  metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }))
+  t.after(() => metrics.disable())
+  const { url, gateway: running } = await gateway(t)
+  using watched = new GatewayMetrics(running.registry, running)
+  running.onRequest = (record) => watched.record(record)
+  await ask(url('/'))
+  // What the registry did not have before is there from the second collection on.
+  await reader.values()
+  const values = await reader.values()
+  assert.equal(values.get('heddle.cluster.requests {heddle.cluster=api} {request}'), 1)
+  const duration =
+    'heddle.cluster=api heddle.listener=http heddle.route=all http.request.method=GET http.response.status_code=200 url.scheme=http'
+  assert.equal(values.get(`http.server.request.duration {${duration}} s`), 1)
 })
 
 test('an upstream that cannot be reached fails the server span, with the reason', async (t) => {

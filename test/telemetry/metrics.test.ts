@@ -1,7 +1,7 @@
 /** Metrics of clients and servers over HTTP: by the conventions' names, into the SDK, with exemplars. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
+import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { noopMeter } from '../../src/core/metrics.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { parseExposition } from '../../src/telemetry/exposition-parser.ts'
@@ -9,30 +9,10 @@ import { openTelemetryMeter } from '../../src/telemetry/open-telemetry-meter.ts'
 import { renderPrometheus } from '../../src/telemetry/prometheus.ts'
 import { propagatingTracer } from '../../src/telemetry/propagating-tracer.ts'
 import { Registry } from '../../src/telemetry/registry.ts'
+import { bridgeRegistry } from '../../src/telemetry/registry-bridge.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
 import { httpWorld } from './http-pair.ts'
-
-class TestReader extends MetricReader {
-  protected async onShutdown(): Promise<void> {}
-  protected async onForceFlush(): Promise<void> {}
-
-  /** Value, or count of a histogram, by name and attributes. */
-  async values(): Promise<Map<string, number>> {
-    const { resourceMetrics } = await this.collect()
-    const values = new Map<string, number>()
-    for (const { metrics } of resourceMetrics.scopeMetrics) {
-      for (const { descriptor, dataPoints } of metrics) {
-        for (const { attributes, value } of dataPoints) {
-          const pairs = Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1))
-          const text = pairs.map(([key, one]) => `${key}=${one}`).join(' ')
-          const count = typeof value === 'number' ? value : value.count
-          values.set(`${descriptor.name} {${text}} ${descriptor.unit}`, count)
-        }
-      }
-    }
-    return values
-  }
-}
+import { TestReader } from './sdk.ts'
 
 test('what a client and a server count flows into the SDK, by the conventions’ names', async (t) => {
   const reader = new TestReader()
@@ -119,6 +99,30 @@ test('a sampled call leaves its trace beside the durations of client and server'
   const plain = world.client('api', { meter: unsampled })
   await (await plain.get('/')).body.text()
   assert.doesNotMatch(renderPrometheus(unsampled, 'openmetrics'), /trace_id/)
+})
+
+test('bridgeRegistry hands counters, gauges, observers and histograms to the SDK', async () => {
+  const reader = new TestReader()
+  const provider = new MeterProvider({ readers: [reader] })
+  const registry = new Registry({ histogramMirror: openTelemetryMeter({ provider }) })
+  registry.counter('orders', { unit: '{order}' }, { kind: 'express' }).add(3)
+  registry.observe('gauge', 'queue', { unit: '{order}' }, (report) => report(7))
+  registry.gauge('share', { unit: '1' }).set(0.5)
+  registry.histogram('took', { unit: 's' }, { a: 1 }).record(0.2)
+  const bridge = bridgeRegistry(registry, { provider })
+  const first = await reader.values()
+  assert.deepEqual(
+    ['orders {kind=express} {order}', 'queue {} {order}', 'share {} 1', 'took {a=1} s'].map((key) =>
+      first.get(key),
+    ),
+    [3, 7, 0.5, 1],
+  )
+  registry.counter('late').add()
+  await reader.values()
+  assert.equal((await reader.values()).get('late {} '), 1)
+  bridge[Symbol.dispose]()
+  registry.counter('orders', { unit: '{order}' }, { kind: 'express' }).add(10)
+  assert.equal((await reader.values()).get('orders {kind=express} {order}'), 3)
 })
 
 test('openTelemetryMeter tells an UpDownCounter by how much a gauge moved', async () => {

@@ -2,6 +2,7 @@
 import type { TestContext } from 'node:test'
 import { context, propagation, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { MetricReader } from '@opentelemetry/sdk-metrics'
 import {
   AlwaysOnSampler,
   ParentBasedSampler,
@@ -46,3 +47,26 @@ export const idOf = (span: ReadableSpan | undefined): string | undefined =>
   span?.spanContext().spanId
 export const parentOf = (span: ReadableSpan | undefined): string | undefined =>
   span?.parentSpanContext?.spanId
+
+/** Reads metrics when asked. */
+export class TestReader extends MetricReader {
+  protected async onShutdown(): Promise<void> {}
+  protected async onForceFlush(): Promise<void> {}
+
+  /** Value, or count of a histogram, by name and attributes. */
+  async values(): Promise<Map<string, number>> {
+    const { resourceMetrics } = await this.collect()
+    const values = new Map<string, number>()
+    for (const { metrics } of resourceMetrics.scopeMetrics) {
+      for (const { descriptor, dataPoints } of metrics) {
+        for (const { attributes, value } of dataPoints) {
+          const pairs = Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1))
+          const text = pairs.map(([key, one]) => `${key}=${one}`).join(' ')
+          const count = typeof value === 'number' ? value : value.count
+          values.set(`${descriptor.name} {${text}} ${descriptor.unit}`, count)
+        }
+      }
+    }
+    return values
+  }
+}
