@@ -20,6 +20,8 @@ export class Slot<Resource> implements Link {
   idle = false
   idleSince = 0
   busySince: number
+  /** Lent since it was last free: a new one is not, and its first moment is no use. */
+  wasLent = false
   /** When it was last seen to live: made, answered, given back in a good state. */
   provenAt: number
   /** The process did not run since it was last used. */

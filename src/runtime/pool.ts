@@ -304,6 +304,7 @@ export class ConnectionPool<Resource>
 
   #lend(slot: Slot<Resource>, exclusive: boolean, now: number): Lease<Resource> {
     slot.leases++
+    slot.wasLent = true
     if (exclusive) slot.exclusive = 'lent'
     if (slot.idle) {
       slot.idle = false
@@ -328,7 +329,8 @@ export class ConnectionPool<Resource>
     const outdated = this.#isOutdated(slot)
     if (!slot.idle && slot.opening === undefined && this.#rules.isUnused(slot)) {
       const now = this.#wheel.clock.now()
-      this.#observer?.used?.(now - slot.busySince)
+      if (slot.wasLent) this.#observer?.used?.(now - slot.busySince)
+      slot.wasLent = false
       if (proven) slot.provenAt = now
       if (outdated || this.#surplus() > 0 || this.#rules.isTooOld(slot, now) || this.#owes()) {
         this.#retire(slot)
