@@ -419,6 +419,207 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
+  {
+    policy: 'Authentication: several ways to log in, tried in order',
+    page: 'authentication.md#a-server',
+    marks: {
+      server: {
+        test: [
+          'src/servers/http/authentication/authentication.test.ts',
+          'authenticate answers 401 with every way to log in',
+        ],
+        example: 'policies/authentication.ts',
+      },
+      listener: {
+        test: ['test/gateway/access.test.ts', 'Gateway tries every way to log in'],
+        example: 'gateway/access.yaml',
+      },
+      route: {
+        test: ['test/gateway/access.test.ts', 'Gateway routes have access of their own'],
+        example: 'gateway/access.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Name and password',
+    page: 'authentication.md#basic',
+    marks: {
+      server: {
+        test: [
+          'src/servers/http/authentication/authentication.test.ts',
+          'authenticate serves a caller by name and password',
+        ],
+        example: 'policies/authentication.ts',
+      },
+      listener: {
+        test: ['test/gateway/access.test.ts', 'Gateway reloads users'],
+        example: 'gateway/access.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Bearer tokens, with keys that rotate',
+    page: 'authentication.md#bearer-tokens',
+    marks: {
+      server: {
+        test: [
+          'src/servers/http/authentication/authentication.test.ts',
+          'authenticate serves a caller by token',
+        ],
+        example: 'policies/authentication.ts',
+      },
+      listener: {
+        test: ['test/gateway/access.test.ts', 'Gateway follows an issuer that rotates its keys'],
+        example: 'gateway/access.yaml',
+      },
+    },
+  },
+  {
+    policy: 'API keys',
+    page: 'authentication.md#api-keys',
+    marks: {
+      server: {
+        test: [
+          'src/servers/http/authentication/authentication.test.ts',
+          'authenticate serves a caller by key',
+        ],
+        example: 'policies/authentication.ts',
+      },
+      listener: {
+        test: ['test/gateway/access.test.ts', 'Gateway tries every way to log in'],
+        example: 'gateway/access.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Client certificates as a login',
+    page: 'authentication.md#client-certificates',
+    marks: {
+      listener: {
+        test: ['test/gateway/access.test.ts', 'Gateway names callers by their client certificates'],
+        example: 'gateway/policy-service.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Challenge-response',
+    page: 'authentication.md#schemes-of-your-own',
+    marks: {
+      server: {
+        test: [
+          'src/servers/http/authentication/authentication.test.ts',
+          'schemeAuthenticator carries a dialogue of several steps',
+        ],
+        example: 'policies/challenge.ts',
+      },
+    },
+  },
+  {
+    policy: 'SASL: SCRAM and PLAIN',
+    page: 'authentication.md#sasl',
+    marks: {
+      client: {
+        test: ['src/protocols/sasl/sasl.test.ts', 'SCRAM logs in over every hash'],
+        example: 'policies/sasl.ts',
+      },
+      server: {
+        test: [
+          'src/protocols/sasl/sasl.test.ts',
+          'SCRAM refuses a wrong password and an unknown name',
+        ],
+        example: 'policies/sasl.ts',
+      },
+    },
+  },
+  {
+    policy: 'Credentials of a client',
+    page: 'authentication.md#a-client',
+    marks: {
+      client: {
+        test: [
+          'src/clients/http/oauth-tokens.test.ts',
+          'credentials that cannot be sent are refused',
+        ],
+        example: 'policies/credentials.ts',
+      },
+      cluster: {
+        test: ['test/gateway/access.test.ts', 'Gateway shows its own credentials to a cluster'],
+        example: 'gateway/access.yaml',
+      },
+    },
+  },
+  {
+    policy: 'OAuth 2.0 tokens that renew themselves',
+    page: 'authentication.md#a-client',
+    marks: {
+      client: {
+        test: [
+          'src/clients/http/oauth-tokens.test.ts',
+          'oauthTokens refreshes behind the back of callers',
+        ],
+        example: 'policies/oauth.ts',
+      },
+      cluster: {
+        test: ['test/gateway/access.test.ts', 'Gateway renews a token that an endpoint refuses'],
+        example: 'gateway/access.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Authorization by roles and conditions',
+    page: 'authorization.md#rules',
+    marks: {
+      server: {
+        test: [
+          'src/runtime/middleware/authorization.test.ts',
+          'authorization refuses without telling the caller why',
+        ],
+        example: 'policies/authorization.ts',
+      },
+      listener: {
+        test: ['test/gateway/access.test.ts', 'Gateway allows what roles allow'],
+        example: 'gateway/access.yaml',
+      },
+      route: {
+        test: ['test/gateway/access.test.ts', 'Gateway allows what roles allow'],
+        example: 'gateway/access.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Authorization of connections',
+    page: 'authorization.md#three-levels',
+    marks: {
+      server: {
+        test: [
+          'src/runtime/middleware/authorization.test.ts',
+          'connectionAdmission asks before a byte is read',
+        ],
+        example: 'policies/connection-rules.ts',
+      },
+      listener: {
+        test: ['test/gateway/access.test.ts', 'Gateway refuses connections by rule'],
+        example: 'gateway/policy-service.yaml',
+      },
+    },
+  },
+  {
+    policy: 'A policy service',
+    page: 'authorization.md#a-policy-service',
+    marks: {
+      server: {
+        test: [
+          'src/security/authorization/external-authorizer.test.ts',
+          'ExternalAuthorizer denies on failure',
+        ],
+        example: 'policies/policy-service.ts',
+      },
+      listener: {
+        test: ['test/gateway/access.test.ts', 'Gateway asks a policy service'],
+        example: 'gateway/policy-service.yaml',
+      },
+    },
+  },
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */
