@@ -620,6 +620,28 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
+  {
+    policy: 'TLS: certificates that change, rotating tickets, pins, revocation',
+    page: 'transports/tls.md#certificates-from-files',
+    marks: {
+      client: {
+        test: ['src/transports/tls/tls.test.ts', 'tls accepts a pinned key of the verified chain'],
+        example: 'policies/tls-pins.ts',
+      },
+      server: {
+        test: ['src/transports/tls/certificate-files.test.ts', 'certificateFiles shows what the files'],
+        example: 'policies/tls-certificates.ts',
+      },
+      listener: {
+        test: ['test/gateway/tls.test.ts', 'Gateway shows a renewed certificate after a reload'],
+        example: 'gateway/edge.yaml',
+      },
+      cluster: {
+        test: ['test/gateway/tls.test.ts', 'Gateway speaks TLS to endpoints and checks who they are'],
+        example: 'gateway/guarded.yaml',
+      },
+    },
+  },
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */
