@@ -10,6 +10,7 @@ import { loadConfig } from '../../src/gateway/config/load.ts'
 import { formatProblem } from '../../src/gateway/config/problem.ts'
 import { type Gateway, startGateway } from '../../src/gateway/gateway.ts'
 import { nodeTransports } from '../../src/gateway/node-transports.ts'
+import type { GatewayTransports } from '../../src/gateway/transports.ts'
 import { nodeHost } from '../../src/platform/node-host.ts'
 import { nodeProcess } from '../../src/platform/node-process.ts'
 import { systemClock } from '../../src/platform/system-clock.ts'
@@ -31,6 +32,7 @@ export async function start(
   t: TestContext,
   config: object,
   log: Logger = silentLogger,
+  transports: GatewayTransports = nodeTransports(systemClock),
 ): Promise<Running> {
   let text = JSON.stringify({ admin: { enabled: false }, ...config })
   const load = async () => loadConfig(text, { file: 'g.yaml', environment: () => undefined })
@@ -40,7 +42,7 @@ export async function start(
     clock: systemClock,
     random: nodeHost.random,
     host: nodeHost,
-    transports: nodeTransports(systemClock),
+    transports,
     names: (maxTtlMs) => dns({ clock: systemClock, maxTtlMs }),
     log,
     version: 'test',
