@@ -1,5 +1,6 @@
 /** The Kubernetes resolver against a stand-in that follows the API's documentation. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -318,6 +319,53 @@ test('kubernetes sends the token that the file has now, and never shows it', asy
   } finally {
     await rm(folder, { recursive: true })
   }
+})
+
+test('kubernetes finds its API server, token and namespace as a pod is told', async (t) => {
+  const set = (host: string | undefined): void => {
+    for (const [name, value] of [
+      ['KUBERNETES_SERVICE_HOST', host],
+      ['KUBERNETES_SERVICE_PORT', host && '6443'],
+    ] as const) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  }
+  // A test run may itself be in a pod.
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env
+  t.after(() => {
+    set(host)
+    if (port !== undefined) process.env['KUBERNETES_SERVICE_PORT'] = port
+  })
+  const inPod = existsSync('/var/run/secrets/kubernetes.io/serviceaccount')
+  const asked: string[] = []
+  const first = async (options: KubernetesOptions): Promise<string> => {
+    const told = Promise.withResolvers<string>()
+    const resolver = kubernetes({
+      http(request) {
+        asked.push(`${request.scheme}://${request.authority}${request.path}`)
+        throw new Error('asked')
+      },
+      ...options,
+    })
+    const watch = resolver.watch('users', {
+      onEndpoints: () => told.resolve('a set'),
+      onError: (error) => told.resolve(error.message),
+    })
+    const message = await told.promise
+    watch[Symbol.dispose]()
+    return message
+  }
+  set('fd00::1')
+  const account = '/var/run/secrets/kubernetes.io/serviceaccount'
+  const missing = `the token of kubernetes cannot be read: ENOENT ${account}/token`
+  if (!inPod) assert.equal(await first({}), missing)
+  assert.equal(await first({ token: 't' }), 'asked')
+  set(undefined)
+  assert.equal(await first({ url: 'http://127.0.0.1:8001' }), 'asked')
+  const path = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices'
+  if (!inPod)
+    assert.deepEqual(asked, [`https://[fd00::1]:6443${path}`, `http://127.0.0.1:8001${path}`])
 })
 
 test('kubernetes refuses events and lists that are not of its API', async () => {
