@@ -90,6 +90,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
       wheel,
       maxWaitMs: pool.maxWaitMs,
       maxWaiting: pool.maxWaiting,
+      select: (endpoints) => this.balancer.select(endpoints),
       create: (endpoint) =>
         new EndpointStack(endpoint, this.#options, wheel, () => this.balancer.refresh()),
       retire: (stack) => this.#retire(stack),

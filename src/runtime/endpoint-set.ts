@@ -25,6 +25,8 @@ export interface EndpointSetOptions<Node extends EndpointNode> {
   maxWaitMs: number
   /** Most calls that wait for it. */
   maxWaiting: number
+  /** Which of all endpoints are used. @default all */
+  select?(endpoints: readonly Endpoint[]): readonly Endpoint[]
   create(endpoint: Endpoint): Node
   /** The endpoint is gone: the node finishes what it has. */
   retire(node: Node): void
@@ -37,6 +39,7 @@ export class EndpointSet<Node extends EndpointNode> {
   readonly #options: EndpointSetOptions<Node>
   readonly #waiters = new LinkedList<QueuePlace<void>>()
   #nodes = new Map<string, Node>()
+  #offered = 0
   #known = false
   #lastError: Error | undefined
   #waiting = 0
@@ -59,6 +62,11 @@ export class EndpointSet<Node extends EndpointNode> {
 
   get size(): number {
     return this.#nodes.size
+  }
+
+  /** Endpoints that the resolver has reported, used or not. */
+  get offered(): number {
+    return this.#offered
   }
 
   /** The resolver's last error, until it reports a set again. */
@@ -111,9 +119,10 @@ export class EndpointSet<Node extends EndpointNode> {
     if (this.#closed) return
     const before = this.#nodes
     const nodes = new Map<string, Node>()
-    for (const endpoint of endpoints) {
+    const unique = withoutTwins(endpoints)
+    this.#offered = unique.length
+    for (const endpoint of this.#options.select?.(unique) ?? unique) {
       const key = endpointKey(endpoint)
-      if (nodes.has(key)) continue
       const node = before.get(key) ?? this.#options.create(endpoint)
       node.endpoint = endpoint
       nodes.set(key, node)
@@ -153,6 +162,16 @@ export class EndpointSet<Node extends EndpointNode> {
 export function endpointKey(endpoint: Endpoint): string {
   const address = formatAddress(endpoint.address)
   return endpoint.hostname === undefined ? address : `${endpoint.hostname}/${address}`
+}
+
+/** The first of those with the same key counts. */
+function withoutTwins(endpoints: readonly Endpoint[]): Endpoint[] {
+  const byKey = new Map<string, Endpoint>()
+  for (const endpoint of endpoints) {
+    const key = endpointKey(endpoint)
+    if (!byKey.has(key)) byKey.set(key, endpoint)
+  }
+  return [...byKey.values()]
 }
 
 function closedError(): ClosedError {

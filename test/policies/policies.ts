@@ -629,7 +629,10 @@ export const POLICIES: readonly PolicyRow[] = [
         example: 'policies/tls-pins.ts',
       },
       server: {
-        test: ['src/transports/tls/certificate-files.test.ts', 'certificateFiles shows what the files'],
+        test: [
+          'src/transports/tls/certificate-files.test.ts',
+          'certificateFiles shows what the files',
+        ],
         example: 'policies/tls-certificates.ts',
       },
       listener: {
@@ -637,7 +640,10 @@ export const POLICIES: readonly PolicyRow[] = [
         example: 'gateway/edge.yaml',
       },
       cluster: {
-        test: ['test/gateway/tls.test.ts', 'Gateway speaks TLS to endpoints and checks who they are'],
+        test: [
+          'test/gateway/tls.test.ts',
+          'Gateway speaks TLS to endpoints and checks who they are',
+        ],
         example: 'gateway/guarded.yaml',
       },
     },

@@ -3,7 +3,7 @@
  * A balancer is that and a way to choose (p2c.ts, round-robin.ts, random.ts, least-request.ts,
  * ring-hash.ts, maglev.ts).
  *
- *     nodes → subset → priorities → own zone or others → not ejected, not unhealthy → strategy
+ *     (subset →) nodes → priorities → own zone or others → not ejected, not unhealthy → strategy
  *
  * A node that the call has tried already is chosen only when there is no other. When the level that
  * a call falls to has nothing to choose, the others are asked, best first.
@@ -15,7 +15,7 @@
 import type { Random } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
 import { checkRange } from '../../core/errors.ts'
-import type { Balancer, HashKey, Pick } from '../../core/policy.ts'
+import type { Balancer, Endpoint, HashKey, Pick } from '../../core/policy.ts'
 import { endpointKey } from '../endpoint-set.ts'
 import { type Balancing, type BalancingOptions, checkBalancing } from './balancing-options.ts'
 import { hashFraction, hashText, rehash } from './hash.ts'
@@ -24,7 +24,7 @@ import { type BalancerNode, Group, Member, type Strategy } from './member.ts'
 import { type Ejection, OutlierDetector, type OutlierRecord } from './outlier-detector.ts'
 import { priorityLoads } from './priority-load.ts'
 import { slowStartShare } from './slow-start.ts'
-import { subsetOf } from './subset.ts'
+import { subsetOfEndpoints } from './subset.ts'
 
 export type { BalancerNode } from './member.ts'
 
@@ -52,8 +52,6 @@ export const balancerDefaults: Readonly<Required<EndpointBalancerOptions>> = Obj
 
 /** What `explain` says of one node. */
 export interface NodeBalance {
-  /** Not part of this client's subset: never chosen. */
-  readonly inSubset: boolean
   readonly ejectedForMs: number | undefined
   /** Ejections that still count. */
   readonly ejections: number
@@ -98,25 +96,27 @@ export class EndpointBalancer<Node extends BalancerNode, Req = unknown>
     this.#keyOf = keyOf
   }
 
+  /** Of all that there are, the endpoints to make nodes of. */
+  select(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+    const { subset } = this.balancing
+    return subset === undefined ? endpoints : subsetOfEndpoints(endpoints, subset)
+  }
+
   /** Nodes that stay keep what is known of them; those that come to a known set start slowly. */
   update(nodes: readonly Node[], now: number): void {
-    const { subset } = this.balancing
     const isFirst = this.#members.size === 0
     const before = this.#levels
     const members = new Map<Node, Member<Node>>()
-    const chosen =
-      subset === undefined
-        ? nodes.map((item) => ({ item, share: 1 }))
-        : subsetOf(nodes, nodeKey, subset)
-    for (const { item, share } of chosen) {
-      const weight = (item.endpoint.weight ?? 1) * share
-      let member = this.#members.get(item)
+    for (const node of nodes) {
+      const weight = node.endpoint.weight ?? 1
+      let member = this.#members.get(node)
       if (member === undefined) {
-        member = new Member(item, nodeKey(item), weight, this.#latencyWindowMs, new Group())
+        const key = endpointKey(node.endpoint)
+        member = new Member(node, key, weight, this.#latencyWindowMs, new Group())
         if (!isFirst) member.since = now
       }
       member.baseWeight = weight
-      members.set(item, member)
+      members.set(node, member)
     }
     this.#members = members
     // What has no weight cannot be ejected and is no part of any share.
@@ -183,7 +183,6 @@ export class EndpointBalancer<Node extends BalancerNode, Req = unknown>
     const { slowStart } = this.balancing
     const share = member && slowStart ? slowStartShare(now - member.since, slowStart) : 1
     return {
-      inSubset: member !== undefined,
       ejectedForMs: until === undefined ? undefined : Math.ceil(until - now),
       ejections: member?.outlier.ejections ?? 0,
       healthy: member?.healthy ?? true,
@@ -319,10 +318,6 @@ class MemberPick<Node extends BalancerNode> implements Pick<Node> {
     this.#member = undefined
     this.#balancer.settle(member, now, latencyMs, endpointFailure)
   }
-}
-
-function nodeKey(node: BalancerNode): string {
-  return endpointKey(node.endpoint)
 }
 
 /** A table costs: one that would come out the same is kept, which whoever made it finds out. */

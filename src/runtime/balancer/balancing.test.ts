@@ -178,6 +178,49 @@ for (const [name, factory] of Object.entries(ALL)) {
   })
 }
 
+/** Six standard deviations: one seed in five hundred million is outside. */
+function withinChance(count: number, calls: number, share: number): boolean {
+  return Math.abs(count - calls * share) <= 6 * Math.sqrt(calls * share * (1 - share)) + 1
+}
+
+for (const name of ['random', 'least-request', 'p2c', 'round-robin']) {
+  test(`${name} spreads calls by weight within what chance allows, for any seed`, () => {
+    const weights = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 8 })
+    fc.assert(
+      fc.property(weights, fc.nat(), (each, seed) => {
+        const nodes = each.map((weight, at) => new TestNode(`10.0.0.${at}`, { weight }))
+        const balancer = make(FREE[name] as BalancerFactory, nodes)
+        const calls = 1_500
+        const counts = sharesOf(balancer, calls, 1, seed)
+        const total = each.reduce((sum, weight) => sum + weight, 0)
+        for (const { name: node, endpoint } of nodes) {
+          const count = counts[node] ?? 0
+          const share = (endpoint.weight ?? 1) / total
+          // In turn it is exact; p2c asks a new endpoint once before it gets its share.
+          const fits =
+            name === 'round-robin'
+              ? Math.abs(count - calls * share) <= 1
+              : withinChance(count, calls, share)
+          assert.ok(fits, `${node} has ${count} of ${calls}, its share is ${share}`)
+        }
+      }),
+      { numRuns: 40 },
+    )
+  })
+}
+
+test('ring hash and maglev spread calls without a key by weight within what chance allows', () => {
+  fc.assert(
+    fc.property(fc.nat(), (seed) => {
+      const nodes = nodesOf(4)
+      const balancer = make(maglev({ key: noKey }), nodes)
+      const counts = sharesOf(balancer, 1_500, 1, seed)
+      for (const { name } of nodes) assert.ok(withinChance(counts[name] ?? 0, 1_500, 0.25))
+    }),
+    { numRuns: 20 },
+  )
+})
+
 for (const [name, factory] of Object.entries(FREE)) {
   test(`${name} prefers the own zone, and spills over when too much of it is out`, () => {
     const own = nodesOf(4, { locality: 'a' })
@@ -240,9 +283,16 @@ for (const [name, factory] of Object.entries(FREE)) {
   })
 
   test(`${name} uses its subset only, weights included`, () => {
-    const nodes = nodesOf(30)
     const subset = { client: 4, clients: 7, size: 5 }
-    const counts = sharesOf(make(factory, nodes, { subset }), 3_000, 1)
+    const offered = nodesOf(30).map(({ endpoint }) => endpoint)
+    const balancer = factory<TestNode>({ subset })
+    const nodes = balancer.select(offered).map((endpoint, at) => {
+      const node = new TestNode(`10.0.0.${at}`)
+      node.endpoint = endpoint
+      return node
+    })
+    balancer.update(nodes, 0)
+    const counts = sharesOf(balancer, 3_000, 1)
     const used = Object.keys(counts).length
     assert.ok(used >= 5 && used <= 11, `${used} are used`)
     // Cut servers at the ends have less than whole ones.

@@ -70,7 +70,7 @@ export class Member<Node> {
   readonly node: Node
   /** Stable name: consistent strategies place it by this. */
   readonly key: string
-  /** As configured, times its share of a subset. */
+  /** As configured. */
   baseWeight: number
   /** What counts now: less while it starts slowly. */
   weight: number

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { checkSubset, subsetOf } from './subset.ts'
+import { type IpAddress, ip } from '../../core/address.ts'
+import { checkSubset, subsetOf, subsetOfEndpoints } from './subset.ts'
 
 const servers = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `10.0.0.${index}:80`)
@@ -64,6 +65,29 @@ test('subsetOf does not depend on the order of the endpoints', () => {
       assert.deepEqual(subsetOf(shuffled, keyOf, options), subsetOf(servers(30), keyOf, options))
     }),
   )
+})
+
+test('subsetOfEndpoints takes its part of each priority, by weight, and nothing without weight', () => {
+  const endpoints = Array.from({ length: 60 }, (_, index) => ({
+    address: ip(`10.0.0.${index}`, 80),
+    priority: index % 2,
+    weight: index < 10 ? 0 : 2,
+  }))
+  const totals = [0, 0]
+  const loads = new Map<string, number>()
+  for (let client = 0; client < 7; client++) {
+    const options = { client, clients: 7, size: 5 }
+    for (const { address, priority, weight } of subsetOfEndpoints(endpoints, options)) {
+      assert.ok(weight !== undefined && weight > 0 && weight <= 2)
+      totals[priority as number]! += weight
+      const { host } = address as IpAddress
+      loads.set(host, (loads.get(host) ?? 0) + weight)
+    }
+  }
+  assert.equal(totals[0], totals[1])
+  assert.equal(loads.size, 50)
+  const [first] = loads.values()
+  for (const load of loads.values()) assert.ok(Math.abs(load - (first as number)) < 1e-9)
 })
 
 test('subsetOf moves by few servers when one comes', () => {

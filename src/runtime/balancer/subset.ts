@@ -13,6 +13,8 @@
  * client need know what another does. One server more or less moves each arc by a server or two.
  */
 import { checkInteger } from '../../core/errors.ts'
+import type { Endpoint } from '../../core/policy.ts'
+import { endpointKey } from '../endpoint-set.ts'
 import { hashText } from './hash.ts'
 
 export interface SubsetOptions {
@@ -74,6 +76,25 @@ export function subsetOf<Item>(
     } else covered.push({ item, share })
   }
   return covered
+}
+
+/**
+ * The endpoints that this client uses, of each priority by itself, with their part of their weight.
+ * Those without weight are nobody's.
+ */
+export function subsetOfEndpoints(
+  endpoints: readonly Endpoint[],
+  options: Readonly<Required<SubsetOptions>>,
+): Endpoint[] {
+  const byPriority = Map.groupBy(
+    endpoints.filter(({ weight = 1 }) => weight > 0),
+    ({ priority = 0 }) => priority,
+  )
+  return [...byPriority.values()].flatMap((level) =>
+    subsetOf(level, endpointKey, options).map(({ item, share }) =>
+      share === 1 ? item : { ...item, weight: (item.weight ?? 1) * share },
+    ),
+  )
 }
 
 /** By hash, not by name: neighbours by name are often neighbours in a rack, and fail together. */

@@ -31,6 +31,8 @@ export interface LayerExplanation {
 }
 
 export interface BalancingExplanation {
+  /** Endpoints that there are; more than are listed with a subset. */
+  readonly offered: number
   /** What strategy and balancing were told. */
   readonly parameters: Facts
   /** Best first. */
@@ -58,8 +60,6 @@ export interface EndpointExplanation {
   readonly inFlight: number
   readonly latencyMs: number | undefined
   readonly locality: string | undefined
-  /** False: another client's, not in this one's subset. */
-  readonly inSubset: boolean
   /** By health checks. */
   readonly healthy: boolean
   /** Undefined: it is not ejected. */
@@ -100,7 +100,10 @@ export function explainText<Req, Res>(
   for (const layer of layers) lines.push(...layerLines(layer, '├─ ', '│  ', rules))
   const available = endpoints.filter((endpoint) => endpoint.available).length
   const trouble = resolveError === undefined ? '' : `, resolver: ${resolveError}`
-  lines.push(`└─ balancer ${balancer}: ${available} of ${endpoints.length} available${trouble}`)
+  const { offered } = explained.balancing
+  const subset = offered > endpoints.length ? `, a subset of ${offered}` : ''
+  const counted = `${available} of ${endpoints.length} available${subset}${trouble}`
+  lines.push(`└─ balancer ${balancer}: ${counted}`)
   lines.push(...balancingLines(explained.balancing))
   endpoints.forEach((endpoint, index) => {
     const isLast = index === endpoints.length - 1
@@ -131,6 +134,7 @@ function explainBalancing<Req, Res>(
   const levels = balancer.levels(now)
   let below = 0
   return {
+    offered: client.endpoints.offered,
     parameters: {
       ...strategy.parameters,
       ...outliers?.options,
@@ -161,7 +165,7 @@ function explainEndpoint<Req, Res>(
 ): EndpointExplanation {
   const { endpoint, address, layers } = stack
   const { balancer } = client
-  const { ejectedForMs, slowStartShare, inSubset, healthy } = balancer.balanceOf(stack, now)
+  const { ejectedForMs, slowStartShare, healthy } = balancer.balanceOf(stack, now)
   return {
     address,
     hostname: endpoint.hostname,
@@ -171,7 +175,6 @@ function explainEndpoint<Req, Res>(
     inFlight: balancer.loadOf(stack),
     latencyMs: balancer.latencyOf(stack, now),
     locality: endpoint.locality,
-    inSubset,
     healthy,
     ejectedForMs,
     slowStartShare,
@@ -181,12 +184,11 @@ function explainEndpoint<Req, Res>(
 
 function endpointText(endpoint: EndpointExplanation): string {
   const { address, hostname, weight, priority, available, inFlight, latencyMs } = endpoint
-  const { locality, inSubset, healthy, ejectedForMs, slowStartShare } = endpoint
+  const { locality, healthy, ejectedForMs, slowStartShare } = endpoint
   const parts = [hostname === undefined ? address : `${address} (${hostname})`]
   if (weight !== 1) parts.push(`weight ${weight}`)
   if (priority !== 0) parts.push(`priority ${priority}`)
   if (locality !== undefined) parts.push(`zone ${locality}`)
-  if (!inSubset) return [...parts, 'not in the subset'].join(', ')
   parts.push(available ? 'available' : 'not available')
   if (!healthy) parts.push('unhealthy')
   if (ejectedForMs !== undefined) parts.push(`ejected for another ${ejectedForMs} ms`)
