@@ -11,6 +11,7 @@ export const WALL_CLOCK: Readonly<Record<string, string>> = {
   'src/gateway/admin/snapshot.ts': 'the time that pages show',
   'src/gateway/demo/demo-upstreams.ts': 'a demo answers what time it is',
   'src/gateway/gateway.ts': 'when it was started and loaded, shown by pages',
+  'src/gateway/gateway-registry.ts': 'timestamps of exemplars, handed to the registry',
   'src/gateway/recent-errors.ts': 'when an error was, shown by pages',
   'src/servers/http/http-server.ts': 'the Date field (RFC 9110 6.6.1)',
   'src/telemetry/instruments.ts': 'timestamps of exemplars',
