@@ -223,6 +223,30 @@ export const POLICIES: readonly PolicyRow[] = [
     },
   },
   {
+    policy: 'Timeouts: call, attempt, connect, idle',
+    page: 'runtime.md#deadline',
+    marks: {
+      client: {
+        test: [
+          'src/runtime/client.test.ts',
+          'ClientCore cancels at the deadline and leaves no timer',
+        ],
+        example: 'policies/timeouts.ts',
+      },
+      server: {
+        test: [
+          'src/runtime/stack/server-stack.test.ts',
+          'serverStack answers in place of a service that is too slow',
+        ],
+        example: 'policies/timeouts.ts',
+      },
+      route: {
+        test: ['test/gateway/gateway.test.ts', 'Gateway answers 504 after the route’s timeout'],
+        example: 'gateway/dependable.yaml',
+      },
+    },
+  },
+  {
     policy: 'Retries with a budget',
     page: 'runtime.md#retries',
     marks: {
