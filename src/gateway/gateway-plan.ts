@@ -12,6 +12,7 @@ import type { Resolver } from '../core/policy.ts'
 import type { Tracer } from '../core/tracing.ts'
 import type { Transport } from '../core/transport.ts'
 import type { HttpRequest } from '../protocols/http/messages.ts'
+import type { OverloadChange } from '../runtime/load-host.ts'
 import type { TimerWheel } from '../runtime/timer-wheel.ts'
 import { addressList } from '../security/address-list.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -54,6 +55,8 @@ export interface PlanEnvironment {
   readonly via: string
   readonly newRequestId: () => string
   readonly onClusterEvent: (event: ClusterEvent) => void
+  /** Requests have waited for a place for too long, or no longer do. */
+  readonly onOverload: (change: OverloadChange) => void
   readonly onRetry: () => void
   /** Gives no spans while no SDK is registered. */
   readonly tracer: Tracer
@@ -89,8 +92,8 @@ export async function makePlan(
   const access = new AccessPlans(files, { clock, observer }, before?.access)
   const clusters = new Map<string, PlannedCluster>()
   const made: Cluster[] = []
-  const { wheel, random } = environment
-  const limits = new GatewayLimits({ wheel, random }, before?.limits)
+  const { wheel, random, onOverload } = environment
+  const limits = new GatewayLimits({ wheel, random, onOverload }, before?.limits)
   try {
     for (const one of [...config.clusters, ...demoClusters(environment.demo)]) {
       const named = [...filesOfUpstreamTls(one.tls), ...filesOfCredentials(one.credentials)]

@@ -130,6 +130,8 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       via: `heddle-${randomHex(host, 4)}`,
       newRequestId: requestIds(randomHex(host, 6)),
       onClusterEvent: (event) => this.#onClusterEvent(event),
+      onOverload: ({ limit, overloaded, queued }) =>
+        log.warn(overloaded ? 'overloaded' : 'no longer overloaded', { limit, queued }),
       onRetry: () => {
         this.#retries++
       },

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
+import { type Logger, silentLogger } from '../../src/telemetry/log.ts'
 import { HTTP, named, start, upstream } from './running-gateway.ts'
 
 /** Status and what the answer says of load. */
@@ -228,4 +229,42 @@ test('Gateway keeps the counts of a limit that a reload leaves as it is', async 
   change(config('two', 2))
   await gateway.reload()
   assert.equal((await ask(url('/'))).status, 200)
+})
+
+test('Gateway logs that requests have waited for too long, and that they no longer do', async (t) => {
+  const running = Promise.withResolvers<HttpResponse>()
+  const slow = await upstream(t, ({ path }) =>
+    path === '/first' ? running.promise : HttpResponse.text('done'),
+  )
+  const said = new Set<string>()
+  const overloaded = Promise.withResolvers<void>()
+  const log: Logger = {
+    ...silentLogger,
+    child: () => log,
+    warn(message) {
+      said.add(message)
+      if (message === 'overloaded') overloaded.resolve()
+    },
+  }
+  const config = {
+    listeners: [HTTP],
+    routes: [
+      { concurrency: { max_requests: 1, max_queued: 1, max_queue_time: '30s' }, cluster: 'a' },
+    ],
+    clusters: [{ name: 'a', endpoints: [slow] }],
+  }
+  const { gateway, url } = await start(t, config, log)
+  const first = ask(url('/first'))
+  while (gateway.limits()[0]?.inFlight !== 1) await new Promise((resolve) => setImmediate(resolve))
+  const second = ask(url('/second'))
+  // A queue that has stood for 100 ms is an overload: the newest takes the oldest's place then.
+  const others: Promise<unknown>[] = []
+  while (!said.has('overloaded')) {
+    const asked = ask(url('/x'))
+    others.push(asked)
+    await Promise.race([asked, overloaded.promise])
+  }
+  running.resolve(HttpResponse.text('done'))
+  await Promise.all([first, second, ...others])
+  assert.ok(said.has('no longer overloaded'))
 })

@@ -98,7 +98,7 @@ test('ConcurrencyGate serves in order, and the newest first once the queue has s
   await clock.advanceAsync(2)
   call('e')
   call('f')
-  assert.deepEqual(changes, [{ limit: 'limiter', overloaded: true, queued: 3 }])
+  assert.deepEqual(changes, [{ limit: 'limiter', overloaded: true, queued: 2 }])
   call('g') // Full: the oldest makes room, nobody waits for it any more.
   for (let place = 0; place < 4; place++) {
     gate.leave()

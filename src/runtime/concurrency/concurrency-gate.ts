@@ -109,6 +109,7 @@ export class ConcurrencyGate {
    */
   enter(context: CallContext, priority: number): Promise<void> {
     const now = this.#host.wheel.clock.now()
+    this.#noteOverload()
     if (this.maxQueued === 0) throw this.#refuse('ERR_LIMITED', now)
     const rank = Math.min(PRIORITIES - 1, Math.max(0, Math.trunc(priority)))
     const expectedMs = this.#expectedMs(this.#queue.ahead(rank, now), now)
