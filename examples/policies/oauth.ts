@@ -20,7 +20,5 @@ const tokens = oauthTokens({ client: login, clientId: 'orders', clientSecret: 'f
 await using client = httpClient(await at(api), { credentials: bearerCredentials(tokens) })
 
 const answers = await Promise.all([client.get('/'), client.get('/'), client.get('/')])
-console.log(
-  answers.map(({ status }) => status),
-  issued,
-) // [ 200, 200, 200 ] 2
+const statuses = answers.map(({ status }) => status).join(' ')
+console.log(`${statuses}, ${issued} tokens`) // 200 200 200, 2 tokens
