@@ -14,6 +14,7 @@ import type { Host } from '../core/host.ts'
 import { requestIds } from '../protocols/http/propagation.ts'
 import { TimerWheel } from '../runtime/timer-wheel.ts'
 import { wheelClock } from '../runtime/wheel-clock.ts'
+import type { AuditStats } from '../security/audit/audit-log.ts'
 import type { AuditEvent } from '../security/audit/audit-record.ts'
 import { cachedDate } from '../servers/http/http-server.ts'
 import { openTelemetryTracer } from '../telemetry/open-telemetry-tracer.ts'
@@ -176,6 +177,10 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
 
   limits(): readonly LimitStatus[] {
     return this.#plan === undefined ? [] : limitsOf(this.#plan)
+  }
+
+  auditStats(): AuditStats | undefined {
+    return this.#audit.stats
   }
 
   recentErrors(): readonly RecentError[] {

@@ -9,6 +9,7 @@
  */
 import type { TraceContext } from '../core/context.ts'
 import type { BreakerState } from '../core/policy.ts'
+import type { AuditStats } from '../security/audit/audit-log.ts'
 
 export interface GatewayStatus {
   /** Monotonic milliseconds at which the gateway started, and the wall time of it. */
@@ -24,6 +25,8 @@ export interface GatewayStatus {
   limits(): readonly LimitStatus[]
   /** Newest first. A ring: at most `maxRecentErrors` (default 100). */
   recentErrors(): readonly RecentError[]
+  /** Undefined: there is no audit log. */
+  auditStats(): AuditStats | undefined
   readonly config: ConfigStatus
   /** The client stack of every cluster in its order, with parameters and live state, as text. */
   explain(): string

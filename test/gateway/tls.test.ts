@@ -13,6 +13,7 @@ import { systemClock } from '../../src/platform/system-clock.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { DevAuthority } from '../../src/security/dev-certificate.ts'
 import { renderPrometheus } from '../../src/telemetry/prometheus.ts'
+import { pinOf } from '../../src/transports/tls/certificate-pins.ts'
 import { collect, HTTP, rawUpstream, start, upstream } from './running-gateway.ts'
 
 /** Certificates in files, all of one authority. */
@@ -224,6 +225,74 @@ test('Gateway keeps a good certificate when its files turn bad', async (t) => {
   assert.equal((await gateway.reload()).status, 'applied')
   assert.equal(at().port, port)
   assert.match((await get(port, 'other.example', ca())).subject, /other\.example/)
+})
+
+test('Gateways that share a secret resume each other’s sessions', async (t) => {
+  const { issue, ca } = await certificates(t)
+  const own = await issue('a.example')
+  const secret_file = `${own.key_file}.tickets`
+  await writeFile(secret_file, `${'s'.repeat(40)}\n`)
+  const config = (more: object) => ({
+    listeners: [
+      {
+        ...HTTP,
+        tls: { certificates: [{ cert_file: own.cert_file, key_file: own.key_file }], ...more },
+      },
+    ],
+    routes: [{ fixed_response: { body: 'x' } }],
+  })
+  let session: Buffer | undefined
+  const resumed = async (port: number) => {
+    const socket = connect({ port, servername: 'a.example', ca: ca(), ...(session && { session }) })
+    socket.on('session', (next: Buffer) => {
+      session = next
+    })
+    await once(socket, 'secureConnect')
+    const reused = socket.isSessionReused()
+    socket.write('GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n')
+    await collect(socket)
+    return reused
+  }
+  const [first, second, alone] = [
+    await start(t, config({ session_tickets: { secret_file } })),
+    await start(t, config({ session_tickets: { secret_file } })),
+    await start(t, config({})),
+  ]
+  assert.equal(await resumed(first.at().port), false)
+  assert.equal(await resumed(second.at().port), true)
+  assert.equal(await resumed(alone.at().port), false, 'keys of its own')
+})
+
+test('Gateway refuses client certificates that were revoked or are not pinned', async (t) => {
+  const { issue, ca, caFile } = await certificates(t)
+  const own = await issue('a.example')
+  const authority = await DevAuthority.create(systemClock)
+  const [alice, bob] = [
+    await authority.issue({ names: ['alice'], usage: 'client' }),
+    await authority.issue({ names: ['bob'], usage: 'client' }),
+  ]
+  const client_ca_file = `${await caFile()}.clients`
+  await writeFile(client_ca_file, authority.ca)
+  const client_crl_file = `${client_ca_file}.crl`
+  await writeFile(client_crl_file, await authority.revocationList([alice.certificate]))
+  const certificate = { cert_file: own.cert_file, key_file: own.key_file }
+  const base = { certificates: [certificate], client_ca_file, require_client_certificate: true }
+  const { at } = await start(t, {
+    listeners: [
+      { ...HTTP, tls: { ...base, client_crl_file } },
+      { ...HTTP, name: 'pinned', tls: { ...base, client_pins: [pinOf(alice.certificate)] } },
+    ],
+    routes: [{ fixed_response: { body: 'x' } }],
+  })
+  const answer = async (listener: string, { certificate: cert, key }: typeof alice) => {
+    const { port } = at(listener)
+    const socket = connect({ port, servername: 'a.example', ca: ca(), cert, key })
+    socket.on('error', () => {})
+    socket.write('GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n')
+    return (await collect(socket).catch(() => '')).slice(-1)
+  }
+  assert.deepEqual([await answer('http', alice), await answer('http', bob)], ['', 'x'])
+  assert.deepEqual([await answer('pinned', alice), await answer('pinned', bob)], ['x', ''])
 })
 
 test('Gateway gives the end of its certificates as a metric and warns in its log', async (t) => {

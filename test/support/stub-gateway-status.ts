@@ -58,6 +58,10 @@ export class StubGatewayStatus implements GatewayStatus {
     return this.limitList
   }
 
+  auditStats(): ReturnType<GatewayStatus['auditStats']> {
+    return { records: 3, dropped: 0, queuedBytes: 0, failing: false }
+  }
+
   recentErrors(): readonly RecentError[] {
     return this.errorList
   }

@@ -36,7 +36,7 @@ export class AuditTrail implements AccessObserver {
     return this.#audit?.accepting ?? true
   }
 
-  get auditStats(): AuditStats | undefined {
+  get stats(): AuditStats | undefined {
     return this.#audit?.stats
   }
 

@@ -35,6 +35,7 @@ export class GatewayMetrics implements Disposable {
     observeClusters(this.#observers, clusters)
     observeEndpoints(this.#observers, clusters)
     observeLimits(this.#observers, status)
+    observeAudit(this.#observers, status)
     if (process !== undefined) observeProcess(this.#observers, process)
   }
 
@@ -114,6 +115,34 @@ function observeGateway(group: ObserverGroup, status: GatewayStatus): void {
       report(count, { class: index === 0 ? 'none' : `${index}xx` })
     }
   })
+}
+
+function observeAudit(group: ObserverGroup, status: GatewayStatus): void {
+  const { gauge, counter } = observersOf(group)
+  const each =
+    (read: (stats: NonNullable<ReturnType<GatewayStatus['auditStats']>>) => number): Collect =>
+    (report) => {
+      const stats = status.auditStats()
+      if (stats !== undefined) report(read(stats))
+    }
+  counter(
+    'heddle.audit.records',
+    '{record}',
+    'Records of the audit log.',
+    each((stats) => stats.records),
+  )
+  counter(
+    'heddle.audit.dropped',
+    '{record}',
+    'Records there was no room for.',
+    each((stats) => stats.dropped),
+  )
+  gauge(
+    'heddle.audit.failing',
+    '',
+    '1 while the audit log cannot be written.',
+    each((stats) => (stats.failing ? 1 : 0)),
+  )
 }
 
 function observeListeners(group: ObserverGroup, status: GatewayStatus): void {
