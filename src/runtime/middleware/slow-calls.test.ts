@@ -7,6 +7,7 @@ import { Call } from '../../core/context.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
 import { seededRandom } from '../../testing/seeded-random.ts'
 import { createClient } from '../client.ts'
+import { explain } from '../stack/explain.ts'
 import { type SlowCall, slowCalls } from './slow-calls.ts'
 
 test('a slow call says where its time went: connecting, queue, attempts, backoff', async () => {
@@ -56,6 +57,8 @@ test('a slow call says where its time went: connecting, queue, attempts, backoff
     ],
   )
   assert.equal(timing.attempts[0]?.tookMs, 100)
+  const layer = explain(client).layers.find(({ name }) => name === 'slow calls')
+  assert.deepEqual(layer?.parameters, { thresholdMs: 150, minMs: 10, maxPerMinute: 60 })
   client.destroy()
 })
 
