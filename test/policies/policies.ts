@@ -441,6 +441,14 @@ export const POLICIES: readonly PolicyRow[] = [
         test: ['test/telemetry/channels.test.ts', 'calls of clients and servers are on tracing'],
         example: 'policies/channels.ts',
       },
+      listener: {
+        test: ['test/gateway/channels.test.ts', 'a gateway tells requests, connections'],
+        example: 'gateway/observed.yaml',
+      },
+      cluster: {
+        test: ['test/gateway/channels.test.ts', 'a gateway tells requests, connections'],
+        example: 'gateway/observed.yaml',
+      },
     },
   },
   {

@@ -19,12 +19,14 @@ import type { Host } from '../../core/host.ts'
 import type { Listener, Transport } from '../../core/transport.ts'
 import { httpClassifier } from '../../protocols/http/classifier.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
+import type { HttpService } from '../../protocols/http/messages.ts'
 import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import type { TlsHello } from '../../protocols/tls-hello/tls-hello-decoder.ts'
 import { type ConnectionControl, type ServerConnection, ServerCore } from '../../runtime/server.ts'
 import { splice } from '../../runtime/splice.ts'
 import type { AdmitAddress } from '../../security/address-list.ts'
 import { Http1ServerConnection } from '../../servers/http/http1-server-connection.ts'
+import { publishedService, stateObserver } from '../../servers/http/server-telemetry.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
 import type { ListenerConfig } from '../config/schema/listener.ts'
@@ -80,6 +82,7 @@ export class GatewayListener {
   #plan: ListenerPlan
   readonly #options: GatewayListenerOptions
   readonly #core: ServerCore
+  readonly #service: HttpService
   /** By the client's connection: upgraded, and no longer HTTP. */
   readonly #tunnels = new Map<Connection, Tunnel>()
   readonly #handoff = new Handoff()
@@ -113,8 +116,10 @@ export class GatewayListener {
       onUpgrade: (downstream, upstream) => this.#tunnel(downstream, upstream),
       onFailure: (request, error) => traffic.onFailure(request, error),
     })
+    this.#service = publishedService(this.proxy.service, this.name)
     this.#core = new ServerCore({
       clock,
+      onStateChange: stateObserver(undefined, this.name),
       maxConnections: config.max_connections,
       ...(config.max_connections_per_address !== undefined && {
         maxConnectionsPerAddress: config.max_connections_per_address,
@@ -427,7 +432,7 @@ export class GatewayListener {
       connection,
       session,
       {
-        service: this.proxy.service,
+        service: this.#service,
         scheme,
         clock,
         requestTimeoutMs: Number.POSITIVE_INFINITY,

@@ -8,6 +8,7 @@
  * A reload that changes nothing about a cluster keeps it, its pools and its history.
  */
 
+import { channelObserver } from '../../clients/telemetry/channel-observer.ts'
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { CallContext } from '../../core/context.ts'
@@ -22,6 +23,7 @@ import type { ContextWriter } from '../../protocols/http/propagation.ts'
 import { httpSemantics } from '../../protocols/http/semantics.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
+import { combineObservers } from '../../runtime/client-observers.ts'
 import { endpointKey } from '../../runtime/endpoint-set.ts'
 import type { EndpointStack } from '../../runtime/endpoint-stack.ts'
 import type { ConnectContext } from '../../runtime/exchanger.ts'
@@ -260,7 +262,7 @@ export class Cluster implements Upstream {
       balancing: balancingOf(config),
       pool: poolLimitsOf(config),
       ping: () => pingOf(this.config),
-      observer: {
+      observer: combineObservers(channelObserver(this.name), {
         onBreaker: (endpoint, next, previous, failure) => {
           const reason = failure === undefined ? `${previous} → ${next}` : causeOf(failure)
           const error = failure instanceof Error ? failure : undefined
@@ -280,7 +282,7 @@ export class Cluster implements Upstream {
         onReturned: (endpoint) => this.#health.onReturned(endpoint),
         onResolveError: (error) => tell('unresolved', undefined, error.message, error),
         onConnectError: (endpoint, error) => tell('connect-failed', endpoint, error.message, error),
-      },
+      }),
     })
   }
 
