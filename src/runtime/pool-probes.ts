@@ -50,6 +50,7 @@ export class PoolProbes<Resource> {
       this.#toleranceMs = this.#owner.limits.clockJumpMs
       this.#jump = this.#makeJump()
     }
+    if (this.#toleranceMs === Number.POSITIVE_INFINITY) return false
     const diverged = this.#jump.diverged(now, this.#options.wheel.clock.wallNow())
     const isGap = this.#jump.isGap(this.#expectedAt, now)
     if (isGap) this.#expectedAt = now

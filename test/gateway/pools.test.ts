@@ -89,6 +89,7 @@ test('connection_pool: what contradicts itself is refused with its place', () =>
     [{ connection_pool: { suspects: 'ping' } }, /suspects: ping needs ping/],
     [{ connection_pool: { min_connections: 300 } }, /300 is over max_connections, 256/],
     [{ connection_pool: { min: 1 } }, /unknown key/],
+    [{ proxy_protocol: 'v2', connection_pool: { ping: {} } }, /no connection is kept/],
   ]
   for (const [cluster, message] of wrong) {
     const outcome = load(cluster)

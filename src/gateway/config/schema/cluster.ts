@@ -328,6 +328,11 @@ export const cluster = z
       .describe('Requests at a time at each endpoint; others go to another one, or wait'),
     rate_limit: clusterRateLimit.optional(),
   })
+  .superRefine(({ connection_pool: pool, proxy_protocol }, context) => {
+    if (proxy_protocol === 'none' || pool.ping === undefined) return
+    const message = 'with proxy_protocol no connection is kept, so there is none to ping'
+    context.addIssue({ code: 'custom', path: ['connection_pool', 'ping'], message })
+  })
   .superRefine(({ connection_pool: pool, circuit_breakers: { thresholds } }, context) => {
     if (pool.min_connections <= thresholds.max_connections) return
     const message = `${pool.min_connections} is over max_connections, ${thresholds.max_connections}`
