@@ -313,6 +313,10 @@ export const POLICIES: readonly PolicyRow[] = [
         test: ['test/security/lockout.test.ts', 'httpServer answers 429 with Retry-After'],
         example: 'policies/lockout.ts',
       },
+      listener: {
+        test: ['test/gateway/access.test.ts', 'Gateway locks out who fails too often'],
+        example: 'gateway/access.yaml',
+      },
     },
   },
   ...LOAD_POLICIES,

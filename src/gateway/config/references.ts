@@ -238,6 +238,10 @@ function checkAccess({ listeners, routes }: GatewayConfig, report: Report): void
     check(listener, ['listeners', index])
     const own = listener.routes ?? []
     own.forEach((route, at) => void check(route, ['listeners', index, 'routes', at]))
+    if (listener.protocol === 'raw' && listener.authentication !== undefined) {
+      const message = 'authentication has no effect on a raw listener: nobody logs in there'
+      report(['listeners', index, 'authentication'], message)
+    }
     const mtls = [listener, ...own].some(({ authentication }) => authentication?.mtls !== undefined)
     if (mtls && listener.tls?.client_ca_file === undefined) {
       const message = 'mtls needs tls.client_ca_file: no client would be asked for a certificate'
