@@ -327,6 +327,7 @@ test('CircuitBreaker lets calls in by and by after it recovered', () => {
   const { breaker, acquire, at } = recovered()
   const permits = [acquire(at), acquire(at)]
   assert.equal(breaker.rampLimit(at), 2)
+  assert.equal(breaker.describe(at), 'closed again, 2 calls at a time')
   assert.equal(breaker.allows(at), false)
   assert.equal(breaker.tryAcquire(at), undefined)
   for (const permit of permits) permit.success(at + 10)

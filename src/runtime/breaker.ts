@@ -139,6 +139,14 @@ export class CircuitBreaker implements Breaker {
     return now < this.#rampUntil && this.state === 'closed' ? this.#rampLimit : undefined
   }
 
+  /** Its state, and what limits it now: for messages. */
+  describe(now: number): string {
+    const { state, retryAt } = this
+    if (retryAt !== undefined) return `open for ${Math.max(0, Math.ceil(retryAt - now))} ms`
+    const limit = this.rampLimit(now)
+    return limit === undefined ? state : `closed again, ${limit} calls at a time`
+  }
+
   /** Whether `tryAcquire` would be granted; changes nothing. For balancers. */
   allows(now: number): boolean {
     const version = this.#notice()

@@ -249,9 +249,7 @@ export class ClientCore<Req, Res> implements Client<Req, Res> {
         states.push(`and ${size - MAX_LISTED} more`)
         break
       }
-      const { retryAt } = stack.breaker ?? {}
-      const wait = retryAt === undefined ? '' : ` for ${Math.max(0, Math.ceil(retryAt - now))} ms`
-      states.push(`${stack.address}: breaker ${stack.breaker?.state ?? 'off'}${wait}`)
+      states.push(`${stack.address}: breaker ${stack.breaker?.describe(now) ?? 'off'}`)
     }
     return `none of ${size} endpoints is available (${states.join(', ')})`
   }
