@@ -100,6 +100,7 @@ function comparable(text: string): string {
   return (
     text
       .replaceAll(/[0-9a-f]{12}-[0-9a-z]{6}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{16}\b/g, numbered)
+      .replaceAll(/"connection_id":\d+/g, numbered)
       .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
       .replaceAll(/^date: .*$/gm, 'date: <date>')
       .replaceAll(/"duration_ms":[\d.]+/g, '"duration_ms":0')
