@@ -33,14 +33,15 @@ test('httpServer refuses with 429 whoever is over a rate limit, and tells everyb
   const first = await client.get('/a')
   assert.equal(first.status, 200)
   assert.equal(first.fields.get('ratelimit-policy'), '"path";q=2;w=3600, "network";q=100;w=60')
-  assert.equal(first.fields.get('ratelimit'), '"path";r=1;t=1800, "network";r=99;t=1')
+  assert.match(first.fields.get('ratelimit') ?? '', /^"path";r=1;t=1800, "network";r=99;t=1$/)
   await client.get('/a')
   const over = await client.get('/a')
   assert.equal(over.status, 429)
   assert.match(await over.body.text(), /^429 Too Many Requests \(ERR_RATE_LIMITED\)/)
-  assert.equal(over.fields.get('retry-after'), '1800')
+  // Seconds may go by while the test runs.
+  assert.match(over.fields.get('retry-after') ?? '', /^(?:1800|17\d\d)$/)
   // Only the limit that refused: it is the one to wait for.
-  assert.equal(over.fields.get('ratelimit'), '"path";r=0;t=1800')
+  assert.match(over.fields.get('ratelimit') ?? '', /^"path";r=0;t=(?:1800|17\d\d)$/)
   assert.equal((await client.get('/b')).status, 200)
   assert.deepEqual(refused, ['path /a'])
 })
