@@ -21,7 +21,7 @@ const key = (request: string): string => request
 const BOTH: Readonly<Record<string, (more?: { boundedLoad?: number }) => BalancerFactory<string>>> =
   {
     'ring-hash': (more) => ringHash({ key, ...more }),
-    maglev: (more) => maglev({ key, ...more }),
+    maglev: (more) => maglev({ key, tableSize: 10_007, ...more }),
   }
 const KEYS = Array.from({ length: 2_000 }, (_, index) => `user-${index}`)
 
