@@ -103,6 +103,8 @@ interface AccessEventBase {
   /** Of the caller, without port; undefined on a Unix socket. */
   readonly address: string | undefined
   readonly correlationId: string | undefined
+  /** Of the call's trace, 32 hex digits. */
+  readonly traceId?: string | undefined
   readonly connectionId: number | undefined
 }
 

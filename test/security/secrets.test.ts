@@ -34,6 +34,7 @@ import { lockout } from '../../src/runtime/lockout.ts'
 import { AuditLog } from '../../src/security/audit/audit-log.ts'
 import { DevAuthority } from '../../src/security/dev-certificate.ts'
 import { generateApiKey } from '../../src/security/identity/api-keys.ts'
+import { hashPassword } from '../../src/security/identity/password-hash.ts'
 import { apiKey } from '../../src/servers/http/authentication/api-key.ts'
 import { authenticate } from '../../src/servers/http/authentication/authenticate.ts'
 import { basic } from '../../src/servers/http/authentication/basic.ts'
@@ -281,6 +282,11 @@ test('secrets of a gateway are in no log, answer, page, metric or error', async 
     UPSTREAM_TOKEN: canaries.make('environment'),
     SOME_PASSWORD: canaries.make('password'),
   }
+  const password = canaries.make('userpassword')
+  const userHash = await hashPassword(password, { costLog2: 14 })
+  canaries.add('hash of a password', userHash.split('$').at(-1) as string)
+  const apiKeyOf = generateApiKey({ name: 'robot' })
+  canaries.add('api key', apiKeyOf.key.reveal().split('.')[1] as string)
   const access = join(path, 'access.log')
   const audit = join(path, 'audit.log')
   const config = {
@@ -326,6 +332,15 @@ test('secrets of a gateway are in no log, answer, page, metric or error', async 
         },
       },
       {
+        match: { prefix: '/login' },
+        cluster: 'known',
+        authentication: {
+          basic: { users_file: file('users', `ada:${userHash}:admin\n`) },
+          api_keys: { file: file('keys', `${apiKeyOf.line}\n`) },
+          lockout: { max_failures: 2 },
+        },
+      },
+      {
         match: { prefix: '/bad' },
         cluster: 'bad',
         request_headers: { add: { cookie: '${SOME_PASSWORD}' } },
@@ -333,6 +348,16 @@ test('secrets of a gateway are in no log, answer, page, metric or error', async 
     ],
     clusters: [
       { name: 'good', endpoints: [`127.0.0.1:${(upstream.address() as { port: number }).port}`] },
+      {
+        name: 'known',
+        endpoints: ['127.0.0.1:1'],
+        credentials: {
+          basic: {
+            username: 'gw',
+            password_file: file('upstream', canaries.make('upstreampassword')),
+          },
+        },
+      },
       { name: 'bad', endpoints: ['127.0.0.1:1'] },
     ],
   }
@@ -368,6 +393,19 @@ test('secrets of a gateway are in no log, answer, page, metric or error', async 
     const response = await fetch(`${url}${where}`, { headers: secret })
     canaries.look(`answer of ${where.slice(0, 5)}`, [...response.headers], await response.text())
   }
+  const logins: Record<string, string>[] = [
+    { authorization: `Basic ${btoa(`ada:${password}`)}` },
+    { 'x-api-key': apiKeyOf.key.reveal() },
+    { 'x-api-key': `${apiKeyOf.entry.id}.${canaries.make('wrongkey')}` },
+    ...[1, 2, 3].map(() => ({ authorization: `Basic ${btoa(`ada:${canaries.make('guess')}`)}` })),
+  ]
+  const statuses: number[] = []
+  for (const headers of logins) {
+    const response = await fetch(`${url}/login`, { headers })
+    statuses.push(response.status)
+    canaries.look('answer to a login', [...response.headers], await response.text())
+  }
+  assert.deepEqual(statuses, [502, 502, 401, 401, 401, 429])
   const pages = ['/config', '/api/status', '/explain', '/metrics', '/clusters', '/livez', '/']
   const adminPages = async () => {
     for (const page of pages) {
@@ -408,6 +446,15 @@ test('secrets of a gateway are in no log, answer, page, metric or error', async 
   canaries.look('access log', readFileSync(access, 'utf8'))
   canaries.look('audit log', readFileSync(audit, 'utf8'))
   assert.match(readFileSync(access, 'utf8'), /"authorization":"\[redacted\]"/)
+  // What is said is said: the log is not empty because everything was left out.
+  const first = JSON.parse(readFileSync(audit, 'utf8').split('\n')[1] ?? '')
+  assert.ok(
+    readFileSync(access, 'utf8').includes(first.correlation_id),
+    'the request id joins both',
+  )
+  for (const seen of [/"outcome":"accepted",.*"principal":"ada"/, /"type":"lockout"/, /"robot"/]) {
+    assert.match(readFileSync(audit, 'utf8'), seen)
+  }
   canaries.verdict(40)
 })
 

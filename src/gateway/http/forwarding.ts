@@ -97,6 +97,7 @@ export class Forwarder {
     request: HttpRequest,
     edits: HeaderEdits | undefined,
     passUpgrade: boolean,
+    knownRequestId = '',
   ): ForwardedHead {
     const { trustedHops, requestIdHeader, trustRequestId, xForwarded } = this.options
     const trusted = trustedHops > 0
@@ -109,7 +110,7 @@ export class Forwarder {
     let chain = ''
     let proto: string | undefined
     let host: string | undefined
-    let requestId: string | undefined
+    let requestId = knownRequestId === '' ? undefined : knownRequestId
     let trailers = false
     for (let index = 0; index < count; index++) {
       const name = fields.nameAt(index)

@@ -174,7 +174,9 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
     this.route = route
     if (route.guarded === undefined) return this.act(context)
     // The route's time begins here: waiting in its queues counts.
-    const timed = new RouteContext(context, this.#deadlineOf(route), this.priority)
+    this.requestId = this.#plan.forwarder.requestIdOf(request)
+    const deadline = this.#deadlineOf(route)
+    const timed = new RouteContext(context, deadline, this.priority, this.requestId)
     return settle(route.guarded, request, timed, new GuardedRequest(this, context))
   }
 
@@ -228,7 +230,7 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
     if (body.length !== undefined && body.length > limit) return this.refuse('body_too_large')
     const { forwarder } = this.#plan
     const edits = this.route?.requestEdits
-    const head = forwarder.forwardRequest(request, edits, action.upgrades)
+    const head = forwarder.forwardRequest(request, edits, action.upgrades, this.requestId)
     this.requestId = head.requestId
     if (head.fields === undefined) return this.refuse('loop')
     this.#plan.tracing.cleanse(head.fields)
@@ -248,7 +250,8 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
     const sent = action.mirror === undefined ? forwarded : this.#mirror(action.mirror, forwarded)
     const { route } = this
     const deadline = route && this.#deadlineOf(route)
-    return settle(upstream.call, sent, new RouteContext(context, deadline, this.priority), this)
+    const timed = new RouteContext(context, deadline, this.priority, this.requestId)
+    return settle(upstream.call, sent, timed, this)
   }
 
   /** Of the settlement: the upstream answered. */
@@ -288,7 +291,7 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   /** An answer that the route holds. */
   answer(status: number, fields: HttpFields, body: string | undefined): HttpResponse {
     const { forwarder } = this.#plan
-    this.requestId = forwarder.requestIdOf(this.request)
+    if (this.requestId === '') this.requestId = forwarder.requestIdOf(this.request)
     const edits = this.route?.responseEdits
     return new HttpResponse({
       status,

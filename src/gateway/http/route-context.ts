@@ -14,9 +14,16 @@ export class RouteContext implements CallContext {
   readonly deadline: number | undefined
   readonly priority: number
   readonly #client: CallContext
+  readonly #requestId: string
 
-  constructor(client: CallContext, deadline: number | undefined, priority: number) {
+  constructor(
+    client: CallContext,
+    deadline: number | undefined,
+    priority: number,
+    requestId: string,
+  ) {
     this.#client = client
+    this.#requestId = requestId
     this.priority = priority
     const { deadline: earlier } = client
     this.deadline =
@@ -52,7 +59,7 @@ export class RouteContext implements CallContext {
   }
 
   get correlationId(): string | undefined {
-    return this.#client.correlationId
+    return this.#client.correlationId ?? this.#requestId
   }
 
   get principal(): Principal | undefined {

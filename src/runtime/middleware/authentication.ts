@@ -254,6 +254,7 @@ class Login<Req, Res> {
       reason,
       address: this.#address,
       correlationId: this.#context.correlationId,
+      traceId: this.#context.trace?.traceId,
       connectionId: this.#context.connection?.id,
     })
   }

@@ -14,6 +14,14 @@ interface Request {
 
 const alice = { id: 'alice', method: 'basic', roles: ['reader'], attributes: {} }
 
+const TRACE = {
+  traceId: 'a'.repeat(32),
+  spanId: 'b'.repeat(16),
+  flags: 1,
+  state: undefined,
+  baggage: undefined,
+}
+
 function build(
   decide: (question: AccessQuestion) => MaybePromise<AccessDecision>,
   options: Partial<AuthorizationOptions<Request>> = {},
@@ -45,7 +53,7 @@ function build(
     return 'served'
   })
   const call = (request: Request = { method: 'GET', path: '/a' }): MaybePromise<string> =>
-    wrapped(request, new Call({ principal: alice, correlationId: 'c1' }))
+    wrapped(request, new Call({ principal: alice, correlationId: 'c1', trace: TRACE }))
   return { call, asked, events, served: () => served }
 }
 
@@ -75,6 +83,7 @@ test('authorization asks with principal, action, resource and facts, and tells t
       reason: 'rule 1',
       address: '192.0.2.1',
       correlationId: 'c1',
+      traceId: 'a'.repeat(32),
       connectionId: undefined,
     },
   ])

@@ -157,14 +157,14 @@ function settleDecision(
   context: CallContext,
   observer: AccessObserver | undefined,
 ): void {
-  tell(decision, question, context.correlationId, context.connection?.id, observer)
+  tell(decision, question, context, context.connection?.id, observer)
   if (!decision.allow) throw forbidden()
 }
 
 function tell(
   decision: AccessDecision,
   question: AccessQuestion,
-  correlationId: string | undefined,
+  call: Pick<CallContext, 'correlationId' | 'trace'> | undefined,
   connectionId: number | undefined,
   observer: AccessObserver | undefined,
 ): void {
@@ -180,7 +180,8 @@ function tell(
     method: principal?.method,
     reason: decision.reason,
     address: context.address,
-    correlationId,
+    correlationId: call?.correlationId,
+    traceId: call?.trace?.traceId,
     connectionId,
   }
   observer.onAccess(event)

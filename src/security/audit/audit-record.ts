@@ -125,8 +125,8 @@ export function recordHash(text: string, key: KeyObject | undefined): string {
 }
 
 export function accessAuditEvent(event: AccessEvent): AuditEvent {
-  const { type, outcome, address, correlationId, connectionId, reason, method } = event
-  const common = { type, outcome, address, correlationId, connectionId, reason, method }
+  const { type, outcome, address, correlationId, traceId, connectionId, reason, method } = event
+  const common = { type, outcome, address, correlationId, traceId, connectionId, reason, method }
   if (event.type === 'login') return { ...common, principal: event.name }
   const { principal, action, resource, level } = event
   return { ...common, principal, action, resource, detail: { level } }
