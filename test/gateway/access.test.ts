@@ -65,6 +65,7 @@ const seen: HttpService = (request) =>
     user: request.fields.get('x-user'),
     roles: request.fields.get('x-roles'),
     method: request.fields.get('x-login'),
+    twins: request.fields.get('x_user') ?? request.fields.get('x_roles'),
   })
 
 const PRINCIPAL_HEADERS = { id: 'X-User', roles: 'X-Roles', method: 'X-Login' }
@@ -149,6 +150,8 @@ test('Gateway lets callers in by token, and tells the upstream who they are', as
     ...(await issuer.bearer()),
     'x-user': 'root',
     'X-ROLES': 'admin',
+    X_User: 'root',
+    x_roles: 'admin',
     'x-login': 'mtls',
   })
   assert.equal(good.status, 200)

@@ -131,11 +131,11 @@ export function filesOfAuthentication(config: AuthenticationConfig | undefined):
   return files.filter((name) => name !== undefined)
 }
 
-/** Names of headers that only the gateway may say. */
+/** Names of headers that only the gateway may say, in lower case, with hyphens for underscores. */
 export function principalHeaders(config: AuthenticationConfig | undefined): string[] {
   return Object.values(config?.principal_headers ?? {})
     .filter((name) => name !== undefined)
-    .map((name) => name.toLowerCase())
+    .map((name) => name.toLowerCase().replaceAll('_', '-'))
 }
 
 /** Where a request comes from, as far as hops are trusted. */

@@ -313,7 +313,11 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
 
   /** Only the gateway says who calls. */
   #tellPrincipal(fields: HttpFields): void {
-    for (const name of this.#plan.principalHeaders) fields.delete(name)
+    // `X_User` is the same variable as `X-User` to servers that stand on CGI.
+    for (const name of [...fields].map(([one]) => one)) {
+      const plain = name.toLowerCase().replaceAll('_', '-')
+      if (this.#plan.principalHeaders.includes(plain)) fields.delete(name)
+    }
     const { principal, route } = this
     if (principal === undefined) return
     const told = route?.access?.principalFields(principal) ?? []
