@@ -450,6 +450,20 @@ test('Gateway asks a policy service, and denies when it is not there', async (t)
   assert.equal(await status('/yes'), 403)
   const open = await guarded(t, access('allow'))
   assert.equal(await status('/yes', open), 200)
+  // Rules about connections leave requests to the service; rules about requests must allow as well.
+  up = true
+  const { authentication, authorization } = access('deny') as {
+    authentication: object
+    authorization: object
+  }
+  const login = { level: 'connection', actions: ['connect'], resources: ['**'] }
+  const roles = { guest: { allow: [login] } }
+  const mixed = { ...authorization, roles, anonymous_roles: ['guest'] }
+  const both = await guarded(t, { authentication, authorization: mixed })
+  assert.deepEqual([await status('/yes', both), await status('/no', both)], [200, 403])
+  const narrow = { ...authorization, allow: [{ actions: ['GET'], resources: ['/other'] }] }
+  const narrowed = await guarded(t, { authentication, authorization: narrow })
+  assert.equal(await status('/yes', narrowed), 403)
 })
 
 test('Gateway refuses connections by rule, before it reads a byte', async (t) => {

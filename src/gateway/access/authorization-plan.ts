@@ -32,7 +32,9 @@ export class AuthorizationPlan {
     const used = levelsOf(config)
     this.#asksConnections = used.has('connection')
     const authorizers: Authorizer[] = []
-    if (used.size > 0) authorizers.push(new AccessPolicy(accessPolicyOptions(config)))
+    if (used.size > 0) {
+      authorizers.push(aboutLevels(new AccessPolicy(accessPolicyOptions(config)), used))
+    }
     // The policy service is asked about requests: a connection cannot wait for it.
     this.#authorizer = authorizers[0] ?? NOBODY
     if (external !== undefined) {
@@ -90,6 +92,14 @@ export class AuthorizationPlan {
 export function filesOfAuthorization(config: AuthorizationConfig | undefined): string[] {
   const file = config?.external?.ca_file
   return file === undefined ? [] : [file]
+}
+
+/** Where no rule speaks of a level, it is the policy service that decides there. */
+function aboutLevels(policy: AccessPolicy, levels: ReadonlySet<AccessLevel>): Authorizer {
+  return {
+    decide: (question) =>
+      levels.has(question.level) ? policy.decide(question) : { allow: true, reason: 'no rules' },
+  }
 }
 
 /** Levels that rules speak of. */
