@@ -1,13 +1,18 @@
-// A server that finds out how much it can do: what is more waits a moment, or is told to come again.
+// A server that finds out how much it can do: a few more wait, the others are told to come again.
 import { HttpResponse, httpClient, httpServer } from 'heddle/http'
 import { tcp } from 'heddle/transports/tcp'
 
+const hold = Promise.withResolvers<void>()
 const work = async (): Promise<HttpResponse> => {
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await hold.promise
   return HttpResponse.text('done')
 }
 await using server = httpServer(work, {
-  limiter: { adaptive: { algorithm: 'gradient', initial: 4, max: 8 }, maxQueued: 4 },
+  limiter: {
+    adaptive: { algorithm: 'gradient', initial: 4, max: 8 },
+    maxQueued: 4,
+    maxQueueMs: 10_000,
+  },
 })
 const { address } = await server.listen(tcp(), 'tcp://127.0.0.1:0')
 
@@ -15,8 +20,13 @@ await using client = httpClient(`http://127.0.0.1:${address.kind === 'ip' ? addr
   retry: false,
   breaker: false,
 })
+let refused = 0
 const statuses = await Promise.all(
-  Array.from({ length: 20 }, async () => (await client.get('/')).status),
+  Array.from({ length: 20 }, async () => {
+    const { status } = await client.get('/')
+    // Four are under way and four wait: the work goes on once all others have been refused.
+    if (status === 503 && ++refused === 12) hold.resolve()
+    return status
+  }),
 )
-console.log(statuses.filter((status) => status === 503).length > 0) // true
-console.log(statuses.filter((status) => status === 200).length >= 4) // true
+console.log(refused, statuses.filter((status) => status === 200).length) // 12 8

@@ -6,7 +6,7 @@ await using server = httpServer(() => HttpResponse.text('done'))
 const { address } = await server.listen(tcp(), 'tcp://127.0.0.1:0')
 
 await using client = httpClient(`http://127.0.0.1:${address.kind === 'ip' ? address.port : 0}`, {
-  rateLimit: { limit: 20, windowMs: 1_000, burst: 1, maxWaitMs: 120 },
+  rateLimit: { limit: 2, windowMs: 1_000, burst: 1, maxWaitMs: 1_400 },
   retry: false,
 })
 const calls = Array.from({ length: 5 }, async () => (await client.get('/')).status)
