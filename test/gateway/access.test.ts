@@ -61,7 +61,7 @@ const seen: HttpService = (request) =>
   HttpResponse.json({
     path: request.target,
     authorization: request.fields.get('authorization'),
-    key: request.fields.get('x-api-key'),
+    key: request.fields.get('x_api_key') ?? request.fields.get('x-api-key'),
     user: request.fields.get('x-user'),
     roles: request.fields.get('x-roles'),
     method: request.fields.get('x-login'),
@@ -342,12 +342,36 @@ test('Gateway routes have access of their own, and no request tells the upstream
       ],
     },
   )
-  const open = await ask(gateway.url('/open'), { 'x-user': 'root', authorization: 'Own x' })
+  const open = await ask(gateway.url('/open'), {
+    'x-user': 'root',
+    X_User: 'root',
+    authorization: 'Own x',
+  })
   // Nobody logs in there: what is in Authorization is the upstream's.
   assert.deepEqual(JSON.parse(open.text), { path: '/open', authorization: 'Own x' })
   assert.equal((await ask(gateway.url('/here'))).status, 401)
   assert.equal((await ask(gateway.url('/here'), basicOf('carol', 'right'))).text, 'here')
   assert.equal((await ask(gateway.url('/closed'))).status, 401)
+})
+
+test('Gateway lets no trailer say who calls', async (t) => {
+  const service: HttpService = async (request) => {
+    await request.body.text()
+    return HttpResponse.json([...(request.body.trailers ?? [])])
+  }
+  const gateway = await guarded(
+    t,
+    { authentication: { anonymous: true, principal_headers: PRINCIPAL_HEADERS } },
+    { service },
+  )
+  const request = httpRequest(gateway.url('/'), { method: 'POST', agent: false })
+  request.write('x')
+  request.addTrailers({ 'X-User': 'root', x_user: 'root', 'X-Sum': '1' })
+  request.end()
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  let text = ''
+  for await (const chunk of response) text += chunk
+  assert.deepEqual(JSON.parse(text), [['X-Sum', '1']])
 })
 
 test('Gateway keeps credentials for an upstream that is to have them', async (t) => {
@@ -529,7 +553,8 @@ test('Gateway shows its own credentials to a cluster, and none of the client’s
     [{ oauth }, { authorization: 'Bearer t1' }],
   ] as const) {
     const gateway = await guarded(t, {}, { cluster: { credentials } })
-    const headers = { authorization: 'Own x', 'x-api-key': 'own' }
+    const twin = 'api_key' in credentials ? { X_API_Key: 'own' } : {}
+    const headers = { authorization: 'Own x', 'x-api-key': 'own', ...twin }
     const { text } = await ask(gateway.url('/'), headers)
     const { path: _, ...got } = JSON.parse(text)
     const expected = 'api_key' in credentials ? shown : { key: 'own', ...shown }

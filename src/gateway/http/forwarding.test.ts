@@ -218,6 +218,7 @@ test('Forwarder applies the edits of a route after its own additions', () => {
   const forwarder = new Forwarder(DEFAULTS, () => 'id-1')
   const request = requestOf([
     ['Cookie', 'a'],
+    ['X_Secret', 'forged'],
     ['authorization', 'Bearer client'],
     ['Accept', 'a/b'],
   ])

@@ -20,6 +20,7 @@ import {
   FORWARDED,
   HOP,
   HOST,
+  hasSpelling,
   headerKind,
   is,
   PLAIN,
@@ -230,7 +231,7 @@ function dropAndAppend(list: string[], edits: HeaderEdits): void {
   let kept = 0
   for (let at = 0; at < list.length; at += 2) {
     const name = list[at] as string
-    if (edits.dropped.has(name.toLowerCase())) continue
+    if (hasSpelling(edits.dropped, name)) continue
     list[kept++] = name
     list[kept++] = list[at + 1] as string
   }

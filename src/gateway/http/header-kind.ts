@@ -1,6 +1,7 @@
 /**
  * What a field is to a gateway, decided by its name without making a string.
  */
+import type { HttpFields } from '../../protocols/http/fields.ts'
 
 /** Nothing to us: passes through. */
 export const PLAIN = 0
@@ -74,5 +75,27 @@ export function is(name: string, lower: string): boolean {
  * same name, so a client could write what we replace in the other.
  */
 function isTwin(name: string, lower: string): boolean {
-  return name.includes('_') && is(name.replaceAll('_', '-'), lower)
+  return name.includes('_') && is(hyphened(name), lower)
+}
+
+/** Removes the fields of that name, in every spelling that a server may take for it. */
+export function deleteSpellings(fields: HttpFields, name: string): void {
+  fields.delete(name)
+  const wanted = hyphened(name).toLowerCase()
+  const twins = new Set<string>()
+  for (let index = 0; index < fields.size; index++) {
+    const given = fields.nameAt(index)
+    if (given.length === wanted.length && is(hyphened(given), wanted)) twins.add(given)
+  }
+  for (const twin of twins) fields.delete(twin)
+}
+
+/** Whether `names` (lower case) has it, in the spelling it is given in or with hyphens. */
+export function hasSpelling(names: ReadonlySet<string>, name: string): boolean {
+  const lower = name.toLowerCase()
+  return names.has(lower) || (lower.includes('_') && names.has(hyphened(lower)))
+}
+
+function hyphened(name: string): string {
+  return name.includes('_') ? name.replaceAll('_', '-') : name
 }

@@ -36,6 +36,7 @@ import {
   type GatewayRefusal,
   gatewayResponse,
 } from './gateway-answer.ts'
+import { deleteSpellings } from './header-kind.ts'
 import type { HttpRoute, Mirror, ProxyAction, Upstream } from './http-route.ts'
 import { BodyCopy, BodyLimit, watchBody } from './request-body.ts'
 import type { RequestTracing } from './request-tracing.ts'
@@ -314,10 +315,7 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   /** Only the gateway says who calls. */
   #tellPrincipal(fields: HttpFields): void {
     // `X_User` is the same variable as `X-User` to servers that stand on CGI.
-    for (const name of [...fields].map(([one]) => one)) {
-      const plain = name.toLowerCase().replaceAll('_', '-')
-      if (this.#plan.principalHeaders.includes(plain)) fields.delete(name)
-    }
+    for (const name of this.#plan.principalHeaders) deleteSpellings(fields, name)
     const { principal, route } = this
     if (principal === undefined) return
     const told = route?.access?.principalFields(principal) ?? []
@@ -326,11 +324,14 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
 
   /** A body whose length is known was checked; one that only ends is counted. */
   #watch(body: Body, limit: number): Body {
-    if (limit === Number.POSITIVE_INFINITY || body.isEmpty || body.length !== undefined) return body
+    // Some servers take trailers for fields: they tell nobody who calls either.
+    const { principalHeaders } = this.#plan
+    const passes = limit === Number.POSITIVE_INFINITY && principalHeaders.length === 0
+    if (passes || body.isEmpty || body.length !== undefined) return body
     const onExceeded = (): void => {
       this.#bodyTooLarge = true
     }
-    return watchBody(body, new BodyLimit(limit, onExceeded))
+    return watchBody(body, new BodyLimit(limit, onExceeded, principalHeaders))
   }
 
   /** Sends a copy as well, now or once the body is there. @returns what to send to the upstream */

@@ -7,6 +7,8 @@ import { iterate } from '../../core/channel.ts'
 import { ClosedError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
 import { Body } from '../../protocols/http/body.ts'
+import type { HttpFields } from '../../protocols/http/fields.ts'
+import { deleteSpellings } from './header-kind.ts'
 
 /** Looks at the bytes that pass. */
 export interface BodyWatcher {
@@ -16,6 +18,8 @@ export interface BodyWatcher {
   onEnd?(): void
   /** It did not. */
   onFail?(): void
+  /** Before they are passed on; may be changed. */
+  onTrailers?(trailers: HttpFields): void
 }
 
 /** The same body, watched. Trailers pass. */
@@ -26,15 +30,22 @@ export function watchBody(body: Body, watcher: BodyWatcher): Body {
   return watched
 }
 
-/** Cuts a body whose length nobody announced. */
+/** Cuts a body whose length nobody announced, and cleans its trailers. */
 export class BodyLimit implements BodyWatcher {
   readonly #maxBytes: number
   readonly #onExceeded: () => void
+  readonly #forbidden: readonly string[]
   #bytes = 0
 
-  constructor(maxBytes: number, onExceeded: () => void) {
+  /** @param forbidden names that no trailer may have */
+  constructor(maxBytes: number, onExceeded: () => void, forbidden: readonly string[] = []) {
     this.#maxBytes = maxBytes
     this.#onExceeded = onExceeded
+    this.#forbidden = forbidden
+  }
+
+  onTrailers(trailers: HttpFields): void {
+    for (const name of this.#forbidden) deleteSpellings(trailers, name)
   }
 
   onChunk(chunk: Uint8Array): void {
@@ -131,7 +142,9 @@ class WatchedSource implements Source<Uint8Array>, Sink<Uint8Array>, Flow {
   end(): void {
     const sink = this.#sink
     this.#sink = undefined
-    if (this.outer !== undefined) this.outer.trailers = this.#body.trailers
+    const { trailers } = this.#body
+    if (trailers !== undefined) this.#watcher.onTrailers?.(trailers)
+    if (this.outer !== undefined) this.outer.trailers = trailers
     this.#watcher.onEnd?.()
     sink?.end()
   }

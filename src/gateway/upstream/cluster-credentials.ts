@@ -14,6 +14,7 @@ import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest } from '../../protocols/http/messages.ts'
 import { durationMs } from '../config/quantity.ts'
 import type { UpstreamCredentialsConfig } from '../config/schema/access.ts'
+import { deleteSpellings } from '../http/header-kind.ts'
 
 export interface ClusterCredentials {
   readonly middleware: ClientCredentials
@@ -99,9 +100,9 @@ function own(
 }
 
 function without(request: HttpRequest, header: string): HttpRequest {
-  if (!request.fields.has(header.toLowerCase())) return request
   const fields = new HttpFields(request.fields)
-  fields.delete(header)
+  deleteSpellings(fields, header)
+  if (fields.size === request.fields.size) return request
   const { method, target, scheme, authority, body, version } = request
   const bare = new HttpRequest({ method, target, scheme, authority, fields, body, version })
   bare.connection = request.connection
