@@ -5,7 +5,9 @@ import { ip } from '../../core/address.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { type HttpServer, httpServer } from '../../servers/http/http-server.ts'
 import { tcp } from '../../transports/tcp/tcp.ts'
+import { bearerCredentials } from './credentials.ts'
 import { type HttpAgent, httpAgent } from './http-agent.ts'
+import { httpClient } from './http-client.ts'
 
 interface Sides extends AsyncDisposable {
   readonly agent: HttpAgent
@@ -53,6 +55,27 @@ test('HttpAgent has a client for each origin, and forgets the one not used for l
   assert.deepEqual([...agent.clients.keys()], [a, c])
   assert.equal(oldest.status, 'closed')
   assert.equal(await ask(b), 'b')
+})
+
+test('HttpAgent takes no credentials that a redirect would carry to another origin', async () => {
+  const credentials = bearerCredentials('abc')
+  const options: object = { credentials }
+  assert.throws(() => httpAgent(options), { code: 'ERR_ARGUMENT' })
+  const seen: (string | undefined)[] = []
+  const keep: HttpService = (request) => {
+    seen.push(request.fields.get('authorization'))
+    return HttpResponse.text('other')
+  }
+  await using other = await serve([keep])
+  const to = (): HttpResponse =>
+    new HttpResponse({ status: 302, fields: { location: `${other.origins[0]}/` } })
+  const origins: string[] = []
+  await using sides = await serve([to], {
+    createClient: (origin) => httpClient(origin, origins.includes(origin) ? { credentials } : {}),
+  })
+  origins.push(...sides.origins)
+  assert.equal(await (await sides.agent.fetch(`${sides.origins[0]}/`)).text(), 'other')
+  assert.deepEqual(seen, [undefined])
 })
 
 test('HttpAgent needs an authority, and refuses after close', async () => {

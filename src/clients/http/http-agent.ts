@@ -13,7 +13,8 @@ import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts
 import { createFetch, type Fetch } from './fetch.ts'
 import { type HttpClient, type HttpClientOptions, httpClient } from './http-client.ts'
 
-export interface HttpAgentOptions extends HttpClientOptions {
+/** Credentials belong to one origin: a redirect to another would carry them there. */
+export interface HttpAgentOptions extends Omit<HttpClientOptions, 'credentials'> {
   /**
    * Most origins with connections at a time. Bounds what a crawler-like user can make a process
    * hold.
@@ -45,6 +46,11 @@ export class HttpAgent implements Client<HttpRequest, HttpResponse> {
 
   constructor(options: HttpAgentOptions = {}) {
     const { maxOrigins = httpAgentDefaults.maxOrigins, createClient, ...client } = options
+    if ('credentials' in client) {
+      const message =
+        'an agent has no credentials for every origin: createClient gives each its own'
+      throw new UsageError('ERR_ARGUMENT', message)
+    }
     this.#maxOrigins = checkInteger('maxOrigins', maxOrigins, 1, 1_000_000)
     this.#create = createClient ?? ((origin) => httpClient(origin, client))
     this.fetch = createFetch(this.call)
