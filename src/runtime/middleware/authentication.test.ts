@@ -10,6 +10,7 @@ import type {
 import { Call, type CallContext } from '../../core/context.ts'
 import { AccessError, TransportError, UsageError } from '../../core/errors.ts'
 import type { MaybePromise } from '../../core/service.ts'
+import { lockout } from '../lockout.ts'
 import { type AuthenticationOptions, authentication } from './authentication.ts'
 
 interface Request {
@@ -209,6 +210,32 @@ test('authentication of a locked-out caller checks nothing', () => {
   )
   assert.equal(checked, 0)
   assert.equal(events[0]?.type === 'login' && events[0].outcome, 'locked-out')
+})
+
+test('authentication of many guesses at once answers no more of them than of one by one', async () => {
+  const slow = authenticator('first', { right: async () => accepted('right') })
+  const wrong: Authenticator<Request> = {
+    ...slow,
+    read: (request, context) => {
+      const attempt = slow.read(request, context)
+      const verify = attempt?.verify
+      return verify && { name: 'alice', verify: async () => verify() }
+    },
+  }
+  const guard = lockout({ maxFailures: 2 })
+  const { call, seen } = build({ authenticators: [wrong], guard })
+  const guesses = ['a', 'b', 'c', 'd', 'right'].map(async (guess) => call(`first:${guess}`))
+  const codes = (await Promise.allSettled(guesses)).map((one) =>
+    one.status === 'rejected' ? one.reason.code : one.value,
+  )
+  assert.deepEqual(codes, [
+    'ERR_UNAUTHENTICATED',
+    'ERR_UNAUTHENTICATED',
+    'ERR_LOCKED_OUT',
+    'ERR_LOCKED_OUT',
+    'ERR_LOCKED_OUT',
+  ])
+  assert.equal(seen.length, 0)
 })
 
 test('authentication puts the proof of the server into the reply', async () => {

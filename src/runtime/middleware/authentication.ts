@@ -137,6 +137,8 @@ class Login<Req, Res> {
       (outcome) => {
         const { cancelReason } = this.#context
         if (cancelReason !== undefined) throw cancelReason
+        // Guesses made at once must not all be answered: others may have failed meanwhile.
+        this.#checkGuard(authenticator, attempt)
         if (outcome.outcome === 'accepted') return this.#accept(authenticator, attempt, outcome)
         this.#refused(authenticator, attempt, outcome)
         return this.#from(at + 1)
