@@ -22,7 +22,7 @@ import { ManualClock } from '../../testing/manual-clock.ts'
 import { readPublicKey } from './audit-checkpoint.ts'
 import { type AuditFileSystem, nodeFileSystem } from './audit-file.ts'
 import { AuditLog, type AuditLogOptions, auditKey } from './audit-log.ts'
-import { canonical } from './audit-record.ts'
+import { canonical, readRecord } from './audit-record.ts'
 import { type AuditReport, verifyAudit } from './audit-verify.ts'
 
 const LOGIN: AccessEvent = {
@@ -403,6 +403,12 @@ test('verifyAudit finds every change of a byte, and every line that is gone, dou
   })
   const missing = await found(join_(lines.toSpliced(2, 2)))
   assert.match(String(missing.broken?.reason), /records 3 to 4 are missing before it/)
+})
+
+test('readRecord says of a line that is nested without end that it is no record', () => {
+  const nested = `${'['.repeat(60_000)}${']'.repeat(60_000)}`
+  const line = `{"alg":"sha256","detail":${nested},"hash":"a","prev":"b","seq":1,"ts":"t","type":"x"}`
+  assert.equal(readRecord(line, undefined), 'it is not a record')
 })
 
 test('verifyAudit finds a cut end by a checkpoint only, and says so', async (t) => {

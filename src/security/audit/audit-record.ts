@@ -87,13 +87,16 @@ export class AuditChain {
  */
 export function readRecord(line: string, key: KeyObject | undefined): AuditRecord | string {
   let value: unknown
+  let spelling: string
   try {
     value = JSON.parse(line)
+    // What is nested deeper than the stack is no record of ours either.
+    spelling = canonical(value)
   } catch {
     return 'it is not a record'
   }
   if (!isRecord(value)) return 'it is not a record'
-  if (canonical(value) !== line) return 'it is spelt in another way than records are'
+  if (spelling !== line) return 'it is spelt in another way than records are'
   if (value.alg !== (key === undefined ? 'sha256' : 'hmac-sha256')) {
     return value.alg === 'sha256' ? 'it was made without a key' : 'it was made with a key'
   }

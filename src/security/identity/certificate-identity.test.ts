@@ -50,6 +50,10 @@ test('CertificateIdentity accepts SPIFFE IDs of its trust domains only, and one 
   }
   assert.equal(await idOf(['spiffe://prod.example/a'], options), 'spiffe://prod.example/a')
   assert.equal(await idOf(['spiffe://dev.example/a'], options), undefined)
+  // Nor by another of its names.
+  const more = { ...options, sources: ['spiffe', 'uri', 'fingerprint'] as const }
+  assert.equal(await idOf(['spiffe://dev.example/a'], more), undefined)
+  assert.equal(await idOf(['SPIFFE://dev.example/a'], more), undefined)
   assert.equal(
     await idOf(['spiffe://prod.example/a', 'spiffe://prod.example/b'], options),
     undefined,

@@ -29,7 +29,12 @@ export interface CertificateIdentityOptions {
    * @default ['spiffe', 'dns', 'email', 'common-name']
    */
   sources?: readonly CertificateNameSource[]
-  /** SPIFFE trust domains that are accepted. @default all that the authorities vouch for */
+  /**
+   * SPIFFE trust domains that are accepted; a certificate with an ID of another is refused, whatever
+   * other names it has.
+   *
+   * @default all that the authorities vouch for
+   */
   trustDomains?: readonly string[]
   /** Roles of names; a name that is not there has none. @default none */
   roles?: Readonly<Record<string, readonly string[]>>
@@ -86,6 +91,10 @@ export class CertificateIdentity {
     if (names === undefined) {
       return { outcome: 'refused', reason: 'the certificate’s alternative names cannot be read' }
     }
+    const foreign = names.uri.find((uri) => this.#isForeign(uri))
+    if (foreign !== undefined) {
+      return { outcome: 'refused', reason: `the trust domain of ${foreign} is not accepted` }
+    }
     const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase()
     for (const source of this.#sources) {
       const id = this.#nameFrom(source, names, fingerprint)
@@ -94,6 +103,13 @@ export class CertificateIdentity {
     }
     const reason = `the certificate has no name of ${this.#sources.join(', ')} that is accepted`
     return { outcome: 'refused', reason }
+  }
+
+  /** Whoever belongs to another trust domain does not come in by a second name. */
+  #isForeign(uri: string): boolean {
+    if (this.#trustDomains === undefined || !uri.toLowerCase().startsWith('spiffe:')) return false
+    const domain = spiffeTrustDomain(uri)
+    return domain === undefined || !this.#trustDomains.has(domain)
   }
 
   #accept(
@@ -119,9 +135,7 @@ export class CertificateIdentity {
     switch (source) {
       case 'spiffe': {
         const id = names.uri.length === 1 ? names.uri[0] : undefined
-        const domain = id === undefined ? undefined : spiffeTrustDomain(id)
-        if (domain === undefined) return undefined
-        return this.#trustDomains?.has(domain) === false ? undefined : id
+        return id === undefined || spiffeTrustDomain(id) === undefined ? undefined : id
       }
       case 'common-name':
         return names.commonName

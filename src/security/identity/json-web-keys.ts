@@ -54,7 +54,21 @@ export function publicKey(pem: string): JwtKeys {
   } catch (error) {
     throw new UsageError('ERR_ARGUMENT', 'the PEM text holds no public key', { cause: error })
   }
-  return { kind: 'public', find: async () => [key] }
+  return { kind: 'public', find: async ({ alg }) => (serves(key, alg) ? [key] : []) }
+}
+
+/** Another algorithm than the key's is the token's mistake, not ours. */
+function serves({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject, alg: string): boolean {
+  switch (asymmetricKeyType) {
+    case 'rsa':
+      return alg.startsWith('RS') || alg.startsWith('PS')
+    case 'rsa-pss':
+      return alg.startsWith('PS')
+    case 'ec':
+      return CURVES[alg] === asymmetricKeyDetails?.namedCurve
+    default:
+      return alg === 'EdDSA' || alg === 'Ed25519'
+  }
 }
 
 /** A secret that issuer and server share, for HS256 and its like: at least 32 bytes. */
@@ -227,6 +241,11 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 const DEFAULTS = remoteKeySetDefaults
+const CURVES: Readonly<Record<string, string>> = Object.freeze({
+  ES256: 'prime256v1',
+  ES384: 'secp384r1',
+  ES512: 'secp521r1',
+})
 const PUBLIC_TYPES: ReadonlySet<string> = new Set(['RSA', 'EC', 'OKP'])
 const MAX_CANDIDATES = 8
 /** Between fetches that fail. */

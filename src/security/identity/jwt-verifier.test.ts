@@ -142,6 +142,23 @@ test('JwtVerifier does not take a public key for a shared secret', async () => {
   assert.throws(() => verifier({ keys, algorithms: ['ES256'] }), UsageError)
 })
 
+test('JwtVerifier refuses a token whose algorithm is not that of the one public key', async () => {
+  for (const [pair, alg] of [
+    [generateKeyPairSync('ec', { namedCurve: 'P-256' }), 'ES256'],
+    [generateKeyPairSync('ec', { namedCurve: 'P-384' }), 'ES384'],
+    [generateKeyPairSync('ed25519'), 'EdDSA'],
+    [generateKeyPairSync('rsa', { modulusLength: 2_048 }), 'PS256'],
+  ] as const) {
+    const keys = publicKey(pair.publicKey.export({ type: 'spki', format: 'pem' }).toString())
+    const token = await sign(pair.privateKey, {}, { alg })
+    assert.equal((await verifier({ keys }).verify(token)).outcome, 'accepted')
+    for (const wrong of ['RS256', 'ES256', 'ES512', 'EdDSA'].filter((one) => one !== alg)) {
+      const head = Buffer.from(JSON.stringify({ alg: wrong })).toString('base64url')
+      assert.match(await reasonOf(token.replace(/^[^.]*/, head), { keys }), /^ERR_J/)
+    }
+  }
+})
+
 test('JwtVerifier takes a shared secret of 32 bytes, and none that is shorter', async () => {
   const secret = '0123456789abcdef0123456789abcdef'
   const token = await sign(Buffer.from(secret), {}, { alg: 'HS256' })
