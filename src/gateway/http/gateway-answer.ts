@@ -6,7 +6,7 @@
  * upstream says nothing about the client's request (Finagle's mask).
  */
 import { ERROR_CODES, type ErrorCode } from '../../core/error-codes.ts'
-import { HeddleError } from '../../core/errors.ts'
+import { AccessError, HeddleError } from '../../core/errors.ts'
 import { loadSignalOf } from '../../core/load-signal.ts'
 import {
   addLoadFields,
@@ -46,9 +46,13 @@ export function answerToError(error: unknown): GatewayAnswer {
   return { status, code, text: ERROR_CODES[code].text }
 }
 
-/** As {@link answerToError}, for a call to an upstream: a limit of ours there is no client's fault. */
+/**
+ * As {@link answerToError}, for a call to an upstream: a limit of ours there is no client's fault,
+ * and that our own credentials were refused says nothing about the client's.
+ */
 export function answerToUpstreamError(error: unknown): GatewayAnswer {
   const answer = answerToError(error)
+  if (error instanceof AccessError) return { ...answer, status: 502 }
   return answer.code === 'ERR_RATE_LIMITED' ? { ...answer, status: 503 } : answer
 }
 

@@ -4,7 +4,7 @@ import { ip } from '../../core/address.ts'
 import { Channel } from '../../core/channel.ts'
 import type { Connection } from '../../core/connection.ts'
 import { Call } from '../../core/context.ts'
-import { OverloadError, TimeoutError, TransportError } from '../../core/errors.ts'
+import { AccessError, OverloadError, TimeoutError, TransportError } from '../../core/errors.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import {
@@ -250,6 +250,8 @@ test('HttpProxy answers errors of the upstream by their kind, with nothing of th
     [new TimeoutError('ERR_CONNECT_TIMEOUT', 'secret'), 504, 'ERR_CONNECT_TIMEOUT'],
     [new OverloadError('ERR_NO_ENDPOINT', 'secret'), 503, 'ERR_NO_ENDPOINT'],
     [new OverloadError('ERR_BREAKER_OPEN', 'secret'), 503, 'ERR_BREAKER_OPEN'],
+    // The gateway's own credentials: nothing that the client could log in for.
+    [new AccessError('ERR_UNAUTHENTICATED', 'secret'), 502, 'ERR_UNAUTHENTICATED'],
     [new TypeError('a bug'), 500, 'ERR_INVARIANT'],
   ]
   for (const [error, status, code] of cases) {
