@@ -58,17 +58,21 @@ export class SocketTls implements TlsFacts {
     return this.#certificate && described(this.#certificate)
   }
 
-  /** The peer's certificate and its issuers, as far as Node knows them while the socket lives. */
+  /** The peer's certificate and its issuers, as far as Node knows them. */
   chain(): readonly PeerCertificate[] {
-    const chain: PeerCertificate[] = []
-    const seen = new Set<string>()
-    let next: DetailedPeerCertificate | undefined = this.#socket.getPeerCertificate(true)
-    while (next?.raw !== undefined && !seen.has(next.fingerprint256)) {
-      seen.add(next.fingerprint256)
-      chain.push(described(new X509Certificate(next.raw)))
-      next = next.issuerCertificate
-    }
-    return chain
+    this.capture()
+    // Node 22 knows the issuers by one of two ways only: a client's by this one, a server's by the other.
+    const linked = walk(this.#certificate, (one) => one.issuerCertificate)
+    const listed = walk(this.#detailed(), (one) => one.issuerCertificate)
+    const longer = listed.length > linked.length
+    return longer
+      ? listed.map(({ raw }) => described(new X509Certificate(raw)))
+      : linked.map(described)
+  }
+
+  #detailed(): DetailedPeerCertificate | undefined {
+    const certificate = this.#socket.getPeerCertificate(true)
+    return certificate?.raw === undefined ? undefined : certificate
   }
 
   /** Only takes the certificate out of the session; parsing it waits. */
@@ -77,6 +81,19 @@ export class SocketTls implements TlsFacts {
     this.#captured = true
     this.#certificate = this.#socket.getPeerX509Certificate()
   }
+}
+
+/** Each once: a root is its own issuer. */
+function walk<One extends { readonly fingerprint256: string }>(
+  first: One | undefined,
+  issuerOf: (one: One) => One | undefined,
+): One[] {
+  const found = new Map<string, One>()
+  for (let next = first; next !== undefined && !found.has(next.fingerprint256); ) {
+    found.set(next.fingerprint256, next)
+    next = issuerOf(next)
+  }
+  return [...found.values()]
 }
 
 function described(certificate: X509Certificate): PeerCertificate {
