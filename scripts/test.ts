@@ -10,6 +10,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { fromRoot, ROOT } from './repository.ts'
 
@@ -46,6 +47,8 @@ if (files.length === 0) {
 
 const nodeOptions = [
   '--disable-warning=ExperimentalWarning',
+  '--import',
+  pathToFileURL(fromRoot('test/support/fixed-seed.ts')).href,
   '--test',
   `--test-concurrency=${CONCURRENCY}`,
   `--test-timeout=${FILE_TIMEOUT_MS}`,

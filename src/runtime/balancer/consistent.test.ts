@@ -183,7 +183,9 @@ test('makeTable fills every place, with shares that follow weights closely', () 
         weights.forEach((weight, owner) => {
           const places = table.filter((one) => one === owner).length
           const fair = (size * weight) / total
-          assert.ok(Math.abs(places - fair) <= 2, `${places} places, fair are ${fair}`)
+          // Each other member may have taken one place before its turn.
+          const most = Math.max(2, weights.length)
+          assert.ok(Math.abs(places - fair) <= most, `${places} places, fair are ${fair}`)
         })
       },
     ),
