@@ -47,6 +47,12 @@ test('normalizeTarget resolves dot segments, encoded ones too', () => {
   assert.equal(normalize('/a/../b', { dotSegments: 'keep' }), '/a/../b')
 })
 
+test('normalizeTarget refuses a fragment, which some servers cut off', () => {
+  assert.equal(normalize('/admin#x'), undefined)
+  assert.equal(normalize('/a/%2561#'), undefined)
+  assert.equal(normalize('/admin%23x'), '/admin%23x')
+})
+
 test('normalizeTarget merges, refuses or keeps double slashes', () => {
   assert.equal(normalize('//a///b//'), '/a/b/')
   assert.equal(normalize('//a', { doubleSlashes: 'reject' }), undefined)

@@ -14,7 +14,8 @@
  *     /..;x/a, /..%2Fa     refused, unless dot segments are kept: servers that strip parameters or
  *                          decode %2F would climb out of the route after it was chosen
  *
- * The query is not touched. What has no one meaning (`%zz`, a control character) is refused.
+ * The query is not touched. What has no one meaning (`%zz`, a control character, a fragment: `/admin#x`
+ * is `/admin` to servers that cut it off) is refused.
  */
 
 export interface PathOptions {
@@ -53,7 +54,7 @@ export function normalizeTarget(target: string, options: PathOptions): string | 
       break
     }
     if (unit === PERCENT || unit === BACKSLASH) plain = false
-    else if (unit <= SPACE || unit >= DELETE) return undefined
+    else if (unit <= SPACE || unit >= DELETE || unit === HASH) return undefined
     else if (previous === SLASH && (unit === SLASH || unit === DOT)) plain = false
     previous = unit
   }
@@ -134,6 +135,7 @@ function hexValue(unit: number): number {
 }
 
 const SPACE = 0x20
+const HASH = 0x23
 const PERCENT = 0x25
 const DOT = 0x2e
 const SLASH = 0x2f

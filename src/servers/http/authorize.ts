@@ -44,5 +44,5 @@ export function plainPath(path: string): string | undefined {
     : decoded
 }
 
-/** An encoded slash, a backslash in either form, NUL, an empty segment, parameters of a segment. */
-const AMBIGUOUS = /%2f|%5c|%00|\\|\/\/|;/i
+/** An encoded slash, a backslash in either form, NUL, an empty segment, parameters, a fragment. */
+const AMBIGUOUS = /%2f|%5c|%00|\\|\/\/|[;#]/i

@@ -365,6 +365,7 @@ for (const [path, plain] of [
   ['/a\\b', undefined],
   ['/a%00', undefined],
   ['/a;x=1/b', undefined],
+  ['/a#b', undefined],
   ['/%ff', undefined],
   ['/%', undefined],
   ['*', undefined],
