@@ -47,9 +47,11 @@ export async function up(loaded: LoadedConfig, options: UpOptions): Promise<Exit
     }
     return failure.exitCode
   }
+  // Signals are heard from here on: whoever reads the banner may send one.
+  const ended = runUntilStopped(gateway, host, log)
   if (!options.quiet) terminal.out(banner(gateway, loaded.config, terminal.outStyle))
   using _watch = await watchFile(gateway, loaded, options, log)
-  return await runUntilStopped(gateway, host, log) // awaited: the watch ends with this function
+  return await ended // awaited: the watch ends with this function
 }
 
 function environmentOf(options: UpOptions, log: Logger): GatewayEnvironment {

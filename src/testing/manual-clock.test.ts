@@ -108,6 +108,9 @@ test('ManualClock.freeze fires late what became due meanwhile', () => {
   assert.deepEqual(fired, [])
   clock.flush()
   assert.deepEqual(fired, [500])
+  clock.setTimer(510, () => clock.freeze(100))
+  clock.advance(20)
+  assert.equal(clock.now(), 610)
   assert.throws(() => clock.freeze(-1), /cannot freeze for -1 ms/)
 })
 

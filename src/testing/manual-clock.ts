@@ -117,7 +117,8 @@ export class ManualClock implements Clock {
         timer.fire()
         callbacks = this.#runDeferred(callbacks + 1)
       }
-      this.#now = end
+      // A callback may have frozen the process for longer.
+      this.#now = Math.max(this.#now, end)
     } finally {
       this.#running = false
     }

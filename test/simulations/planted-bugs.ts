@@ -30,16 +30,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     wrong: 'const pushbackMs = 0',
   },
   {
-    name: 'breaker-opens-for-no-time',
+    name: 'breaker-never-closes-again',
     file: 'src/runtime/breaker.ts',
-    right: 'now + this.#openTime(openings, this.#random)',
-    wrong: 'now',
+    right: 'if (this.#cell.probeSucceeded(version) >= this.options.successesToClose) {',
+    wrong: 'if (this.#cell.probeSucceeded(version) < 0) {',
   },
   {
-    name: 'breaker-on-the-wall-clock',
-    file: 'src/runtime/middleware/breaker.ts',
-    right: 'const now = clock.now()\n    const permit',
-    wrong: 'const now = clock.wallNow()\n    const permit',
+    name: 'ejection-never-ends',
+    file: 'src/runtime/balancer/outlier-detector.ts',
+    right: 'if (record.ejectedUntil === undefined || now < record.ejectedUntil) return false',
+    wrong: 'if (record.ejectedUntil === undefined || now < Number.POSITIVE_INFINITY) return false',
   },
   {
     name: 'pool-forgets-connects-under-way',

@@ -3,6 +3,7 @@ import { HeddleError, TimeoutError } from '../../../src/core/errors.ts'
 import { CallLog, type CallRecord, GivenUp, WrongAnswer } from './sim-calls.ts'
 import { BUDGET_RATIO, MIN_RETRIES_PER_SECOND } from './sim-config.ts'
 import { FAULT_PHASE_MS } from './sim-faults.ts'
+import type { SimUpstream } from './sim-upstream.ts'
 import type { World } from './sim-world.ts'
 
 /** Resolution of timers, and a stall that is just ending. */
@@ -13,6 +14,8 @@ const RECOVERY_MS = 20_000
 const BUDGET_WINDOW_MS = 10_000
 const RECOVERY_CALLS = 45
 const RECOVERY_PAUSE_MS = 2_000
+/** More than `successesToClose`. */
+const ENOUGH_TO_CLOSE = 5
 
 export function checkCalls(world: World, calls: CallLog): void {
   const { simulation, wrongs } = world
@@ -94,7 +97,11 @@ export async function checkRecovery(world: World): Promise<void> {
   const { counts } = world.client.core
   simulation.check(counts.inFlight === 0, `${counts.inFlight} calls of the client in flight`)
   upstreams.forEach(({ index, arrivals }, at) => {
-    const unused = arrivals === before[at]
+    const used = arrivals - (before[at] as number)
+    const breaker = world.breakerOf(upstreams[at] as SimUpstream)
+    const closed = used < ENOUGH_TO_CLOSE || breaker === 'closed'
+    simulation.check(closed, `the breaker of upstream ${index} is ${breaker} after ${used} answers`)
+    const unused = used === 0
     simulation.check(!unused, `upstream ${index} is not used after its faults are over`)
   })
 }

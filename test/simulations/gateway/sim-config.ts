@@ -1,4 +1,5 @@
-/** The gateway's configuration of one seed: every policy, with limits that a short run reaches. */
+/** The gateway's configuration of one seed: pools, breakers, ejection, retries, hedging,
+ * limits of concurrency, with bounds that a short run reaches. */
 import type { GatewayConfigInput } from '../../../src/gateway/config/schema/gateway.ts'
 import type { World } from './sim-world.ts'
 
@@ -34,6 +35,7 @@ export function gatewayConfig(world: World): GatewayConfigInput {
             max_ejection_time: '3s',
           },
         }),
+        ...(random.chance(0.3) && { hedge_policy: { delay: '300ms' } }),
         retry_policy: {
           num_retries: 2,
           retry_on: ['connect-failure', 'reset', 'attempt-timeout', 'gateway-error'],
