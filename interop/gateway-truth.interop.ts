@@ -146,16 +146,17 @@ listeners: [{ name: http, address: '127.0.0.1:0' }]
     })
     assert.equal(status, 200, body)
   }
-  for (let version = 1; version <= 100; version++) await reload(version)
+  // Until then V8 lets the heap grow to the size that it works with.
+  for (let version = 1; version <= 400; version++) await reload(version)
   const before = residentBytes(gateway)
-  for (let version = 101; version <= 1_000; version++) await reload(version)
+  for (let version = 401; version <= 1_000; version++) await reload(version)
   const shown = await ask(agent, gateway.address('http'), { path: '/version' })
   assert.equal(shown.body, '1000')
   stop = true
   await workers
   agent.destroy()
   const growth = residentBytes(gateway) - before
-  t.diagnostic(`${answered} requests, resident memory grew by ${growth >> 20} MiB in 900 reloads`)
+  t.diagnostic(`${answered} requests, resident memory grew by ${growth >> 20} MiB in 600 reloads`)
   assert.ok(growth < 64 * 1024 * 1024, `memory grew by ${growth} bytes`)
 })
 

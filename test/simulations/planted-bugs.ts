@@ -42,10 +42,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     wrong: 'if (record.ejectedUntil === undefined || now < Number.POSITIVE_INFINITY) return false',
   },
   {
-    name: 'pool-forgets-connects-under-way',
-    file: 'src/runtime/pool.ts',
-    right: 'return this.#size() < max ||',
-    wrong: 'return this.#size() - this.#connector.size < max ||',
+    name: 'wheel-is-late',
+    file: 'src/runtime/timer-wheel.ts',
+    right: 'const due = Math.max(Math.ceil(at / this.#resolutionMs), this.#tick + 1)',
+    wrong: 'const due = Math.max(Math.ceil(at / this.#resolutionMs) + 64, this.#tick + 1)',
   },
   {
     name: 'pool-waiter-stays-after-abort',
@@ -62,10 +62,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'resolver-error-empties-the-set',
-    file: 'src/runtime/endpoint-set.ts',
-    right: '    this.#lastError = error\n    this.#options.onError?.(error)',
+    file: 'src/discovery/with-names.ts',
+    right:
+      'if (!this.#anyKnown()) this.#listener.onError(error)\n        else if (first) this.#report()',
     wrong:
-      '    this.#onEndpoints([])\n    this.#lastError = error\n    this.#options.onError?.(error)',
+      'watched.addresses = []\n        if (!this.#anyKnown() || first) this.#listener.onError(error)\n        this.#report()',
   },
   {
     name: 'balancer-forgets-failed-calls',

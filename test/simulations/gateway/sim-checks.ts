@@ -25,7 +25,8 @@ export function checkCalls(world: World, calls: CallLog): void {
   checkBudget(world, calls.records)
   for (const { address, index } of world.upstreams) {
     const most = world.network.most.get(address) ?? 0
-    const limit = world.maxConnections
+    // As many again may be on their way out: told to close, and not yet gone.
+    const limit = world.maxConnections * 2
     simulation.check(most <= limit, `${most} connections to upstream ${index}, at most ${limit}`)
   }
 }
@@ -46,6 +47,10 @@ function checkCall({ simulation, executions, frozenMs }: World, record: CallReco
   )
   if (error instanceof TimeoutError && error.code === 'ERR_DEADLINE') {
     simulation.check(took >= timeoutMs - 1, `${name} timed out after ${took} ms of ${timeoutMs}`)
+  }
+  if (error instanceof GivenUp) {
+    const late = took - (abortAfterMs ?? 0)
+    simulation.check(late <= frozenMs + LATE_MS, `${name} went on for ${late} ms when given up`)
   }
   const times = executions.get(id)?.length ?? 0
   simulation.check(idempotent || times <= 1, `${name} was executed ${times} times`)

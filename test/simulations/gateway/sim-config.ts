@@ -35,7 +35,7 @@ export function gatewayConfig(world: World): GatewayConfigInput {
             max_ejection_time: '3s',
           },
         }),
-        ...(random.chance(0.3) && { hedge_policy: { delay: '300ms' } }),
+        ...(world.hedged && { hedge_policy: { delay: '300ms' } }),
         retry_policy: {
           num_retries: 2,
           retry_on: ['connect-failure', 'reset', 'attempt-timeout', 'gateway-error'],

@@ -28,6 +28,8 @@ export class World {
   readonly names: SimNames
   readonly gatewayAddress = '10.0.1.1:8080'
   readonly maxConnections: number
+  /** The gateway sends slow calls twice. */
+  readonly hedged: boolean
   readonly wrongs: string[] = []
   /** When the client decided on each retry. */
   readonly retriesAt: number[] = []
@@ -45,6 +47,7 @@ export class World {
     this.network = new SimNetwork(simulation)
     this.host = { ...nodeHost, random: random.fork().next }
     this.maxConnections = random.integer(3, 12)
+    this.hedged = random.chance(0.3)
     this.upstreams = [0, 1, 2].map((index) => new SimUpstream(this, index))
     this.endpoints = this.upstreams.map(({ endpoint }) => endpoint)
     this.names = new SimNames(this.endpoints)
@@ -130,6 +133,8 @@ export class World {
 
   /** An upstream asks a call to wait. Over links with a fault nobody may ever hear it. */
   pushedBack(id: number, { address }: SimUpstream, until: number): void {
+    // Another attempt may be on its way already.
+    if (this.hedged) return
     for (const each of [address, this.gatewayAddress]) {
       const link = this.network.to(each)
       if (link.impaired > 0 || Object.keys(link.plan).length > 0) return
