@@ -357,6 +357,23 @@ describe('Http1ClientSession resets', () => {
     assert.equal(long.session.state, 'closed')
   })
 
+  test('do not wait for long for what is left of the answer', () => {
+    const bench = new Bench({ maxDiscardBytes: 4, discardTimeoutMs: 70 })
+    bench.request()
+    bench.sent
+    bench.feed('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab')
+    bench.reset(1)
+    assert.equal(bench.session.pollTimeout(), 70)
+    // Progress is not enough: all of it must have come.
+    bench.now = 60
+    bench.feed('c')
+    bench.session.handleTimeout(69)
+    assert.equal(bench.session.state, 'open')
+    bench.session.handleTimeout(70)
+    assert.equal(bench.session.state, 'closed')
+    assert.match(String(bench.session.failure), /3 bytes of a response body in 70 ms/)
+  })
+
   test('end an upload that was answered early', () => {
     const bench = new Bench()
     bench.request('POST', { streams: true })

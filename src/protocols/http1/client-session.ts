@@ -56,6 +56,7 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
   readonly #maxInforms: number
   readonly #headTimeoutMs: number
   readonly #bodyTimeoutMs: number
+  readonly #discardTimeoutMs: number
   readonly #minBodyBytes: number
   readonly #decoder: MessageDecoder
   readonly #out: ByteWriter
@@ -102,6 +103,7 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
       maxPipelined = defaults.maxPipelined,
       headTimeoutMs = defaults.headTimeoutMs,
       bodyTimeoutMs = defaults.bodyTimeoutMs,
+      discardTimeoutMs = defaults.discardTimeoutMs,
       minBodyBytes = defaults.minBodyBytes,
       maxInforms = defaults.maxInforms,
     } = options
@@ -111,6 +113,7 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
     this.#maxInforms = checkInteger('maxInforms', maxInforms, 0, 65_536)
     this.#headTimeoutMs = checkTimeout('headTimeoutMs', headTimeoutMs)
     this.#bodyTimeoutMs = checkTimeout('bodyTimeoutMs', bodyTimeoutMs)
+    this.#discardTimeoutMs = checkTimeout('discardTimeoutMs', discardTimeoutMs)
     this.#minBodyBytes = checkInteger('minBodyBytes', minBodyBytes, 1, 0x4000_0000)
     this.#decoder = new MessageDecoder('response', this.#limits, text)
     this.#out = new ByteWriter({ text })
@@ -206,7 +209,7 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
     let at: number
     if (this.#phase === BODY) {
       if (!this.#demand && !this.#discarding) return undefined
-      at = this.#windowStart + this.#bodyTimeoutMs
+      at = this.#windowStart + (this.#discarding ? this.#discardTimeoutMs : this.#bodyTimeoutMs)
     } else {
       if (this.#writer.streaming === this.#answered + 1) return undefined
       at = this.#waitingSince + this.#headTimeoutMs
@@ -218,10 +221,12 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
     this.#now = now
     const at = this.pollTimeout()
     if (at === undefined || now < at) return
-    if (this.#phase === BODY && this.#windowBytes >= this.#minBodyBytes) return this.#startWindow()
+    const progress = !this.#discarding && this.#windowBytes >= this.#minBodyBytes
+    if (this.#phase === BODY && progress) return this.#startWindow()
+    const windowMs = this.#discarding ? this.#discardTimeoutMs : this.#bodyTimeoutMs
     const message =
       this.#phase === BODY
-        ? `${this.#windowBytes} bytes of a response body in ${this.#bodyTimeoutMs} ms`
+        ? `${this.#windowBytes} bytes of a response body in ${windowMs} ms`
         : `no response after ${this.#headTimeoutMs} ms`
     const first = new TimeoutError('ERR_IDLE', message, this.#proof(0))
     this.#abort(

@@ -139,6 +139,13 @@ export interface Http1ClientOptions extends Http1Limits {
    */
   bodyTimeoutMs?: number
   /**
+   * How long the rest of a response that was given up may take; then the connection is closed. It
+   * keeps others waiting for the connection, and a new one costs less than that.
+   *
+   * @default 1_000
+   */
+  discardTimeoutMs?: number
+  /**
    * Least progress of a body in each `bodyTimeoutMs`.
    *
    * @default 1
@@ -200,6 +207,7 @@ export const http1ClientDefaults: Readonly<{
   maxPipelined: number
   headTimeoutMs: number
   bodyTimeoutMs: number
+  discardTimeoutMs: number
   minBodyBytes: number
   maxInforms: number
 }> = Object.freeze({
@@ -208,6 +216,8 @@ export const http1ClientDefaults: Readonly<{
   // As undici: the last resort behind the deadline of the call.
   headTimeoutMs: 300_000,
   bodyTimeoutMs: 300_000,
+  // A few round trips.
+  discardTimeoutMs: 1_000,
   minBodyBytes: 1,
   // 100, a few 103 and progress reports (102); an endless row of them is an attack.
   maxInforms: 16,

@@ -25,7 +25,7 @@ export function checkCalls(world: World, calls: CallLog): void {
   checkBudget(world, calls.records)
   for (const { address, index } of world.upstreams) {
     const most = world.network.most.get(address) ?? 0
-    // As many again may be on their way out: told to close, and not yet gone.
+    // An endpoint that DNS lost and gave back has a new pool, beside one that finishes its calls.
     const limit = world.maxConnections * 2
     simulation.check(most <= limit, `${most} connections to upstream ${index}, at most ${limit}`)
   }
