@@ -110,6 +110,23 @@ export const PACKAGES: readonly {
   { name: '@peculiar/x509', by: ['security'], why: 'development certificates' },
   { name: 'jose', by: ['security'], why: 'JWT, JWS and JWK: signatures are not our field' },
   { name: 'ipaddr.js', by: ['security'], why: 'CIDR blocks, with their mapped and short forms' },
+  {
+    name: 'koffi',
+    by: ['transports'],
+    why: 'calls into the OpenSSL of Node for QUIC; optional, loaded when it is first asked for',
+  },
+  {
+    name: 'node-datachannel',
+    by: ['transports'],
+    why: 'ICE, DTLS and SCTP of WebRTC; optional, loaded when it is first asked for',
+  },
+  { name: 'msgpackr', by: ['links'], why: 'payloads in MessagePack, for who asks for them' },
+  { name: 'cborg', by: ['links'], why: 'payloads in CBOR, for who asks for them' },
+  {
+    name: '@bufbuild/protobuf',
+    by: ['links', 'protocols/grpc'],
+    why: 'payloads in Protobuf, by the user’s own descriptors',
+  },
   { name: 'reflect-metadata', by: ['security'], why: '@peculiar/x509 needs it loaded first' },
 ]
 

@@ -3,6 +3,22 @@
  */
 import type { Address } from './address.ts'
 
+/** How datagram sockets come into being. Errors are those of `Transport`. */
+export interface DatagramTransport {
+  /** `udp`, `memory-datagram`, … */
+  readonly name: string
+  /** A socket at `address` that takes datagrams from anybody; port 0 chooses one. */
+  bind(address: Address, options?: BindOptions): Promise<DatagramSocket>
+  /** A socket that exchanges datagrams with `remote` only. */
+  connect(remote: Address, options?: BindOptions): Promise<DatagramSocket>
+}
+
+export interface BindOptions {
+  signal?: AbortSignal
+  /** Absolute, a value of the transport's clock. Exceeded: TimeoutError ERR_CONNECT_TIMEOUT. */
+  deadline?: number
+}
+
 export interface DatagramSocket extends AsyncDisposable {
   readonly address: Address
   /** Fixed peer of a connected socket. */

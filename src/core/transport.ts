@@ -8,6 +8,8 @@
 import type { Address } from './address.ts'
 import type { Clock } from './clock.ts'
 import type { Connection } from './connection.ts'
+import type { MessageConnection } from './message-connection.ts'
+import type { MultiplexedConnection } from './multiplexed-connection.ts'
 
 export interface Transport {
   /** `tcp`, `tls`, `unix`, `memory`, … */
@@ -15,6 +17,27 @@ export interface Transport {
   readonly traits: TransportTraits
   connect(address: Address, options?: ConnectOptions): Promise<Connection>
   listen(address: Address, options: ListenOptions): Promise<Listener>
+}
+
+/**
+ * As {@link Transport}, for peers that exchange whole messages: WebSocket, data channels, framed
+ * streams. `links/byte-stream` makes a `Transport` of one, `links/framed` one of a `Transport`.
+ */
+export interface MessageTransport {
+  readonly name: string
+  /** `messageBoundaries` is true. */
+  readonly traits: TransportTraits
+  connect(address: Address, options?: ConnectOptions): Promise<MessageConnection>
+  listen(address: Address, options: ListenOptions<MessageConnection>): Promise<Listener>
+}
+
+/** As {@link Transport}, where one connection carries many streams: QUIC, yamux. */
+export interface MultiplexedTransport {
+  readonly name: string
+  /** Those of each stream. */
+  readonly traits: TransportTraits
+  connect(address: Address, options?: ConnectOptions): Promise<MultiplexedConnection>
+  listen(address: Address, options: ListenOptions<MultiplexedConnection>): Promise<Listener>
 }
 
 /** What the conformance kit may expect. */
@@ -35,11 +58,12 @@ export interface ConnectOptions {
   serverName?: string
 }
 
-export interface ListenOptions {
+/** `Accepted` is what a listener of this kind of transport accepts. */
+export interface ListenOptions<Accepted = Connection> {
   /**
    * Called for each accepted connection, which reads nothing until it is opened. The callee owns it.
    */
-  onConnection(connection: Connection): void
+  onConnection(connection: Accepted): void
   /**
    * Looks at a newcomer before a byte of it is read, that of a TLS handshake included. An error
    * refuses it: it is closed, and neither `onConnection` nor `onError` hears of it.
