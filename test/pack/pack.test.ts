@@ -126,7 +126,9 @@ describe('the tarball', () => {
     for (const kind of kinds) {
       const names = Object.keys((manifest[kind] as object | undefined) ?? {})
       assert.deepEqual(
-        names.filter((name) => pinned.includes(name) || /^node(-|$)|^@heddle\//.test(name)),
+        names.filter(
+          (name) => pinned.includes(name) || /^node$|^node-(bin|linux|win)-|^@heddle\//.test(name),
+        ),
         [],
         kind,
       )
@@ -134,7 +136,9 @@ describe('the tarball', () => {
     const lock = await readFile(join(consumer, 'node_modules/.package-lock.json'), 'utf8')
     const installed = Object.keys(JSON.parse(lock).packages)
     assert.deepEqual(
-      installed.filter((path) => /node_modules\/(node-|@heddle\/)/.test(path)),
+      installed.filter((path) =>
+        /node_modules\/(node$|node-(bin|linux|win)-|@heddle\/)/.test(path),
+      ),
       [],
     )
   })
