@@ -4,7 +4,7 @@
  * The same contract as `Connection`, with messages instead of chunks: a message given to
  * `onMessage` is borrowed until the call returns, unless `ownsMessages` says otherwise.
  */
-import type { ConnectionFacts } from './connection.ts'
+import type { ChunkLease, ConnectionFacts } from './connection.ts'
 
 export interface MessageConnection {
   readonly id: number
@@ -25,6 +25,14 @@ export interface MessageConnection {
   resume(): void
   end(): void
   destroy(reason?: Error): void
+  /**
+   * Only inside `onMessage`, where messages are lent: keeps the memory of that message valid after
+   * the call, until `release`. Where it is missing, whoever keeps a message copies it.
+   */
+  leaseMessage?(): ChunkLease
+  /** Whether this connection keeps the process alive. */
+  ref?(): void
+  unref?(): void
 }
 
 export interface MessageHandler {

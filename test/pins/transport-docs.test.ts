@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fromRoot } from '../../scripts/repository.ts'
+import { byteStreamDefaults } from '../../src/links/byte-stream/byte-stream.ts'
 import { toDuplexDefaults } from '../../src/transports/node-stream/to-duplex.ts'
 import { tcpDefaults } from '../../src/transports/tcp/tcp-options.ts'
 import { tlsDefaults } from '../../src/transports/tls/tls-options.ts'
@@ -15,6 +16,7 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   tls: tlsDefaults,
   unix: unixDefaults,
   duplex: toDuplexDefaults,
+  'byte-stream': byteStreamDefaults,
 }
 
 for (const [page, defaults] of Object.entries(PAGES)) {
