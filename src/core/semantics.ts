@@ -10,8 +10,9 @@
  *
  * Conventions: https://opentelemetry.io/docs/specs/semconv/ (rpc, database, messaging).
  */
+
+import { GRPC_SERVER_ERRORS, RPC_SUCCESSES, statusTextOf } from './call-status.ts'
 import type { TraceContext } from './context.ts'
-import { HeddleError } from './errors.ts'
 import type { Attributes } from './metrics.ts'
 import type { Classifier } from './policy.ts'
 import type { CallSemantics, Side, SpanKind } from './tracing.ts'
@@ -49,8 +50,8 @@ export interface RpcSemanticsOptions<Req, Res> {
 export function rpcSemantics<Req, Res>(
   options: RpcSemanticsOptions<Req, Res>,
 ): CallSemantics<Req, Res> {
-  const { system, method, status, errorStatus = statusOf } = options
-  const successes = new Set(options.successes ?? ['OK', '0'])
+  const { system, method, status, errorStatus = statusTextOf } = options
+  const successes = new Set(options.successes ?? RPC_SUCCESSES)
   const serverErrors = new Set(options.serverErrors ?? GRPC_SERVER_ERRORS)
   const codeName = 'rpc.response.status_code'
   return {
@@ -103,7 +104,7 @@ export function databaseSemantics<Req, Res>(
   options: DatabaseSemanticsOptions<Req, Res>,
 ): CallSemantics<Req, Res> {
   const { system, operation, collection, namespace, batchSize, sanitizedText, failure } = options
-  const { errorStatus = statusOf } = options
+  const { errorStatus = statusTextOf } = options
   return {
     spanName(request) {
       const name = operation(request)
@@ -192,11 +193,6 @@ function numbered(attributes: Attributes, side: Side, attempt: number): Attribut
     : attributes
 }
 
-function statusOf(error: unknown): string | undefined {
-  if (!(error instanceof HeddleError) || error.status === undefined) return undefined
-  return String(error.status)
-}
-
 function withoutUndefined(
   attributes: Readonly<Record<string, string | number | undefined>>,
 ): Attributes {
@@ -215,11 +211,3 @@ const MESSAGING_KINDS: Readonly<Record<MessagingOperation, SpanKind>> = Object.f
   process: 'consumer',
   settle: 'client',
 })
-const GRPC_SERVER_ERRORS = [
-  'UNKNOWN',
-  'DEADLINE_EXCEEDED',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-]

@@ -5,6 +5,7 @@
 import type { Clock, Random } from '../core/clock.ts'
 import type { ConnectionState } from '../core/connection-state.ts'
 import type { CallContext } from '../core/context.ts'
+import type { MetricNames } from '../core/metric-names.ts'
 import type { Meter } from '../core/metrics.ts'
 import type { BreakerState, Classifier, Endpoint, Resolver, RetryBudget } from '../core/policy.ts'
 import type { BalancerFactory } from './balancer/balancer.ts'
@@ -21,7 +22,6 @@ import type { RetryBudgetOptions } from './retry-budget.ts'
 import type { RetryPolicyOptions } from './retry-policy.ts'
 import type { BreakerCells } from './shared-breakers.ts'
 import type { SharedPools } from './shared-pools.ts'
-import type { MetricNames } from './stack/client-stack.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 
 export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {

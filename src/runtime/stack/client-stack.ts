@@ -9,6 +9,7 @@
  */
 import type { Clock, Random } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
+import type { MetricNames } from '../../core/metric-names.ts'
 import { type Meter, noopMeter } from '../../core/metrics.ts'
 import type { Classifier, RetryBudget, RetryPolicy } from '../../core/policy.ts'
 import { plainSemantics } from '../../core/semantics.ts'
@@ -22,7 +23,7 @@ import { attemptTimeout } from '../middleware/attempt-timeout.ts'
 import { breaker } from '../middleware/breaker.ts'
 import { deadline } from '../middleware/deadline.ts'
 import { hedge } from '../middleware/hedge.ts'
-import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
+import { metrics } from '../middleware/metrics.ts'
 import { type PastAttempt, retry } from '../middleware/retry.ts'
 import { tracing } from '../middleware/tracing.ts'
 import type { ConnectionPool } from '../pool.ts'
@@ -31,22 +32,6 @@ import { bulkheadLayer, type Concurrency, concurrencyLayer } from './concurrency
 import type { Facts, Layer } from './layer.ts'
 import { rateLimitLayer } from './rate-limit-layer.ts'
 import { slowCallLayer } from './slow-call-layer.ts'
-
-/** How a protocol names what the metrics layers count. */
-export interface MetricNames<Req, Res>
-  extends Pick<
-    MetricsOptions<Req, Res>,
-    'outcomeAttribute' | 'outcome' | 'failure' | 'attributes'
-  > {
-  /** @default heddle.client.call.duration */
-  callDuration?: string
-  /** @default heddle.client.call.active */
-  callsActive?: string
-  /** @default heddle.client.attempt.duration */
-  attemptDuration?: string
-  /** @default heddle.operation */
-  operationAttribute?: string
-}
 
 export interface CallLayersOptions<Req, Res> {
   clock: Clock
@@ -266,20 +251,17 @@ function measure<Req, Res>(
 ): Middleware<Req, Res> | undefined {
   const { clock, meter, names, classifier } = options
   if (meter === noopMeter) return undefined
+  // What the conventions describe is an attempt: a call has the attributes, and a name of ours.
+  const isAttempt = address !== undefined
+  const { buckets: _, durationOf: _durationOf, counts: _counts, ...described } = names
   return metrics({
+    ...(isAttempt ? names : described),
     clock,
     meter,
     duration,
     ...(active !== undefined && { active }),
-    attributes: {
-      ...names.attributes,
-      ...(address !== undefined && { 'network.peer.address': address }),
-    },
-    operationAttribute: names.operationAttribute ?? 'heddle.operation',
-    operation: (request) => classifier.operation(request),
-    ...(names.outcomeAttribute !== undefined && { outcomeAttribute: names.outcomeAttribute }),
-    ...(names.outcome !== undefined && { outcome: names.outcome }),
-    ...(names.failure !== undefined && { failure: names.failure }),
+    attributes: { ...names.attributes, ...(isAttempt && { 'network.peer.address': address }) },
+    operation: names.operation ?? ((request) => classifier.operation(request)),
   })
 }
 

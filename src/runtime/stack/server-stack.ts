@@ -9,6 +9,7 @@
  */
 import type { Clock, Random } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
+import type { ServerMetricNames } from '../../core/metric-names.ts'
 import { type Meter, noopMeter } from '../../core/metrics.ts'
 import type { Classifier } from '../../core/policy.ts'
 import { plainSemantics } from '../../core/semantics.ts'
@@ -17,7 +18,7 @@ import type { CallSemantics, Tracer } from '../../core/tracing.ts'
 import type { LoadObserver } from '../load-host.ts'
 import { deadline } from '../middleware/deadline.ts'
 import { errors } from '../middleware/errors.ts'
-import { type MetricsOptions, metrics } from '../middleware/metrics.ts'
+import { metrics } from '../middleware/metrics.ts'
 import type { SlowCallOptions } from '../middleware/slow-calls.ts'
 import { recordError, tracing } from '../middleware/tracing.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
@@ -92,19 +93,6 @@ export interface ServerPolicies<Req, Res> {
 /** Whether any of them is there: a server without policies calls its service directly. */
 export function hasPolicies<Req, Res>(policies: ServerPolicies<Req, Res>): boolean {
   return POLICIES.some((name) => policies[name] !== undefined)
-}
-
-export interface ServerMetricNames<Req, Res>
-  extends Pick<
-    MetricsOptions<Req, Res>,
-    'outcomeAttribute' | 'outcome' | 'failure' | 'attributes'
-  > {
-  /** @default heddle.server.call.duration */
-  callDuration?: string
-  /** @default heddle.server.call.active */
-  callsActive?: string
-  /** @default heddle.operation */
-  operationAttribute?: string
 }
 
 export function serverLayers<Req, Res>(options: ServerStackOptions<Req, Res>): Layer<Req, Res>[] {
@@ -220,16 +208,12 @@ function measure<Req, Res>(
   const { clock, classifier, meter = noopMeter, metricNames: names = {} } = options
   if (meter === noopMeter || options.measured === false) return undefined
   return metrics({
+    ...names,
     clock,
     meter,
     duration: names.callDuration ?? 'heddle.server.call.duration',
     active: names.callsActive ?? 'heddle.server.call.active',
-    operationAttribute: names.operationAttribute ?? 'heddle.operation',
-    operation: (request) => classifier.operation(request),
-    ...(names.outcomeAttribute !== undefined && { outcomeAttribute: names.outcomeAttribute }),
-    ...(names.attributes !== undefined && { attributes: names.attributes }),
-    ...(names.outcome !== undefined && { outcome: names.outcome }),
-    ...(names.failure !== undefined && { failure: names.failure }),
+    operation: names.operation ?? ((request) => classifier.operation(request)),
   })
 }
 
