@@ -37,7 +37,7 @@ function setUp(
   const wheel = new TimerWheel({ clock })
   const [a, b] = memoryPair({ clock })
   const asked: Asked[] = []
-  const server = lengthPrefixedMessages(b)
+  const server = lengthPrefixedMessages(b, { clock })
   answerRequests(
     server,
     answering.service ??
@@ -49,7 +49,7 @@ function setUp(
         })),
     { wheel, ...answering },
   )
-  const client = new RequestReply(lengthPrefixedMessages(a), { wheel, ...asking })
+  const client = new RequestReply(lengthPrefixedMessages(a, { clock }), { wheel, ...asking })
   const call = (body: string, context = new Call()) =>
     watch(client.call(bytes(body), context).then(text))
   return { clock, wheel, client, server, asked, call, carrier: a }
@@ -209,10 +209,10 @@ test('RequestReply is an exchanger: createClient gives it pools, retries and dea
     endpoints: [{ address: ip('10.0.0.1', 1) }],
     connectEndpoint: async () => {
       const [a, b] = memoryPair({ clock })
-      const server = lengthPrefixedMessages(b)
+      const server = lengthPrefixedMessages(b, { clock })
       servers.push(server)
       answerRequests(server, (body) => bytes(`${text(body)}!`), { wheel })
-      return new RequestReply(lengthPrefixedMessages(a), { wheel })
+      return new RequestReply(lengthPrefixedMessages(a, { clock }), { wheel })
     },
     classifier: {
       protocol: 'messages',

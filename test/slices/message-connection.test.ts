@@ -30,9 +30,9 @@ class MessageLog implements MessageHandler {
   ended = false
   closed: { reason: Error | undefined } | undefined
 
-  constructor(carrier: Connection) {
+  constructor(carrier: Connection, clock: ManualClock) {
     const decoder = new LengthPrefixedDecoder({ maxFrameBytes: MAX })
-    this.connection = new FramedConnection(carrier, decoder, encodeLengthPrefixed, MAX)
+    this.connection = new FramedConnection(carrier, decoder, encodeLengthPrefixed, MAX, { clock })
     this.connection.open(this)
   }
 
@@ -55,7 +55,13 @@ function setUp(options: Partial<MemoryOptions> = {}) {
   const clock = new ManualClock()
   const network = new MemoryNetwork()
   const [a, b] = memoryPair({ clock, network, ...options })
-  return { clock, network, carrier: a, client: new MessageLog(a), server: new MessageLog(b) }
+  return {
+    clock,
+    network,
+    carrier: a,
+    client: new MessageLog(a, clock),
+    server: new MessageLog(b, clock),
+  }
 }
 
 for (const maxChunkBytes of [1, 3, 65_536]) {
@@ -116,6 +122,7 @@ test('a message at the limit passes, one past it is refused on both sides', () =
     code: 'ERR_FRAME_TOO_LARGE',
     message: `message of ${MAX + 1} bytes is over ${MAX}`,
   })
+  clock.flush() // messages leave at the end of their tick
   carrier.write(Uint8Array.of(0, 0, 0x27, 0x11)) // announces MAX + 1
   clock.flush()
   assert.equal(server.messages.length, 1)

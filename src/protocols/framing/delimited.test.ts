@@ -67,3 +67,35 @@ test('DelimitedDecoder refuses an empty delimiter and a limit out of range', () 
   assert.throws(() => new DelimitedDecoder({ maxFrameBytes: -1 }), { code: 'ERR_OPTION_RANGE' })
   new DelimitedDecoder({ maxFrameBytes: 0 })
 })
+
+decoderConformance(
+  'lines that end with LF or CRLF',
+  {
+    create: () => new DelimitedDecoder({ optionalCr: true, maxFrameBytes: MAX }),
+    encode: (payload, out) => encodeDelimited(payload, out, CRLF),
+    samples: [bytes('a line'), bytes(''), bytes('x'.repeat(MAX)), bytes('a\rb')],
+    malformed: {
+      'a line one byte too long': bytes(`${'x'.repeat(MAX + 1)}\n`),
+      'a line one byte too long, with CRLF': bytes(`${'x'.repeat(MAX + 1)}\r\n`),
+      'a line that never ends': bytes('x'.repeat(MAX + 2)),
+    },
+    accepted: {
+      'a line that ends with LF': {
+        bytes: bytes(`a\n\n${'x'.repeat(MAX)}\n`),
+        messages: [bytes('a'), bytes(''), bytes('x'.repeat(MAX))],
+      },
+    },
+    copy: (payload) => payload.slice(),
+  },
+  { test, ok: assert.ok },
+)
+
+test('encodeDelimited refuses a payload that makes a delimiter with the one behind it', () => {
+  const out = new ByteWriter()
+  assert.throws(() => encodeDelimited(bytes('xa'), out, bytes('aa')), { code: 'ERR_ARGUMENT' })
+  assert.throws(() => encodeDelimited(bytes('xab'), out, bytes('abab')), { code: 'ERR_ARGUMENT' })
+  assert.equal(out.pending, 0)
+  encodeDelimited(bytes('xa'), out, bytes('ab'))
+  encodeDelimited(bytes('x\r'), out, CRLF)
+  assert.equal(text(out.take()), 'xaabx\r\r\n')
+})

@@ -17,7 +17,11 @@ export function fuzz(seed: number, bytes: Uint8Array): void {
   const delimiter = Uint8Array.of(0x0d, 0x0a)
   const kinds: readonly (() => Decoder<unknown>)[] = [
     () => new LengthPrefixedDecoder({ maxFrameBytes: 64 }),
+    () => new LengthPrefixedDecoder({ maxFrameBytes: 64, prefix: 'varint', empty: 'skip' }),
+    () => new LengthPrefixedDecoder({ maxFrameBytes: 64, prefix: 'u16le', includesPrefix: true }),
+    () => new LengthPrefixedDecoder({ maxFrameBytes: 64, prefix: 'u8', empty: 'refuse' }),
     () => new DelimitedDecoder({ maxFrameBytes: 64 }),
+    () => new DelimitedDecoder({ maxFrameBytes: 64, optionalCr: true }),
     () => new DelimitedDecoder({ delimiter, maxFrameBytes: 64 }),
     () => new JsonLinesDecoder({ maxLineBytes: 64 }),
   ]

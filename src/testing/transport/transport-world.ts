@@ -6,7 +6,7 @@ import type { Address } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { Listener, ListenOptions, Transport, TransportTraits } from '../../core/transport.ts'
-import type { Harness } from '../harness.ts'
+import { KitWorld, type TurnLimits } from '../kit-world.ts'
 import type { LeakProbes } from '../leak-check.ts'
 import { type ConnectionHooks, ConnectionLog, pattern } from './connection-log.ts'
 
@@ -36,75 +36,14 @@ export interface TransportProperty {
   run(world: TransportWorld): Promise<void>
 }
 
-export interface WorldOptions {
+export interface WorldOptions extends TurnLimits {
   /** Length of what "bulk" means here. */
   readonly bulkBytes: number
-  readonly maxTurns: number
-  readonly quietTurns: number
 }
 
-export class TransportWorld {
-  readonly fixture: TransportFixture
-  readonly options: WorldOptions
-  readonly #harness: Harness
+export class TransportWorld extends KitWorld<TransportFixture, WorldOptions> {
   readonly #logs: ConnectionLog[] = []
   readonly #listeners: Listener[] = []
-
-  constructor(fixture: TransportFixture, harness: Harness, options: WorldOptions) {
-    this.fixture = fixture
-    this.options = options
-    this.#harness = harness
-  }
-
-  ok(value: unknown, message: string): void {
-    if (!value) this.#harness.ok(false, message)
-  }
-
-  equal<Value>(actual: Value, expected: Value, what: string): void {
-    this.ok(Object.is(actual, expected), `${what}: ${String(actual)}, expected ${String(expected)}`)
-  }
-
-  /** Turns until `condition` holds; fails, saying `what`, when it does not come to that. */
-  async until(condition: () => boolean, what: string): Promise<void> {
-    for (let turns = 0; turns < this.options.maxTurns; turns++) {
-      if (condition()) return
-      await this.fixture.turn()
-    }
-    this.ok(condition(), `did not happen: ${what}`)
-  }
-
-  /** Long enough for what must not happen to have happened. */
-  async quiet(): Promise<void> {
-    for (let turns = 0; turns < this.options.quietTurns; turns++) await this.fixture.turn()
-  }
-
-  /** Settles while turns go on: with a manual clock nothing happens otherwise. */
-  async settled<Value>(promise: Promise<Value>): Promise<PromiseOutcome<Value>> {
-    let outcome: PromiseOutcome<Value> | undefined
-    promise.then(
-      (value) => {
-        outcome = { value, error: undefined, rejected: false }
-      },
-      (error: unknown) => {
-        outcome = { value: undefined, error, rejected: true }
-      },
-    )
-    await this.until(() => outcome !== undefined, 'a promise settles')
-    return outcome as unknown as PromiseOutcome<Value>
-  }
-
-  async resolved<Value>(promise: Promise<Value>): Promise<Value> {
-    const outcome = await this.settled(promise)
-    if (outcome.rejected) throw outcome.error
-    return outcome.value as Value
-  }
-
-  /** The error that it rejects with. */
-  async rejected(promise: Promise<unknown>, what: string): Promise<unknown> {
-    const outcome = await this.settled(promise)
-    this.ok(outcome.rejected, `${what} did not fail`)
-    return outcome.error
-  }
 
   async listen(options: Partial<ListenOptions> = {}, at?: Address): Promise<Listener> {
     const transport = this.fixture.listening ?? this.fixture.transport
@@ -215,12 +154,6 @@ export interface ConnectionPair {
   readonly client: ConnectionLog
   readonly server: ConnectionLog
   readonly listener: Listener
-}
-
-export interface PromiseOutcome<Value> {
-  readonly value: Value | undefined
-  readonly error: unknown
-  readonly rejected: boolean
 }
 
 /** Far above what kernels buffer on loopback. */
