@@ -8,6 +8,7 @@
 import type { Clock, Random } from '../core/clock.ts'
 import { callDefaults } from '../core/context.ts'
 import type { Host } from '../core/host.ts'
+import type { Meter } from '../core/metrics.ts'
 import type { Resolver } from '../core/policy.ts'
 import type { Tracer } from '../core/tracing.ts'
 import type { Transport } from '../core/transport.ts'
@@ -60,6 +61,7 @@ export interface PlanEnvironment {
   readonly onRetry: () => void
   /** Gives no spans while no SDK is registered. */
   readonly tracer: Tracer
+  readonly meter: Meter
   readonly log: Logger
   /** The audit log; undefined: none. */
   readonly accessObserver?: AccessSources['observer']
@@ -254,6 +256,7 @@ async function makeCluster(
     onEvent: onClusterEvent,
     onRetry: environment.onRetry,
     tracer: attemptTracer(environment.tracer, random),
+    meter: environment.meter,
   })
 }
 

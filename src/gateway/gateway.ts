@@ -137,6 +137,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
         this.#retries++
       },
       tracer: openTelemetryTracer({ version: environment.version }),
+      meter: this.registry,
       log,
       accessObserver: this.#audit,
     }

@@ -8,10 +8,10 @@ import type { BreakerState, Endpoint } from '../core/policy.ts'
 import type { ClientObserver } from './client-options.ts'
 import { errorType } from './middleware/metrics.ts'
 
-export function clientMetrics(meter: Meter, client: string): ClientObserver {
-  const own: Attributes = { 'heddle.client': client }
-  const breakers = new BreakerGauges(meter, own)
-  const endpoints = meter.gauge(
+/** @param endpoints breakers are told apart by endpoint */
+export function clientMetrics(meter: Meter, own: Attributes, endpoints = true): ClientObserver {
+  const breakers = new BreakerMetrics(meter, own, endpoints)
+  const endpointCount = meter.gauge(
     'heddle.client.endpoints',
     { unit: '{endpoint}', description: 'Endpoints that discovery knows.' },
     own,
@@ -50,26 +50,30 @@ export function clientMetrics(meter: Meter, client: string): ClientObserver {
     },
     onBreaker: (endpoint, next) => breakers.set(endpoint, next),
     onEndpoints(known) {
-      endpoints.set(known.length)
+      endpointCount.set(known.length)
       breakers.keep(known)
     },
     onResolveError: () => resolveErrors.add(),
   }
 }
 
-/** 1 for the state that an endpoint's breaker is in, 0 for the others. */
-class BreakerGauges {
+/** Changes of breakers, and 1 for the state that an endpoint's is in, 0 for the others. */
+class BreakerMetrics {
   readonly #meter: Meter
   readonly #own: Attributes
+  readonly #apart: boolean
   readonly #endpoints = new Map<string, Map<BreakerState, Gauge>>()
 
-  constructor(meter: Meter, own: Attributes) {
+  constructor(meter: Meter, own: Attributes, apart: boolean) {
     this.#meter = meter
     this.#own = own
+    this.#apart = apart
   }
 
   set(endpoint: Endpoint, state: BreakerState): void {
-    for (const [name, gauge] of this.#of(endpoint)) gauge.set(name === state ? 1 : 0)
+    if (this.#apart) {
+      for (const [name, gauge] of this.#of(endpoint)) gauge.set(name === state ? 1 : 0)
+    }
     this.#meter
       .counter(
         'heddle.client.breaker.transitions',

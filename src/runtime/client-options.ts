@@ -6,7 +6,7 @@ import type { Clock, Random } from '../core/clock.ts'
 import type { ConnectionState } from '../core/connection-state.ts'
 import type { CallContext } from '../core/context.ts'
 import type { MetricNames } from '../core/metric-names.ts'
-import type { Meter } from '../core/metrics.ts'
+import type { Attributes, Meter } from '../core/metrics.ts'
 import type { BreakerState, Classifier, Endpoint, Resolver, RetryBudget } from '../core/policy.ts'
 import type { BalancerFactory } from './balancer/balancer.ts'
 import type { BalancingObserver, BalancingOptions } from './balancer/balancing-options.ts'
@@ -40,6 +40,8 @@ export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
   wheel?: TimerWheel
   meter?: Meter
   metricNames?: MetricNames<Req, Res>
+  /** What of the client is counted, and under whose name. */
+  metricScope?: MetricScope
   /**
    * Deadline of calls that bring no earlier one, in milliseconds. A call without any would wait
    * for ever for a peer that vanished without a word.
@@ -89,6 +91,22 @@ export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
   /** How long `close` waits for calls and bodies in flight. @default 10_000 */
   closeTimeoutMs?: number
   observer?: ClientObserver
+}
+
+export interface MetricScope {
+  /** Calls as their caller sees them. False: whoever calls counts them. @default true */
+  calls?: boolean
+  /** What limits of load refuse. False: somebody else reads their counts. @default true */
+  refusals?: boolean
+  /**
+   * Attempts, breakers and pools of each endpoint by itself. False where endpoints come and go by the
+   * hundred: their series would pile up.
+   *
+   * @default true
+   */
+  endpoints?: boolean
+  /** What tells it from other clients. @default `heddle.client`: its name */
+  attributes?: Attributes
 }
 
 export interface ClientBreakerOptions extends BreakerOptions {

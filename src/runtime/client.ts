@@ -274,6 +274,7 @@ function makeCallLayers<Req, Res>(
     meter,
     classifier,
     names: options.metricNames ?? {},
+    measured: options.metricScope?.calls ?? true,
     timeoutMs,
     retryPolicy: retries ? new BackoffRetryPolicy(policyOptions) : undefined,
     retryFacts: !retries
@@ -298,9 +299,10 @@ function isBudget(given: RetryBudget | RetryBudgetOptions | undefined): given is
 
 /** What is counted beside calls is heard of the observer, as the user's own is told. */
 function withMetrics<Req, Res>(options: ClientOptions<Req, Res>): ClientOptions<Req, Res> {
-  const { meter = noopMeter, name, target = '', observer } = options
+  const { meter = noopMeter, name, target = '', observer, metricScope = {} } = options
   if (meter === noopMeter) return options
-  const counted = clientMetrics(meter, name ?? target)
+  const own = metricScope.attributes ?? { 'heddle.client': name ?? target }
+  const counted = clientMetrics(meter, own, metricScope.endpoints)
   return { ...options, observer: combineObservers(counted, observer) }
 }
 

@@ -61,8 +61,13 @@ function makePool<Req, Res>(
 ): ConnectionPool<Exchanger<Req, Res>> {
   const { connectEndpoint, maxConcurrentPerConnection: most, meter = noopMeter } = options
   const { connectionQuota: quota, ping, classifier, observer } = options
-  const name = `${options.name ?? options.target ?? ''} ${address}`.trim()
-  const observed = poolMetrics(meter, name, () => ({ stats: pool.stats, limits: pool.limits }))
+  const apart = options.metricScope?.endpoints ?? true
+  const name = `${options.name ?? options.target ?? ''} ${apart ? address : ''}`.trim()
+  const observed = poolMetrics(meter, name, () => ({
+    stats: pool.stats,
+    limits: pool.limits,
+    closed: pool.state === 'closed',
+  }))
   /** Why the pool ends them. */
   const reasons = new WeakMap<Exchanger<Req, Res>, Error>()
   const pool: ConnectionPool<Exchanger<Req, Res>> = new ConnectionPool({

@@ -51,6 +51,7 @@ export class EndpointStack<Req, Res> implements BalancerNode {
       meter,
       classifier,
       names: options.metricNames ?? {},
+      apart: options.metricScope?.endpoints ?? true,
       address: this.address,
       breaker: this.breaker,
       attemptTimeoutMs: options.attemptTimeoutMs,

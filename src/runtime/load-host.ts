@@ -32,10 +32,16 @@ export interface Refusal {
 
 /** What a client's load policies need, and whom they tell. */
 export function loadHost(
-  options: { random: Random; meter?: Meter; observer?: LoadObserver },
+  options: {
+    random: Random
+    meter?: Meter
+    metricScope?: { refusals?: boolean }
+    observer?: LoadObserver
+  },
   wheel: TimerWheel,
 ): LoadHost {
-  const { random, meter, observer } = options
+  const { random, observer, metricScope } = options
+  const meter = metricScope?.refusals === false ? undefined : options.meter
   return {
     wheel,
     random,

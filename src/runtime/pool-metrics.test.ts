@@ -10,16 +10,19 @@ test('poolMetrics tells a pool by the names of the conventions', async () => {
   const meter: Meter = {
     counter: (name) => ({ add: () => void records.push(name) }),
     gauge: (name, _options, attributes) => ({
-      set: (value) =>
-        void gauges.set(
-          `${name} ${attributes?.['db.client.connection.state'] ?? ''}`.trim(),
-          value,
-        ),
-      add() {},
+      set: () => assert.fail('pools of one name add up'),
+      add(value) {
+        const key = `${name} ${attributes?.['db.client.connection.state'] ?? ''}`.trim()
+        gauges.set(key, (gauges.get(key) ?? 0) + value)
+      },
     }),
     histogram: (name) => ({ record: (value) => void records.push(`${name} ${value}`) }),
   }
-  const observer = poolMetrics(meter, 'p', () => ({ stats: pool.stats, limits: pool.limits }))
+  const observer = poolMetrics(meter, 'p', () => ({
+    stats: pool.stats,
+    limits: pool.limits,
+    closed: pool.state === 'closed',
+  }))
   const { pool, clock, acquire } = fixture({ max: 1, min: 1, maxWaitMs: 40, observer: observer! })
   const lease = await acquire()
   const late = acquire().catch(() => {})
@@ -28,7 +31,6 @@ test('poolMetrics tells a pool by the names of the conventions', async () => {
   const waiting = acquire()
   await clock.advanceAsync(20)
   assert.deepEqual(Object.fromEntries(gauges), {
-    'db.client.connection.count idle': 0,
     'db.client.connection.count used': 1,
     'db.client.connection.max': 1,
     'db.client.connection.idle.max': 1,
@@ -47,4 +49,8 @@ test('poolMetrics tells a pool by the names of the conventions', async () => {
   ])
   pool.reconfigure({ max: 5 })
   assert.equal(gauges.get('db.client.connection.max'), 5)
+  assert.equal(gauges.get('db.client.connection.count idle'), 1)
+  await pool.close()
+  // Of a pool that is gone nothing is left in the sum.
+  assert.deepEqual(new Set(gauges.values()), new Set([0]))
 })

@@ -627,6 +627,7 @@ export class ConnectionPool<Resource>
       if (slot.idle || slot.opening !== undefined) this.#retire(slot)
       else unlink(slot)
     }
+    this.#observer?.changed?.()
     if (this.#slots.size === 0) return
     await new Promise<void>((resolve) => {
       this.#onEmpty = resolve

@@ -3,11 +3,9 @@
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { connect as connectPlain, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { systemClock } from '../../src/platform/system-clock.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
@@ -15,29 +13,7 @@ import { DevAuthority } from '../../src/security/dev-certificate.ts'
 import { renderPrometheus } from '../../src/telemetry/prometheus.ts'
 import { pinOf } from '../../src/transports/tls/certificate-pins.ts'
 import { collect, HTTP, rawUpstream, start, upstream } from './running-gateway.ts'
-
-/** Certificates in files, all of one authority. */
-async function certificates(t: TestContext) {
-  const folder = await mkdtemp(join(tmpdir(), 'heddle-'))
-  t.after(() => rm(folder, { recursive: true }))
-  const authority = await DevAuthority.create(systemClock)
-  const write = async (name: string, text: string): Promise<string> => {
-    const file = join(folder, name)
-    await writeFile(file, text)
-    return file
-  }
-  let ca = ''
-  const issue = async (...names: string[]) => {
-    const issued = await authority.issue({ names })
-    ca = issued.ca
-    return {
-      cert_file: await write(`${names[0]}.cert.pem`, issued.certificate),
-      key_file: await write(`${names[0]}.key.pem`, issued.key),
-      issued,
-    }
-  }
-  return { issue, ca: () => ca, caFile: () => write('ca.pem', ca) }
-}
+import { certificates } from './test-certificates.ts'
 
 /** Sends one GET over TLS; the answer, and the name of the certificate that was shown. */
 async function get(

@@ -8,11 +8,14 @@ import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { roundRobin } from '../../src/runtime/balancer/round-robin.ts'
 import { type MetricFamily, Registry } from '../../src/telemetry/registry.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { HTTP, start, upstream } from '../gateway/running-gateway.ts'
+import { certificates } from '../gateway/test-certificates.ts'
 import { StubGatewayStatus, stubCluster, stubEndpoint } from '../support/stub-gateway-status.ts'
 import { httpWorld } from '../telemetry/http-pair.ts'
 
-test('docs/telemetry.md lists every metric of the gateway with kind, unit and labels', async () => {
-  assert.deepEqual(await documented('<!-- metrics:'), exposed(everyMetric()))
+test('docs/telemetry.md lists every metric of the gateway with kind, unit and labels', async (t) => {
+  const families = [...everyMetric(), ...(await everyClusterMetric(t))]
+  assert.deepEqual(await documented('<!-- metrics:'), exposed(families))
 })
 
 test('docs/telemetry.md lists every metric of clients and servers', async (t) => {
@@ -99,4 +102,30 @@ function everyMetric() {
   const metrics = registry.collect()
   admin.close()
   return metrics
+}
+
+/** Of a running gateway: one cluster answers, the other's endpoint fails until its breaker opens. */
+async function everyClusterMetric(t: TestContext): Promise<MetricFamily[]> {
+  const bad = await upstream(t, () => HttpResponse.text('', { status: 503 }))
+  const { cert_file, key_file } = await (await certificates(t)).issue('a.example')
+  const { gateway, url } = await start(t, {
+    listeners: [
+      { ...HTTP, tls: { certificates: [{ cert_file, key_file }] } },
+      { ...HTTP, name: 'plain' },
+    ],
+    routes: [{ cluster: 'bad' }],
+    clusters: [
+      {
+        name: 'bad',
+        endpoints: [bad],
+        retry_policy: { retry_back_off: { base_interval: '1ms' } },
+        circuit_breakers: { consecutive_failures: 1 },
+      },
+    ],
+  })
+  await (await fetch(url('/', 'plain'))).text()
+  // The others are read from the status, and their labels are known from the stub's.
+  return gateway.registry
+    .collect()
+    .filter(({ name }) => /^(http\.client|heddle\.(client|pool|tls)|db)\./.test(name))
 }

@@ -9,6 +9,7 @@ import { parse } from 'yaml'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { parseExposition } from '../../src/telemetry/exposition-parser.ts'
 import { HTTP, start, upstream } from '../gateway/running-gateway.ts'
+import { certificates } from '../gateway/test-certificates.ts'
 import { readQuery } from './promql.ts'
 
 interface Rule {
@@ -140,16 +141,22 @@ function labelsAfter(expr: string, exposed: Exposed): ReadonlySet<string> {
 async function exposition(t: TestContext): Promise<Exposed> {
   const good = await upstream(t, () => HttpResponse.text('ok'))
   const bad = await upstream(t, () => HttpResponse.text('', { status: 503 }))
+  const { cert_file, key_file } = await (await certificates(t)).issue('a.example')
   const { gateway, url } = await start(t, {
     admin: { enabled: true, address: '127.0.0.1:0' },
-    listeners: [HTTP],
+    listeners: [HTTP, { ...HTTP, name: 'https', tls: { certificates: [{ cert_file, key_file }] } }],
     routes: [
       { name: 'bad', match: { prefix: '/bad' }, cluster: 'bad' },
       { name: 'good', cluster: 'good' },
     ],
     clusters: [
       { name: 'good', endpoints: [good], health_checks: [{ path: '/', interval: '50ms' }] },
-      { name: 'bad', endpoints: [bad], retry_policy: { retry_back_off: { base_interval: '1ms' } } },
+      {
+        name: 'bad',
+        endpoints: [bad],
+        retry_policy: { retry_back_off: { base_interval: '1ms' } },
+        circuit_breakers: { consecutive_failures: 2 },
+      },
     ],
   })
   await (await fetch(url('/good'))).text()

@@ -50,5 +50,5 @@ function readMatchers(text: string): Map<string, string> {
 }
 
 const FUNCTIONS: ReadonlySet<string> = new Set([
-  ...['sum', 'count', 'min', 'max', 'rate', 'increase', 'histogram_quantile'],
+  ...['sum', 'count', 'min', 'max', 'rate', 'increase', 'histogram_quantile', 'time'],
 ])

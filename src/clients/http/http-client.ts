@@ -38,6 +38,7 @@ import {
   type HttpResponse,
   type ResponseExchange,
 } from '../../protocols/http/messages.ts'
+import { HTTP_METRIC_NAMES } from '../../protocols/http/metric-names.ts'
 import { ContextWriter, type ContextWriterOptions } from '../../protocols/http/propagation.ts'
 import { httpSemantics } from '../../protocols/http/semantics.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
@@ -481,13 +482,4 @@ function httpMetricNames({ scheme, authority }: Origin): MetricNames<HttpRequest
   return { ...HTTP_METRIC_NAMES, attributes }
 }
 
-const HTTP_METRIC_NAMES: MetricNames<HttpRequest, HttpResponse> = Object.freeze({
-  attemptDuration: 'http.client.request.duration',
-  callsActive: 'http.client.active_requests',
-  operationAttribute: 'http.request.method',
-  outcomeAttribute: 'http.response.status_code',
-  outcome: (response: HttpResponse) => response.status,
-  failure: (response: HttpResponse) =>
-    response.status >= 400 ? String(response.status) : undefined,
-})
 const DEFAULT_PORTS = { http: 80, https: 443 } as const

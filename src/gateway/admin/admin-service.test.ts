@@ -216,14 +216,21 @@ test('AdminService forgets metrics of what a reload removed', async () => {
   status.finish({ listener: 'old' })
   status.finish({ cluster: 'gone' })
   status.finish({})
-  const series = (): number =>
-    registry.collect().find((family) => family.name === 'http.server.request.duration')?.series
-      .length ?? 0
+  const series = (name = 'http.server.request.duration'): number =>
+    registry.collect().find((family) => family.name === name)?.series.length ?? 0
   assert.equal(series(), 3)
+  // What clusters count themselves.
+  const retries = 'heddle.client.retries'
+  const connections = 'db.client.connection.max'
+  for (const name of [status.clusterList[0]?.name ?? '', 'gone']) {
+    registry.counter(retries, {}, { 'heddle.cluster': name }).add()
+    registry.gauge(connections, {}, { 'db.client.connection.pool.name': name }).set(1)
+  }
   status.listenerList = [stubListener({})]
   status.config.version = 2
   clock.advance(1_100)
   assert.equal(series(), 1)
+  assert.deepEqual([series(retries), series(connections)], [1, 1])
   status.finish({})
   assert.equal(series(), 1)
 })

@@ -61,9 +61,9 @@ export class GatewayMetrics implements Disposable {
     const listeners = new Set(this.#status.listeners().map((one) => one.name))
     const clusters = new Set(this.#status.clusters().map((one) => one.name)).add(NO_NAME)
     this.#registry.removeSeries((name, attributes) => {
-      if (name !== REQUEST_DURATION) return false
-      const { 'heddle.listener': listener, 'heddle.cluster': cluster } = attributes
-      return !listeners.has(String(listener)) || !clusters.has(String(cluster))
+      const cluster = attributes['heddle.cluster'] ?? attributes['db.client.connection.pool.name']
+      if (cluster !== undefined && !clusters.has(String(cluster))) return true
+      return name === REQUEST_DURATION && !listeners.has(String(attributes['heddle.listener']))
     })
   }
 

@@ -14,13 +14,13 @@ import type { Connection } from '../../core/connection.ts'
 import type { CallContext } from '../../core/context.ts'
 import { OverloadError, toError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
+import type { Meter } from '../../core/metrics.ts'
 import type { Endpoint, Pick as Picked, Resolver } from '../../core/policy.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import type { Tracer } from '../../core/tracing.ts'
 import type { Transport } from '../../core/transport.ts'
 import { type HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import type { ContextWriter } from '../../protocols/http/propagation.ts'
-import { httpSemantics } from '../../protocols/http/semantics.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
 import { combineObservers } from '../../runtime/client-observers.ts'
@@ -47,6 +47,7 @@ import { limitsOf, loadOf } from './cluster-load.ts'
 import { policiesOf } from './cluster-policies.ts'
 import { pingOf, poolLimitsOf } from './cluster-pools.ts'
 import { clusterResolver } from './cluster-resolver.ts'
+import { telemetryOf } from './cluster-telemetry.ts'
 import { ClusterHealth, type HealthEvent } from './endpoint-health.ts'
 import { NotedConnection } from './noted-connection.ts'
 import { type HttpExchanger, OneCallExchanger, sendProxyHeader } from './proxy-header-connect.ts'
@@ -72,6 +73,8 @@ export interface ClusterOptions {
   readonly onRetry: () => void
   /** Makes a span for each attempt of a request that has one. */
   readonly tracer: Tracer
+  /** Attempts, pools and what happens to the client are counted in it. */
+  readonly meter: Meter
 }
 
 export type ClusterEvent =
@@ -241,9 +244,7 @@ export class Cluster implements Upstream {
         : discoverySource(config.discovery, { clock, random, names })
     return createClient<HttpRequest, HttpResponse>({
       name: this.name,
-      tracer: this.#options.tracer,
-      callSpans: false,
-      semantics: httpSemantics,
+      ...telemetryOf(this.#options),
       ...source,
       classifier: clusterClassifier(retry.retry_on, () => clock.wallNow()),
       clock,

@@ -39,6 +39,8 @@ export interface CallLayersOptions<Req, Res> {
   wheel: TimerWheel
   meter: Meter
   names: MetricNames<Req, Res>
+  /** Whether calls are counted, beside attempts. */
+  measured: boolean
   classifier: Classifier<Req, Res>
   timeoutMs: number
   retryPolicy: RetryPolicy | undefined
@@ -69,8 +71,10 @@ export function callLayers<Req, Res>(options: CallLayersOptions<Req, Res>): Laye
     {
       name: 'metrics',
       rule: 'outside retry: counts calls, as the caller sees them, and all their time',
-      middleware: measure(options, name, options.names.callsActive ?? 'heddle.client.call.active'),
-      parameters: { duration: options.meter === noopMeter ? undefined : name },
+      middleware: options.measured
+        ? measure(options, name, options.names.callsActive ?? 'heddle.client.call.active')
+        : undefined,
+      parameters: { duration: options.measured && options.meter !== noopMeter ? name : undefined },
     },
     {
       name: 'deadline',
@@ -145,6 +149,8 @@ export interface EndpointLayersOptions<Req, Res> {
   wheel: TimerWheel
   meter: Meter
   names: MetricNames<Req, Res>
+  /** Whether its attempts are counted apart from those of other endpoints. */
+  apart: boolean
   classifier: Classifier<Req, Res>
   address: string
   breaker: CircuitBreaker | undefined
@@ -179,7 +185,7 @@ export function endpointLayers<Req, Res>(
     {
       name: 'attempt metrics',
       rule: 'below the breaker: counts attempts that were made, with their endpoint',
-      middleware: measure(options, name, undefined, options.address),
+      middleware: measureAttempts(options, name),
       parameters: { duration: options.meter === noopMeter ? undefined : name },
     },
     {
@@ -243,24 +249,37 @@ function trace<Req, Res>(
   })
 }
 
+/** What the conventions describe is an attempt: a call has the attributes, and names of ours. */
 function measure<Req, Res>(
-  options: Pick<CallLayersOptions<Req, Res>, 'clock' | 'meter' | 'names' | 'classifier'>,
+  options: CallLayersOptions<Req, Res>,
   duration: string,
-  active?: string,
-  address?: string,
+  active: string,
 ): Middleware<Req, Res> | undefined {
   const { clock, meter, names, classifier } = options
   if (meter === noopMeter) return undefined
-  // What the conventions describe is an attempt: a call has the attributes, and a name of ours.
-  const isAttempt = address !== undefined
   const { buckets: _, durationOf: _durationOf, counts: _counts, ...described } = names
   return metrics({
-    ...(isAttempt ? names : described),
+    ...described,
     clock,
     meter,
     duration,
-    ...(active !== undefined && { active }),
-    attributes: { ...names.attributes, ...(isAttempt && { 'network.peer.address': address }) },
+    active,
+    operation: names.operation ?? ((request) => classifier.operation(request)),
+  })
+}
+
+function measureAttempts<Req, Res>(
+  options: EndpointLayersOptions<Req, Res>,
+  duration: string,
+): Middleware<Req, Res> | undefined {
+  const { clock, meter, names, classifier, apart, address } = options
+  if (meter === noopMeter) return undefined
+  return metrics({
+    ...names,
+    clock,
+    meter,
+    duration,
+    attributes: { ...names.attributes, ...(apart && { 'network.peer.address': address }) },
     operation: names.operation ?? ((request) => classifier.operation(request)),
   })
 }
