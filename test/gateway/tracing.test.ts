@@ -113,8 +113,12 @@ test('the exemplar of a request’s duration is the gateway’s own span', async
   running.onRequest = (record) => _metrics.record(record)
   const [, traceId, attemptId] = (await ask(url('/')))['traceparent']?.split('-') ?? []
   const text = renderPrometheus(registry, 'openmetrics')
-  const exemplar = /duration_seconds_bucket\{.*# \{trace_id="(\w+)",span_id="(\w+)"\}/.exec(text)
+  const exemplarOf = (name: string) =>
+    new RegExp(`^${name}_bucket\\{.*# \\{trace_id="(\\w+)",span_id="(\\w+)"\\}`, 'm').exec(text)
+  const exemplar = exemplarOf('http_server_request_duration_seconds')
   assert.equal(exemplar?.[1], traceId)
+  // That of the attempt is the attempt's.
+  assert.equal(exemplarOf('http_client_request_duration_seconds')?.[2], attemptId)
   assert.notEqual(exemplar?.[2], attemptId)
   assert.match(exemplar?.[2] ?? '', /^[0-9a-f]{16}$/)
 })
