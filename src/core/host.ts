@@ -15,7 +15,7 @@ export interface Host {
   /** Fills with cryptographically strong bytes. */
   randomBytes(into: Uint8Array): void
   readonly digests: Readonly<Record<string, DigestFactory>>
-  /** `gzip`, `deflate`, `br`, `zstd` – those that are there. */
+  /** `gzip`, `deflate`, `br`, `zstd`, `lz4` – those that are there. */
   readonly compression: Readonly<Record<string, CompressionFactory>>
 }
 

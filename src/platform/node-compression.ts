@@ -1,5 +1,5 @@
 /**
- * Compression from `node:zlib`, as `Transformer`s: streaming, bounded in output.
+ * Compression from `node:zlib`, as `Transformer`s: streaming, bounded in output. And LZ4.
  */
 import type { Transform } from 'node:stream'
 import zlib from 'node:zlib'
@@ -11,6 +11,7 @@ import type {
   TransformDone,
   Transformer,
 } from '../core/host.ts'
+import { lz4Compression } from '../core/lz4-compression.ts'
 
 export const nodeCompression: Readonly<Record<string, CompressionFactory>> = Object.freeze({
   gzip: factory(
@@ -41,6 +42,8 @@ export const nodeCompression: Readonly<Record<string, CompressionFactory>> = Obj
       () => zlib.createZstdDecompress(),
     ),
   }),
+  // Node has none; ours is a block with its size in front.
+  lz4: lz4Compression,
 })
 
 function factory(

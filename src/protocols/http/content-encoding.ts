@@ -273,8 +273,9 @@ function withBody(response: HttpResponse, fields: HttpFields, body: Body): HttpR
   return copy
 }
 
-/** The name comes from a peer: `constructor` is no codec. */
+/** The name comes from a peer: `constructor` is no codec. LZ4 is no content coding of HTTP. */
 function codecOf(host: Codecs, coding: string): CompressionFactory | undefined {
+  if (coding === 'lz4') return undefined
   return Object.hasOwn(host.compression, coding) ? host.compression[coding] : undefined
 }
 
