@@ -5,7 +5,8 @@ import { ProtocolError } from './errors.ts'
 import { compressLz4, compressLz4Block, decompressLz4, lz4BlockBound } from './lz4-block.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
-const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'))
+const hex = (text: string): Uint8Array =>
+  Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'))
 
 test('decompressLz4 reads blocks as other libraries write them', () => {
   // size, then: token, literals, offset, … Made with lz4 1.9.4.
@@ -23,7 +24,9 @@ test('compressLz4 gives back what it was given, of every size and kind', () => {
     (size) => bytes('{"id":12345,"name":"heddle"},'.repeat(Math.ceil(size / 29)).slice(0, size)),
     (size) => Uint8Array.from({ length: size }, (_, at) => (at % 300) & random.integer(0, 255)),
   ]
-  const sizes = [0, 1, 4, 5, 11, 12, 13, 14, 17, 100, 255, 270, 4_095, 4_096, 65_535, 65_536, 80_000]
+  const sizes = [
+    0, 1, 4, 5, 11, 12, 13, 14, 17, 100, 255, 270, 4_095, 4_096, 65_535, 65_536, 80_000,
+  ]
   for (const make of kinds) {
     for (const size of sizes) {
       const input = make(size)

@@ -6,12 +6,7 @@
  * first and no block is longer than its output by more than a 255th.
  */
 import { UsageError } from './errors.ts'
-import type {
-  CompressionFactory,
-  DecompressOptions,
-  TransformDone,
-  Transformer,
-} from './host.ts'
+import type { CompressionFactory, DecompressOptions, TransformDone, Transformer } from './host.ts'
 import { checkExpansion, compressLz4, decompressLz4, lz4BlockBound, lz4Size } from './lz4-block.ts'
 
 export const lz4Compression: CompressionFactory = Object.freeze({
