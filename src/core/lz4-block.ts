@@ -190,7 +190,7 @@ function writeSequence(
   matchLength: number,
 ): number {
   const more = matchLength - MIN_MATCH
-  let out = writeLiterals(input, anchor, start, into, at, more < 15 ? more : 15)
+  let out = writeLiterals(input, anchor, start, into, at, Math.min(more, 15))
   into[out++] = offset
   into[out++] = offset >>> 8
   return more < 15 ? out : writeLength(more - 15, into, out)
@@ -210,7 +210,7 @@ function writeLiterals(
 ): number {
   const count = end - start
   let out = at
-  into[out++] = ((count < 15 ? count : 15) << 4) | low
+  into[out++] = (Math.min(count, 15) << 4) | low
   if (count >= 15) out = writeLength(count - 15, into, out)
   if (count < SHORT_COPY) {
     for (let index = start; index < end; index++) into[out++] = input[index] as number
