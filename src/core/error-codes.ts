@@ -62,6 +62,9 @@ export const ERROR_CODES = Object.freeze({
   ERR_WRONG_PROTOCOL: protocol('the peer speaks another protocol'),
   ERR_EXPANSION: protocol('compressed data expands over its limit'),
   ERR_ENCODING: protocol('encoded or compressed data is corrupt'),
+  ERR_SIGNATURE: protocol('a signature is not that of its key'),
+  ERR_BLOCK: protocol('a block breaks a rule of its chain; `status` is the number of the rule'),
+  ERR_NEGOTIATION: protocol('the two sides do not agree; `status` is the number of the reason'),
 
   // The peer answered correctly, with an error.
   ERR_REMOTE: { class: 'RemoteError', retryable: 'no', text: 'the peer answered with an error' },
