@@ -28,6 +28,8 @@ export const benchmark: Benchmark = {
     'channels, nobody listens': () =>
       stacked({ middleware: [publishCalls<Request, Response>(CHANNELS.clientCall, 'bench')] }),
     'metrics in our registry': () => stacked({ meter: new Registry() }),
+    'metrics as of a gateway’s cluster': () =>
+      stacked({ meter: new Registry(), metricScope: { calls: false, endpoints: false } }),
     'slow-call log': () => stacked({ slowCalls: { thresholdMs: 1_000, onSlow() {} } }),
     'ids without an SDK': () => stacked({ tracer: propagatingTracer({ random: Math.random }) }),
     'API without an SDK': () =>
