@@ -7,7 +7,7 @@
 import type { CallContext } from './context.ts'
 import { HeddleError, TimeoutError } from './errors.ts'
 import { loadSignalOf } from './load-signal.ts'
-import type { Verdict } from './policy.ts'
+import { NEVER_AGAIN, type Verdict } from './policy.ts'
 
 /** It went well. */
 export const SUCCEEDED: Verdict = verdict(false, false, false)
@@ -36,6 +36,15 @@ export function verdictOfError(error: unknown, context: CallContext): Verdict {
   // A limit of our own knows when it has room again: our retry waits for it.
   const signal = error.blame === 'load' ? loadSignalOf(error) : undefined
   return signal === undefined ? FAILED_RETRY : { ...FAILED_RETRY, pushbackMs: signal.retryAfterMs }
+}
+
+/**
+ * A peer's pushback as text, the milliseconds that it wants to be left alone: what is negative or no
+ * number forbids another attempt (gRFC A6, `grpc-retry-pushback-ms`).
+ */
+export function pushbackOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  return /^\d{1,9}$/.test(text) ? Number(text) : NEVER_AGAIN
 }
 
 function blamesEndpoint(error: HeddleError): boolean {

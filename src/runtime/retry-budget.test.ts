@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../testing/seeded-random.ts'
 import { SlidingRetryBudget } from './retry-budget.ts'
 
 function withdrawals(budget: SlidingRetryBudget, now: number): number {
@@ -66,8 +67,64 @@ test('SlidingRetryBudget bounds the load when everything fails, at any rate of c
   }
 })
 
+test('SlidingRetryBudget: in no window more than the share of its calls, or the reserve (property)', () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = seededRandom(seed)
+    const windowMs = 1_000
+    const minPerSecond = Math.floor(random() * 20)
+    const ratio = 0.05 + random() * 0.5
+    const budget = new SlidingRetryBudget({ ratio, minPerSecond, windowMs })
+    const calls: number[] = []
+    const retries: number[] = []
+    // Bursts and rests, and a destination that fails now and then or all the time.
+    const failing = random()
+    for (let now = 0; now < 6_000; now += random() < 0.02 ? 700 * random() : 8 * random()) {
+      calls.push(now)
+      budget.deposit(now)
+      while (random() < failing && budget.tryWithdraw(now)) {
+        if (random() < 0.1) budget.giveBack(now)
+        else retries.push(now)
+      }
+    }
+    for (const end of retries) {
+      const spent = countWithin(retries, end - windowMs * 0.9, end)
+      // It moves in tenths: what was earned in the oldest one may still count.
+      const earned = ratio * countWithin(calls, end - windowMs, end)
+      const most = Math.max((minPerSecond * windowMs) / 1_000, earned)
+      assert.ok(spent <= most + 1e-6, `seed ${seed}: ${spent} of ${most} at ${end}`)
+    }
+  }
+})
+
+test('SlidingRetryBudget: when all calls fail, a fifth more attempts, and the reserve once', () => {
+  for (const [perSecond, once] of [
+    [5, 10],
+    [6, 10],
+    [20, 10],
+    // What begins with as many calls in a tenth of the window as earn the reserve has none on top.
+    [50, 0],
+    [300, 0],
+  ] as const) {
+    const budget = new SlidingRetryBudget()
+    let calls = 0
+    let retries = 0
+    for (let now = 0; now < 120_000; now += 1_000 / perSecond) {
+      calls++
+      budget.deposit(now)
+      while (budget.tryWithdraw(now)) retries++
+      const most = Math.max(10, calls * 0.2 + once)
+      assert.ok(retries <= most + 1e-6, `${retries} retries of ${calls} calls, ${perSecond}/s`)
+    }
+    assert.ok(retries > calls * 0.17, `${retries} of ${calls}`)
+  }
+})
+
 test('SlidingRetryBudget refuses options out of range', () => {
   for (const options of [{ ratio: -0.1 }, { minPerSecond: -1 }, { windowMs: 9 }]) {
     assert.throws(() => new SlidingRetryBudget(options), { code: 'ERR_OPTION_RANGE' })
   }
 })
+
+function countWithin(times: readonly number[], after: number, until: number): number {
+  return times.filter((at) => at > after && at <= until).length
+}

@@ -2,7 +2,11 @@
  * How many retries a destination may cost, as a share of its calls (Finagle's and tower's budget):
  * when everything fails, the load grows by that share, not by the number of attempts.
  *
- *     balance = reserve + ratio × deposits in the window − withdrawals in the window
+ *     balance = max(reserve, ratio × deposits in the window) − withdrawals in the window
+ *
+ * So in any window there are at most `ratio` retries for each call, or the reserve, whichever is more:
+ * the reserve is a floor for clients with little traffic and nothing on top for others (added to the
+ * share, as Finagle's is, it made 1.2 attempts for a call into 1.2 and one a second).
  *
  * A retry is withdrawn *before* its backoff begins, so that those that still wait count as well
  * (what envoy's budget missed), and given back when it is not sent after all.
@@ -19,8 +23,9 @@ export interface RetryBudgetOptions {
    */
   ratio?: number
   /**
-   * Retries a second that need no calls: a client with little traffic may retry as well. Small,
-   * because many idle clients may wake up together.
+   * Retries a second that there are at least: a client with little traffic may retry as well. Small,
+   * because many idle clients may wake up together. Of no account from `minPerSecond / ratio` calls a
+   * second on.
    *
    * @default 1
    */
@@ -41,9 +46,11 @@ export class SlidingRetryBudget implements RetryBudget {
   readonly windowMs: number
   readonly #reserve: number
   readonly #slotMs: number
-  /** Deposits minus withdrawals, in retries, of each tenth of the window. */
-  readonly #slots = new Float64Array(SLOTS)
-  #sum = 0
+  /** What calls have earned in each tenth of the window, in retries; and what was withdrawn. */
+  readonly #earned = new Float64Array(SLOTS)
+  readonly #spent = new Float64Array(SLOTS)
+  #earnedSum = 0
+  #spentSum = 0
   #slot = 0
   #slotEnd = Number.NEGATIVE_INFINITY
 
@@ -66,45 +73,61 @@ export class SlidingRetryBudget implements RetryBudget {
   }
 
   deposit(now: number): void {
-    this.#add(now, this.ratio)
+    if (now >= this.#slotEnd) this.#advance(now)
+    this.#earned[this.#slot]! += this.ratio
+    this.#earnedSum += this.ratio
   }
 
   tryWithdraw(now: number): boolean {
     this.#advance(now)
     // Sums of fifths are not exact: five deposits must make one retry.
     if (this.#reserve + this.#sum < 1 - ROUNDING) return false
-    this.#add(now, -1)
+    this.#spend(1)
     return true
   }
 
   giveBack(now: number): void {
-    this.#add(now, 1)
+    this.#advance(now)
+    this.#spend(-1)
   }
 
-  #add(now: number, amount: number): void {
-    if (now >= this.#slotEnd) this.#advance(now)
-    this.#slots[this.#slot]! += amount
-    this.#sum += amount
+  /** What there is beyond the reserve; below zero: so much of the reserve is gone. */
+  get #sum(): number {
+    return Math.max(0, this.#earnedSum - this.#reserve) - this.#spentSum
+  }
+
+  #spend(retries: number): void {
+    this.#spent[this.#slot]! += retries
+    this.#spentSum += retries
   }
 
   #advance(now: number): void {
     if (now < this.#slotEnd) return
     const passed = Math.floor((now - this.#slotEnd) / this.#slotMs) + 1
     if (passed >= SLOTS) {
-      this.#slots.fill(0)
-      this.#sum = 0
+      this.#earned.fill(0)
+      this.#spent.fill(0)
+      this.#earnedSum = 0
+      this.#spentSum = 0
       this.#slotEnd = now + this.#slotMs
       return
     }
     for (let count = 0; count < passed; count++) {
       this.#slot = (this.#slot + 1) % SLOTS
-      this.#slots[this.#slot] = 0
+      this.#earned[this.#slot] = 0
+      this.#spent[this.#slot] = 0
     }
     this.#slotEnd += passed * this.#slotMs
     // Summed anew, so that rounding never grows.
-    this.#sum = 0
-    for (const amount of this.#slots) this.#sum += amount
+    this.#earnedSum = sumOf(this.#earned)
+    this.#spentSum = sumOf(this.#spent)
   }
+}
+
+function sumOf(amounts: Float64Array): number {
+  let sum = 0
+  for (const amount of amounts) sum += amount
+  return sum
 }
 
 const SLOTS = 10
