@@ -35,7 +35,7 @@ test('pushbackOf: milliseconds; negative or no number: never again; nothing: not
     ['12345678901', Number.POSITIVE_INFINITY],
     [undefined, undefined],
   ] as const) {
-    assert.equal(pushbackOf(text), expected, text)
+    assert.equal(pushbackOf(text), expected, String(text))
   }
 })
 
