@@ -21,27 +21,39 @@ export interface BindOptions {
 
 export interface DatagramSocket extends AsyncDisposable {
   readonly address: Address
-  /** Fixed peer of a connected socket. */
+  /** Fixed peer of a connected socket; nobody else is heard. */
   readonly remote: Address | undefined
   readonly maxPayloadBytes: number
-  /** Starts receiving. */
+  /**
+   * Starts receiving. Before it, as while paused, what arrives is kept within what the layer below
+   * keeps anyway, or dropped and counted.
+   *
+   * @throws UsageError ERR_ALREADY_OPEN, ERR_STATE after the close
+   */
   open(handler: DatagramHandler): void
   /**
-   * Sends one datagram; `payload` may be reused when the call returns.
+   * Sends one datagram, empty ones too; `payload` may be reused when the call returns. `to` is left
+   * out, or the peer, on a connected socket. No callback is called from within.
+   *
    * @returns false: dropped here. Counted in `droppedCount`
+   * @throws ProtocolError ERR_FRAME_TOO_LARGE over `maxPayloadBytes`; UsageError ERR_ARGUMENT without
+   *   `to` or for another than the peer, ERR_ADDRESS_INVALID for what it cannot send to
    */
   send(payload: Uint8Array, to?: Address): boolean
+  /** Datagrams dropped here, of both directions. What the network drops nobody knows. */
   readonly droppedCount: number
   pause(): void
   resume(): void
+  /** Resolves after `onClose`, which then is the last callback. Idempotent. */
   close(): Promise<void>
 }
 
 export interface DatagramHandler {
-  /** `payload` is borrowed until the call returns. */
+  /** `payload` is borrowed until the call returns; `from` may be kept, and sent to. */
   onDatagram(payload: Uint8Array, from: Address): void
   /** An error that concerns one peer (ICMP unreachable); the socket goes on. */
   onError(error: Error): void
+  /** Exactly once and last. */
   onClose(reason: Error | undefined): void
 }
 

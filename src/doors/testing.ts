@@ -1,4 +1,11 @@
 /** `heddle/testing`: conformance kits, a manual clock, seeded randomness, scripted peers. */
+
+export {
+  type DatagramHooks,
+  DatagramLog,
+  type HeardDatagram,
+} from '../testing/datagram/datagram-log.ts'
+export * from '../testing/datagram-conformance.ts'
 export * from '../testing/decoder-conformance.ts'
 export * from '../testing/deep-equal.ts'
 export * from '../testing/faulty-transport.ts'

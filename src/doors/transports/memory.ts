@@ -1,4 +1,10 @@
-/** `heddle/transports/memory`: connections within one process, for tests and for embedding. */
+/** `heddle/transports/memory`: connections and datagrams within one process, for tests and for embedding. */
+export {
+  MemoryDatagramNetwork,
+  type MemoryDatagramOptions,
+  memoryDatagramDefaults,
+  memoryDatagrams,
+} from '../../transports/memory/memory-datagrams.ts'
 export { MemoryNetwork } from '../../transports/memory/memory-network.ts'
 export {
   type MemoryOptions,
