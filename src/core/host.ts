@@ -17,6 +17,8 @@ export interface Host {
   readonly digests: Readonly<Record<string, DigestFactory>>
   /** `gzip`, `deflate`, `br`, `zstd`, `lz4` – those that are there. */
   readonly compression: Readonly<Record<string, CompressionFactory>>
+  /** Undefined: not there. */
+  readonly rawDeflate?: RawDeflate | undefined
 }
 
 export interface TextCodec {
@@ -27,6 +29,8 @@ export interface TextCodec {
   utf8Length(text: string): number
   /** Writes at `at`; the caller has made room. Returns the number of bytes. */
   writeUtf8(text: string, into: Uint8Array, at: number): number
+  /** Whether bytes are UTF-8 (RFC 3629). @default checked in plain JavaScript by who needs it */
+  isUtf8?(bytes: Uint8Array, start: number, end: number): boolean
   /** Characters above U+00FF are the caller's mistake and are truncated. */
   writeLatin1(text: string, into: Uint8Array, at: number): number
   /** Index of the first `needle` at or after `from`, or -1. */
@@ -66,6 +70,26 @@ export interface DecompressOptions {
    */
   maxRatio?: number
   ratioFreeBytes?: number
+}
+
+/**
+ * Raw deflate (RFC 1951) of messages that stand alone, at once and without a context for each
+ * connection. Output is lent: it is valid until the next call, unless `keep` is called before.
+ */
+export interface RawDeflate {
+  /**
+   * Ends at a byte boundary with an empty block of no compression, without its last four bytes 00 00
+   * ff ff (RFC 7692 7.2.1).
+   */
+  deflate(message: Uint8Array, windowBits: number, level: number): Uint8Array
+  /**
+   * What `deflate` of anybody made, with any window.
+   *
+   * @throws ProtocolError ERR_EXPANSION over `maxOutputBytes`, ERR_ENCODING for corrupt data
+   */
+  inflate(message: Uint8Array, maxOutputBytes: number): Uint8Array
+  /** The last output stays valid for ever. */
+  keep(): void
 }
 
 /**

@@ -2,9 +2,11 @@
  * `Host` on Node: text through `Buffer`'s native methods, randomness and digests from OpenSSL,
  * compression from zlib.
  */
+import { isUtf8 } from 'node:buffer'
 import { createHash, randomFillSync } from 'node:crypto'
 import type { Digest, Host, TextCodec } from '../core/host.ts'
 import { nodeCompression } from './node-compression.ts'
+import { nodeRawDeflate } from './node-raw-deflate.ts'
 
 const { latin1Slice, utf8Slice, latin1Write, utf8Write, indexOf } = Buffer.prototype as unknown as {
   latin1Slice(this: Uint8Array, start: number, end: number): string
@@ -20,6 +22,8 @@ export const nodeText: TextCodec = Object.freeze({
   utf8Length: (text: string) => Buffer.byteLength(text, 'utf8'),
   writeUtf8: (text: string, into: Uint8Array, at: number) =>
     utf8Write.call(into, text, at, into.length - at),
+  isUtf8: (bytes: Uint8Array, start: number, end: number) =>
+    isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)),
   writeLatin1: (text: string, into: Uint8Array, at: number) =>
     latin1Write.call(into, text, at, into.length - at),
   indexOf: (bytes: Uint8Array, needle: Uint8Array, from: number) =>
@@ -39,6 +43,7 @@ export const nodeHost: Host = Object.freeze({
     md5: () => digest('md5'),
   }),
   compression: nodeCompression,
+  rawDeflate: nodeRawDeflate,
 })
 
 function digest(algorithm: string): Digest {

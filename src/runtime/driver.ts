@@ -60,6 +60,8 @@ export interface DriverOwner<Event> {
   onBatchEnd?(): void
   /** Output that was stuck has left: go on writing. */
   onWritable(): void
+  /** Everything that was submitted has left, stuck or not. */
+  onDrained?(): void
   /** Exactly once and last. The session has already ended every call in flight. */
   onClosed(reason: Error | undefined): void
 }
@@ -137,6 +139,8 @@ export class Driver<Command, Event> implements ConnectionHandler {
   /** Opens the connection and sends what the session has to say first. */
   start(): void {
     this.connection.open(this)
+    // Opening starts to read; a session that wants nothing yet was asked before.
+    if (!this.#reading) this.connection.pause()
     this.#pump(this.#clock.now())
   }
 
@@ -147,8 +151,12 @@ export class Driver<Command, Event> implements ConnectionHandler {
   submit(command: Command): void {
     const { now } = this
     this.session.submit(command, now)
-    if (this.session.pollTransmit(0).pending >= FLUSH_BYTES) this.#flush()
-    this.#schedule(now)
+    this.#sendSoon(now)
+  }
+
+  /** As after `submit`, for an owner that gave its session something without a command. */
+  flushSoon(): void {
+    this.#sendSoon(this.now)
   }
 
   /**
@@ -195,7 +203,7 @@ export class Driver<Command, Event> implements ConnectionHandler {
     this.#stuckBytes = -1
     this.session.pollTransmit(0).recycle()
     if (this.#ending) return this.#linger()
-    if (!this.#blocked) return
+    if (!this.#blocked) return this.#tellDrained()
     this.#blocked = false
     this.#flush()
     if (!this.#blocked) this.#owner.onWritable()
@@ -222,6 +230,11 @@ export class Driver<Command, Event> implements ConnectionHandler {
     this.#owner.onClosed(this.session.failure ?? reason)
   }
 
+  #sendSoon(now: number): void {
+    if (this.session.pollTransmit(0).pending >= FLUSH_BYTES) this.#flush()
+    this.#schedule(now)
+  }
+
   #schedule(now: number): void {
     if (this.#pumping || this.#deferred || this.#closed) return
     this.#now = now
@@ -235,6 +248,7 @@ export class Driver<Command, Event> implements ConnectionHandler {
     if (this.#closed) return
     if (this.#postponed) this.#flushLater()
     else this.#flush()
+    this.#tellDrained()
     if (this.session.state === 'closed') return this.#finish()
     this.#updateReading()
     this.#updateTimer()
@@ -280,6 +294,13 @@ export class Driver<Command, Event> implements ConnectionHandler {
     if (output.flushTo(this.connection)) return
     this.#blocked = true
     this.#watchStuck()
+  }
+
+  /** Never from within `submit`, whose caller is in the middle of work. */
+  #tellDrained(): void {
+    const owner = this.#owner
+    if (owner.onDrained === undefined || this.connection.writableLength > 0) return
+    if (this.session.pollTransmit(0).pending === 0) owner.onDrained()
   }
 
   #watchStuck(): void {

@@ -15,6 +15,10 @@ export interface HandshakeOptions<Command, Event> extends ConnectOptions {
   command: Command
   /** What an event means: `detached`: done; an error: refused; undefined: go on. */
   judge(event: Event): 'detached' | Error | undefined
+  /** Who does not answer, in errors. @default 'the proxy' */
+  peer?: string
+  /** Of the error when the peer goes away. @default 'ERR_PROXY' */
+  code?: 'ERR_PROXY' | 'ERR_CONNECT'
 }
 
 /**
@@ -60,7 +64,8 @@ class Handshake<Command, Event> implements DriverOwner<Event> {
     signal?.addEventListener('abort', this.#onAbort, { once: true })
     if (deadline !== undefined) {
       this.#timer = clock.setTimer(deadline, () => {
-        const message = 'the proxy did not answer before the deadline of connecting'
+        const { peer = THE_PROXY } = this.#options
+        const message = `${peer} did not answer before the deadline of connecting`
         this.#fail(new TimeoutError('ERR_CONNECT_TIMEOUT', message, { sent: 'nothing' }))
       })
     }
@@ -84,8 +89,9 @@ class Handshake<Command, Event> implements DriverOwner<Event> {
   onWritable(): void {}
 
   onClosed(reason: Error | undefined): void {
-    const message = 'the proxy closed the connection during the handshake'
-    this.#fail(reason ?? new TransportError('ERR_PROXY', message, { sent: 'nothing' }))
+    const { peer = THE_PROXY, code = 'ERR_PROXY' } = this.#options
+    const message = `${peer} closed the connection during the handshake`
+    this.#fail(reason ?? new TransportError(code, message, { sent: 'nothing' }))
   }
 
   #fail(reason: unknown): void {
@@ -101,3 +107,5 @@ class Handshake<Command, Event> implements DriverOwner<Event> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
   }
 }
+
+const THE_PROXY = 'the proxy'

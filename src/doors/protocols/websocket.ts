@@ -1,0 +1,11 @@
+/** `heddle/protocols/websocket`: RFC 6455 and RFC 7692 without I/O. */
+export * from '../../protocols/websocket/classifier.ts'
+export * from '../../protocols/websocket/close-frame.ts'
+export * from '../../protocols/websocket/decoder.ts'
+export * from '../../protocols/websocket/encoder.ts'
+export * from '../../protocols/websocket/extensions.ts'
+export * from '../../protocols/websocket/handshake.ts'
+export * from '../../protocols/websocket/messages.ts'
+export * from '../../protocols/websocket/metadata.ts'
+export * from '../../protocols/websocket/options.ts'
+export * from '../../protocols/websocket/session.ts'
