@@ -30,6 +30,7 @@ export const WALL_CLOCK: Readonly<Record<string, string>> = {
   'src/security/identity/api-keys.ts': 'expiry of keys, a date in a file',
   'src/security/identity/jwt-verifier.ts': 'exp, nbf and iat of tokens (RFC 7519)',
   'src/security/oauth/client-assertion.ts': 'exp and iat of an assertion (RFC 7523)',
+  'src/transports/quic/openssl/self-test.ts': 'validity of the certificate of the self-test',
   'src/transports/tls/certificate-files.ts': 'certificates that have ended',
   'src/transports/tls/expiry-watch.ts': 'certificates that end; looked at by the monotonic clock',
   'src/transports/tls/ticket-keys.ts':

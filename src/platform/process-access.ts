@@ -4,10 +4,23 @@
 import { readFileSync } from 'node:fs'
 
 export const operatingSystem: NodeJS.Platform = process.platform
+export const processor: NodeJS.Architecture = process.arch
+export const nodeVersion: string = process.versions.node
+
+/** Whether Node was built to use the system's OpenSSL instead of its own. */
+export function usesSharedOpenssl(): boolean {
+  const { variables } = process.config as { variables: Readonly<Record<string, unknown>> }
+  return variables['node_shared_openssl'] === true
+}
 
 /** After this tick's work, before new input is read. */
 export function defer(callback: () => void): void {
   process.nextTick(callback)
+}
+
+/** After the input that is there now has been read: in the same turn of the loop, or the next. */
+export function afterInput(callback: () => void): void {
+  setImmediate(callback)
 }
 
 /**

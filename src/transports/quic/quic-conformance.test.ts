@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { simulatedDatagrams } from '../../../test/transports/simulated-datagrams.ts'
+import { ip, memory } from '../../core/address.ts'
+import { systemClock } from '../../platform/system-clock.ts'
+import { DevAuthority } from '../../security/dev-certificate.ts'
+import { type TransportFixture, transportConformance } from '../../testing/transport-conformance.ts'
+import { QUIC_TRAITS as traits } from './quic.ts'
+import { quicAvailability } from './quic-availability.ts'
+import { type QuicStreamsOptions, quicStreams } from './quic-streams.ts'
+
+const { available, reason } = quicAvailability()
+const authority = await DevAuthority.create(systemClock)
+const credentials = await authority.issue()
+const { ca } = authority
+
+function fixture(
+  options: QuicStreamsOptions,
+  address: TransportFixture['address'],
+): TransportFixture {
+  const transport = quicStreams({ ca, credentials, ...options })
+  return {
+    transport,
+    address,
+    clock: systemClock,
+    connectOptions: { serverName: 'localhost' },
+    turn: () => new Promise((resolve) => setImmediate(resolve)),
+    dispose: () => transport.close({ signal: AbortSignal.abort() }),
+  }
+}
+
+if (!available) test.skip(`quic: ${reason}`)
+else {
+  // A quarter of the usual: it is encrypted twice, on the test's own thread.
+  const bulkBytes = 262_144
+  const harness = { test, ok: assert.ok, skip: test.skip }
+  const inMemory = () => fixture({ carrier: simulatedDatagrams() }, memory('0'))
+  transportConformance('quic streams in memory', { traits, create: inMemory, bulkBytes }, harness)
+  const onSockets = () => fixture({}, ip('127.0.0.1', 0))
+  transportConformance('quic streams over UDP', { traits, create: onSockets, bulkBytes }, harness)
+}
