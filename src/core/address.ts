@@ -42,7 +42,9 @@ export function formatAddress(address: Address): string {
     case 'ip':
       return `${bracketHost(address.host)}:${address.port}`
     case 'unix':
-      return address.abstract ? `unix-abstract:${address.path}` : `unix:${address.path}`
+      if (address.abstract) return `unix-abstract:${address.path}`
+      // `unix:///run/x` is read as `/run/x`, so a path that begins so needs two more.
+      return `unix:${address.path.startsWith('///') ? '//' : ''}${address.path}`
     case 'memory':
       return `mem:${address.name}`
     case 'url':
@@ -73,7 +75,9 @@ export function parseAddress(text: string, defaultPort?: number): Address {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)
   if (scheme === null) return parseHostPort(text, text, defaultPort)
   if (!IP_SCHEMES.has(scheme[1]!.toLowerCase())) return { kind: 'url', url: text }
-  return parseHostPort(text, text.slice(scheme[0].length).replace(/\/$/, ''), defaultPort)
+  // In a URL the zone of an IPv6 address stands behind an escaped percent sign (RFC 6874).
+  const authority = text.slice(scheme[0].length).replace(/\/$/, '').replace('%25', '%')
+  return parseHostPort(text, authority, defaultPort)
 }
 
 function parseHostPort(whole: string, text: string, defaultPort: number | undefined): IpAddress {
