@@ -90,7 +90,7 @@ export type ListenerProtocol = 'http' | 'raw' | 'detect'
 
 export interface ClusterStatus {
   readonly name: string
-  /** `least_request`, `round_robin`, `random` … */
+  /** `p2c`, `round_robin`, `random` … */
   readonly balancer: string
   /** Where its endpoints come from: `2 configured`, `consul users`. */
   readonly source: string

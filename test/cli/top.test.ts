@@ -76,7 +76,7 @@ test('heddle top --once prints a table, --json the status, without colours in a 
   assert.match(once.out, /^heddle test +\S? ?ready {3}up /m)
   assert.match(once.out, /^LISTENER +ADDRESS.*ERRORS$/m)
   assert.match(once.out, /^http +127\.0\.0\.1:\d+ +http +listening .* 1 +0$/m)
-  assert.match(once.out, /^users +1\/1 up .* 1 configured . least request . budget 100%$/m)
+  assert.match(once.out, /^users +1\/1 up .* 1 configured . p2c . budget 100%$/m)
   // Piped without --once: the same.
   const piped = new Pipe()
   assert.equal(await run(['top', '--admin', admin], piped), ExitCode.OK)
@@ -291,7 +291,7 @@ function clusterOf(
 ): JsonCluster {
   return {
     name,
-    balancer: 'least_request',
+    balancer: 'p2c',
     source: 'consul users',
     sourceError: null,
     requests: 1,

@@ -2,18 +2,27 @@
 import assert from 'node:assert/strict'
 import { createConnection } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import type { Random } from '../../src/core/clock.ts'
 import { loadConfig } from '../../src/gateway/config/load.ts'
 import { formatProblem } from '../../src/gateway/config/problem.ts'
-import { HttpResponse } from '../../src/protocols/http/messages.ts'
+import { nodeHost } from '../../src/platform/node-host.ts'
+import { HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
+import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { collect, HTTP, named, rawUpstream, start, upstream } from './running-gateway.ts'
 
 /** So many upstreams that say their name, and a gateway before them. */
-async function cluster(t: TestContext, count: number, config: object, endpoint: object[] = []) {
+async function cluster(
+  t: TestContext,
+  count: number,
+  config: object,
+  endpoint: object[] = [],
+  random: Random = nodeHost.random,
+) {
   const addresses: string[] = []
   for (let at = 0; at < count; at++) {
     addresses.push(await upstream(t, () => HttpResponse.text(`${at}`)))
   }
-  const { url, gateway } = await start(t, {
+  const whole = {
     listeners: [HTTP],
     routes: [{ cluster: 'c' }],
     clusters: [
@@ -23,7 +32,8 @@ async function cluster(t: TestContext, count: number, config: object, endpoint: 
         ...config,
       },
     ],
-  })
+  }
+  const { url, gateway } = await start(t, whole, undefined, undefined, { random })
   const ask = async (path = '/', headers: Record<string, string> = {}): Promise<string> =>
     (await fetch(url(path), { headers })).text()
   return { ask, gateway, addresses }
@@ -186,6 +196,123 @@ test('Gateway uses the endpoints of its subset only', async (t) => {
   assert.match(gateway.explain(), /2 of 2 available, a subset of 8/)
 })
 
+test('Gateway follows weights with round_robin, smoothly', async (t) => {
+  const { ask } = await cluster(t, 2, { lb_policy: 'round_robin' }, [{ weight: 2 }, { weight: 1 }])
+  let order = ''
+  for (let round = 0; round < 12; round++) order += await ask()
+  assert.deepEqual(shares(order), { 0: 8, 1: 4 })
+  // Never twice the light one, never three times the heavy one.
+  assert.doesNotMatch(order, /11|000/)
+})
+
+test('Gateway follows weights with random, by chance', async (t) => {
+  const { next } = new SeededRandom(1)
+  const { ask } = await cluster(t, 2, { lb_policy: 'random' }, [{ weight: 1 }, { weight: 3 }], next)
+  let order = ''
+  for (let round = 0; round < 80; round++) order += await ask()
+  const light = shares(order)[0] ?? 0
+  assert.ok(light >= 10 && light <= 30, `${light} of 80, where 20 are the share`)
+  // A turn would never give the light one two in a row.
+  assert.match(order, /00/)
+})
+
+test('Gateway with p2c turns from an endpoint that holds its requests', async (t) => {
+  const answers = await whileOneHolds(t, 'p2c', 20)
+  // Of two that are drawn it takes the one with less to do.
+  assert.deepEqual(shares(answers), { 1: 20 })
+})
+
+test('Gateway with least_request takes the endpoint with the fewest requests of all', async (t) => {
+  const answers = await whileOneHolds(t, 'least_request', 20)
+  assert.deepEqual(shares(answers), { 1: 20 })
+})
+
+test('Gateway with least_request counts weights, and looks at every endpoint', async (t) => {
+  const held = Promise.withResolvers<void>()
+  const arrived = new Map<string, number>()
+  const addresses: string[] = []
+  for (const name of ['a', 'b', 'c']) {
+    const address = await upstream(t, async () => {
+      arrived.set(name, (arrived.get(name) ?? 0) + 1)
+      await held.promise
+      return HttpResponse.text(name)
+    })
+    addresses.push(address)
+  }
+  const [a, b, c] = addresses
+  const { url } = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'c' }],
+    clusters: [
+      { name: 'c', lb_policy: 'least_request', endpoints: [{ address: a, weight: 2 }, b, c] },
+    ],
+  })
+  const asked: Promise<Response>[] = []
+  for (let count = 1; count <= 8; count++) {
+    asked.push(fetch(url('/')))
+    while ([...arrived.values()].reduce((sum, each) => sum + each, 0) < count) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  assert.deepEqual([...arrived].sort(), [
+    ['a', 4],
+    ['b', 2],
+    ['c', 2],
+  ])
+  held.resolve()
+  await Promise.all(asked)
+})
+
+test('Gateway spills over to the next priority by what the first cannot carry', async (t) => {
+  let healthy = true
+  const answer =
+    (name: string, always: boolean): HttpService =>
+    ({ target }) =>
+      target === '/up' && !always && !healthy
+        ? new HttpResponse({ status: 503 })
+        : HttpResponse.text(name)
+  const [a, b, spare] = [
+    await upstream(t, answer('a', true)),
+    await upstream(t, answer('b', false)),
+    await upstream(t, answer('s', true)),
+  ]
+  const { url, gateway } = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'c' }],
+    clusters: [
+      {
+        name: 'c',
+        endpoints: [a, b, { address: spare, priority: 1 }],
+        lb_policy: 'round_robin',
+        overprovisioning_factor: 140,
+        health_checks: [
+          { path: '/up', interval: '10ms', healthy_threshold: 1, unhealthy_threshold: 1 },
+        ],
+      },
+    ],
+  })
+  const answers = async (): Promise<Record<string, number>> => {
+    let all = ''
+    for (let round = 0; round < 60; round++) all += await (await fetch(url('/'))).text()
+    return shares(all)
+  }
+  const health = (at: number) => gateway.clusters()[0]?.endpoints[at]?.health
+  const until = async (at: number, wanted: string): Promise<void> => {
+    while (health(at) !== wanted) await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  await until(0, 'healthy')
+  await until(1, 'healthy')
+  const before = await answers()
+  assert.equal(before.s, undefined, 'all are well: nobody asks the spare one')
+  healthy = false
+  await until(1, 'unhealthy')
+  // Half are well, times 1.4: seven of ten stay.
+  const after = await answers()
+  assert.equal(after.b, undefined)
+  assert.ok((after.a ?? 0) > 25 && (after.s ?? 0) >= 6, JSON.stringify(after))
+  assert.match(gateway.explain(), /70 %/)
+})
+
 test('Gateway refuses balancing that contradicts itself, with the line', async () => {
   const problems = async (cluster: string): Promise<string[]> => {
     const text = `listeners: [{ name: a, address: ':1' }]\nroutes: [{ cluster: c }]\nclusters:\n  - { name: c, endpoints: ['127.0.0.1:1'], ${cluster} }\n`
@@ -194,8 +321,8 @@ test('Gateway refuses balancing that contradicts itself, with the line', async (
   }
   const table: [string, RegExp][] = [
     ['lb_policy: ring_hash', /ring_hash needs a hash_policy/],
-    ['hash_policy: [{ path: true }]', /no effect with lb_policy least_request/],
-    ['hash_balance_factor: 125', /no effect with lb_policy least_request/],
+    ['hash_policy: [{ path: true }]', /no effect with lb_policy p2c/],
+    ['hash_balance_factor: 125', /no effect with lb_policy p2c/],
     ['lb_policy: maglev, hash_policy: [{ path: true }], slow_start: {}', /would move keys/],
     [
       'lb_policy: maglev, hash_policy: [{ path: true }], maglev: { table_size: 100 }',
@@ -213,3 +340,38 @@ test('Gateway refuses balancing that contradicts itself, with the line', async (
     [],
   )
 })
+
+/** How many of each answer there are, a letter each. */
+function shares(answers: string): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const answer of answers) counts[answer] = (counts[answer] ?? 0) + 1
+  return counts
+}
+
+/** Two endpoints, of which the first has a request that it does not answer: who gets the others. */
+async function whileOneHolds(t: TestContext, lb_policy: string, count: number): Promise<string> {
+  const held = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  let holder: string | undefined
+  const hold =
+    (name: string): HttpService =>
+    async () => {
+      holder ??= name
+      begun.resolve()
+      if (holder === name) await held.promise
+      return HttpResponse.text(name === holder ? '0' : '1')
+    }
+  const endpoints = [await upstream(t, hold('a')), await upstream(t, hold('b'))]
+  const { url } = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'c' }],
+    clusters: [{ name: 'c', endpoints, lb_policy }],
+  })
+  const first = fetch(url('/'))
+  await begun.promise
+  let answers = ''
+  for (let round = 0; round < count; round++) answers += await (await fetch(url('/'))).text()
+  held.resolve()
+  await first
+  return answers
+}

@@ -9,6 +9,7 @@ import { dns } from '../../src/discovery/dns.ts'
 import { loadConfig } from '../../src/gateway/config/load.ts'
 import { formatProblem } from '../../src/gateway/config/problem.ts'
 import { type Gateway, startGateway } from '../../src/gateway/gateway.ts'
+import type { GatewayEnvironment } from '../../src/gateway/gateway-environment.ts'
 import { nodeTransports } from '../../src/gateway/node-transports.ts'
 import type { GatewayTransports } from '../../src/gateway/transports.ts'
 import { nodeHost } from '../../src/platform/node-host.ts'
@@ -17,7 +18,15 @@ import { systemClock } from '../../src/platform/system-clock.ts'
 import { HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
 import { httpServer } from '../../src/servers/http/http-server.ts'
 import { type Logger, silentLogger } from '../../src/telemetry/log.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { tcp } from '../../src/transports/tcp/tcp.ts'
+
+/** Time that a test moves, over real sockets: what is deferred runs by itself. */
+export class SocketClock extends ManualClock {
+  override defer(callback: () => void): void {
+    systemClock.defer(callback)
+  }
+}
 
 export interface Running {
   readonly gateway: Gateway
@@ -30,11 +39,14 @@ export interface Running {
 
 export async function start(
   t: TestContext,
-  config: object,
+  config: object | string,
   log: Logger = silentLogger,
   transports: GatewayTransports = nodeTransports(systemClock),
+  more: Partial<GatewayEnvironment> = {},
 ): Promise<Running> {
-  let text = JSON.stringify({ admin: { enabled: false }, ...config })
+  const textOf = (given: object | string): string =>
+    typeof given === 'string' ? given : JSON.stringify({ admin: { enabled: false }, ...given })
+  let text = textOf(config)
   const load = async () => loadConfig(text, { file: 'g.yaml', environment: () => undefined })
   const loaded = await load()
   assert.ok(loaded.ok, loaded.ok ? '' : loaded.problems.map(formatProblem).join('\n'))
@@ -52,6 +64,7 @@ export async function start(
     file: undefined,
     load,
     descriptor: () => undefined,
+    ...more,
   })
   t.after(() => gateway.destroy())
   const at = (name = 'http') => {
@@ -64,8 +77,7 @@ export async function start(
     at,
     url: (path, name) => `http://127.0.0.1:${at(name).port}${path}`,
     change(next) {
-      text =
-        typeof next === 'string' ? next : JSON.stringify({ admin: { enabled: false }, ...next })
+      text = textOf(next)
     },
   }
 }

@@ -11,8 +11,11 @@ export const BALANCING_POLICIES: readonly PolicyRow[] = [
         example: 'policies/balancers.ts',
       },
       cluster: {
-        test: ['test/gateway/gateway.test.ts', 'Gateway retries a failing endpoint on another one'],
-        example: 'gateway/release.yaml',
+        test: [
+          'test/gateway/balancing.test.ts',
+          'Gateway follows weights with round_robin, smoothly',
+        ],
+        example: 'gateway/balancing.yaml',
       },
     },
   },
@@ -25,7 +28,7 @@ export const BALANCING_POLICIES: readonly PolicyRow[] = [
         example: 'policies/balancers.ts',
       },
       cluster: {
-        test: ['test/gateway/balancing.test.ts', 'Gateway uses the endpoints of its subset only'],
+        test: ['test/gateway/balancing.test.ts', 'Gateway follows weights with random, by chance'],
         example: 'gateway/balancing.yaml',
       },
     },
@@ -38,6 +41,13 @@ export const BALANCING_POLICIES: readonly PolicyRow[] = [
         test: ['src/runtime/balancer/balancer.test.ts', 'leastRequest follows weights under load'],
         example: 'policies/balancers.ts',
       },
+      cluster: {
+        test: [
+          'test/gateway/balancing.test.ts',
+          'Gateway with least_request counts weights, and looks at every endpoint',
+        ],
+        example: 'gateway/balancing.yaml',
+      },
     },
   },
   {
@@ -49,7 +59,10 @@ export const BALANCING_POLICIES: readonly PolicyRow[] = [
         example: 'policies/balancers.ts',
       },
       cluster: {
-        test: ['test/gateway/gateway.test.ts', 'Gateway routes to clusters and answers by itself'],
+        test: [
+          'test/gateway/balancing.test.ts',
+          'Gateway with p2c turns from an endpoint that holds its requests',
+        ],
         example: 'gateway/balancing.yaml',
       },
     },
@@ -144,8 +157,8 @@ export const BALANCING_POLICIES: readonly PolicyRow[] = [
       },
       cluster: {
         test: [
-          'src/gateway/upstream/upstream.test.ts',
-          'clusterResolver joins addresses and names',
+          'test/gateway/balancing.test.ts',
+          'Gateway spills over to the next priority by what the first cannot carry',
         ],
         example: 'gateway/balancing.yaml',
       },

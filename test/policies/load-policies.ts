@@ -44,15 +44,24 @@ export const LOAD_POLICIES: readonly PolicyRow[] = [
         example: 'policies/adaptive-concurrency.ts',
       },
       listener: {
-        test: ['test/gateway/load.test.ts', 'Gateway route has its own places, serves by priority'],
+        test: [
+          'test/gateway/adaptive.test.ts',
+          'Gateway ${where} with gradient shrinks when latency grows, and says it with 503',
+        ],
         example: 'gateway/load.yaml',
       },
       route: {
-        test: ['test/gateway/load.test.ts', 'Gateway route has its own places, serves by priority'],
+        test: [
+          'test/gateway/adaptive.test.ts',
+          'Gateway ${where} with gradient shrinks when latency grows, and says it with 503',
+        ],
         example: 'gateway/load.yaml',
       },
       cluster: {
-        test: ['test/gateway/load.test.ts', 'Gateway cluster is sent no more than its rate'],
+        test: [
+          'test/gateway/adaptive.test.ts',
+          'Gateway ${where} with gradient shrinks when latency grows, and says it with 503',
+        ],
         example: 'gateway/load.yaml',
       },
     },

@@ -1,10 +1,23 @@
 /** Every mark of docs/policies.md has a test and an example; every policy example runs. */
 import assert from 'node:assert/strict'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fromRoot } from '../../scripts/repository.ts'
+import { GATEWAY_EXAMPLES } from '../gateway/gateway-examples.ts'
 import { runExample } from '../support/run-example.ts'
 import { PLACES, POLICIES } from './policies.ts'
+
+const examplesIn = (folder: string): string[] =>
+  globSync(`${folder}/*.ts`, { cwd: fromRoot('examples') }).map((name) =>
+    name.replaceAll('\\', '/'),
+  )
+
+/** Below `examples/`: those here run below, patterns in test/patterns, the gateway's in test/gateway. */
+const RUN: ReadonlySet<string> = new Set([
+  ...examplesIn('policies'),
+  ...examplesIn('patterns'),
+  ...GATEWAY_EXAMPLES.map((name) => `gateway/${name}`),
+])
 
 for (const { policy, marks } of POLICIES) {
   for (const place of PLACES) {
@@ -12,10 +25,9 @@ for (const { policy, marks } of POLICIES) {
     if (mark === undefined) continue
     test(`policy ${policy} at ${place} has a test and an example`, () => {
       const [file, name] = mark.test
-      const source = readFileSync(fromRoot(file), 'utf8')
-      const quoted = ["'", '"', '`'].some((quote) => source.includes(`${quote}${name}`))
-      assert.ok(quoted, `${file} has no test that begins with: ${name}`)
-      assert.ok(existsSync(fromRoot(`examples/${mark.example}`)), mark.example)
+      const titles = titlesOf(file).filter((title) => title.startsWith(name))
+      assert.equal(titles.length, 1, `tests of ${file} that begin with '${name}': ${titles.join()}`)
+      assert.ok(RUN.has(mark.example), `no test runs examples/${mark.example}`)
     })
   }
 }
@@ -24,9 +36,8 @@ test('every policy example stands behind a mark', () => {
   const marked = new Set(
     POLICIES.flatMap(({ marks }) => Object.values(marks).map(({ example }) => example)),
   )
-  const examples = globSync('policies/*.ts', { cwd: fromRoot('examples') })
   assert.deepEqual(
-    examples.map((name) => name.replaceAll('\\', '/')).filter((name) => !marked.has(name)),
+    examplesIn('policies').filter((name) => !marked.has(name)),
     [],
   )
 })
@@ -43,3 +54,11 @@ for (const name of globSync('*.ts', { cwd: fromRoot('examples/policies') }).sort
     assert.deepEqual((await runExample(file)).trimEnd().split('\n'), promised)
   })
 }
+
+/** What a test file calls its tests: the first argument of each `test`, as written. */
+function titlesOf(file: string): string[] {
+  const source = readFileSync(fromRoot(file), 'utf8')
+  return [...source.matchAll(TITLE)].map(([, , title = '']) => title)
+}
+
+const TITLE = /\b(?:test|it)\(\s*(['"`])((?:\\.|(?!\1).)*)\1/gs

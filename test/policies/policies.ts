@@ -3,7 +3,10 @@
  * without it and an example that runs; `policies.test.ts` looks that both are there.
  */
 import { BALANCING_POLICIES } from './balancing-policies.ts'
+import { DISCOVERY_POLICIES } from './discovery-policies.ts'
 import { LOAD_POLICIES } from './load-policies.ts'
+import { TIMEOUT_POLICIES } from './timeout-policies.ts'
+import { TLS_POLICIES } from './tls-policies.ts'
 
 export const PLACES = ['client', 'server', 'listener', 'route', 'cluster'] as const
 
@@ -217,35 +220,15 @@ export const POLICIES: readonly PolicyRow[] = [
         example: 'policies/replayable-bodies.ts',
       },
       cluster: {
-        test: ['src/gateway/upstream/replayable-body.test.ts', 'keepSmallBodies'],
+        test: [
+          'src/gateway/upstream/replayable-body.test.ts',
+          'keepSmallBodies keeps an idempotent body up to its limit',
+        ],
         example: 'gateway/dependable.yaml',
       },
     },
   },
-  {
-    policy: 'Timeouts: call, attempt, connect, idle',
-    page: 'runtime.md#deadline',
-    marks: {
-      client: {
-        test: [
-          'src/runtime/client.test.ts',
-          'ClientCore cancels at the deadline and leaves no timer',
-        ],
-        example: 'policies/timeouts.ts',
-      },
-      server: {
-        test: [
-          'src/runtime/stack/server-stack.test.ts',
-          'serverStack answers in place of a service that is too slow',
-        ],
-        example: 'policies/timeouts.ts',
-      },
-      route: {
-        test: ['test/gateway/gateway.test.ts', 'Gateway answers 504 after the route’s timeout'],
-        example: 'gateway/dependable.yaml',
-      },
-    },
-  },
+  ...TIMEOUT_POLICIES,
   {
     policy: 'Retries with a budget',
     page: 'runtime.md#retries',
@@ -273,23 +256,7 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
-  {
-    policy: 'Discovery',
-    page: 'discovery.md',
-    marks: {
-      client: {
-        test: [
-          'test/discovery/registry.test.ts',
-          'registryResolver keeps the set on errors, waits longer',
-        ],
-        example: 'policies/discovery.ts',
-      },
-      cluster: {
-        test: ['test/gateway/discovery.test.ts', 'a cluster follows a file, keeps its endpoints'],
-        example: 'gateway/discovery.yaml',
-      },
-    },
-  },
+  ...DISCOVERY_POLICIES,
   {
     policy: 'Address lists (CIDR)',
     page: 'security.md#address-lists',
@@ -390,7 +357,10 @@ export const POLICIES: readonly PolicyRow[] = [
         example: 'policies/metrics.ts',
       },
       listener: {
-        test: ['test/telemetry/monitoring.test.ts', 'every alert asks for metrics and labels'],
+        test: [
+          'test/gateway/tracing.test.ts',
+          'the exemplar of a request’s duration is the gateway’s own span',
+        ],
         example: 'gateway/observed.yaml',
       },
       cluster: {
@@ -531,6 +501,13 @@ export const POLICIES: readonly PolicyRow[] = [
     policy: 'Client certificates as a login',
     page: 'authentication.md#client-certificates',
     marks: {
+      server: {
+        test: [
+          'src/servers/http/authentication/authentication.test.ts',
+          'mutualTls names the caller by the certificate of its connection',
+        ],
+        example: 'policies/client-certificates.ts',
+      },
       listener: {
         test: ['test/gateway/access.test.ts', 'Gateway names callers by their client certificates'],
         example: 'gateway/policy-service.yaml',
@@ -656,34 +633,7 @@ export const POLICIES: readonly PolicyRow[] = [
       },
     },
   },
-  {
-    policy: 'TLS: certificates that change, rotating tickets, pins, revocation',
-    page: 'transports/tls.md#certificates-from-files',
-    marks: {
-      client: {
-        test: ['src/transports/tls/tls.test.ts', 'tls accepts a pinned key of the verified chain'],
-        example: 'policies/tls-pins.ts',
-      },
-      server: {
-        test: [
-          'src/transports/tls/certificate-files.test.ts',
-          'certificateFiles shows what the files',
-        ],
-        example: 'policies/tls-certificates.ts',
-      },
-      listener: {
-        test: ['test/gateway/tls.test.ts', 'Gateway shows a renewed certificate after a reload'],
-        example: 'gateway/edge.yaml',
-      },
-      cluster: {
-        test: [
-          'test/gateway/tls.test.ts',
-          'Gateway speaks TLS to endpoints and checks who they are',
-        ],
-        example: 'gateway/guarded.yaml',
-      },
-    },
-  },
+  ...TLS_POLICIES,
 ]
 
 /** As Markdown; `npm run gen` writes it into docs/policies.md. */

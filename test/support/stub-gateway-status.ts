@@ -115,7 +115,7 @@ export function stubListener(values: Partial<ListenerStatus>): ListenerStatus {
 export function stubCluster(values: Partial<ClusterStatus>): ClusterStatus {
   return {
     name: 'api',
-    balancer: 'least_request',
+    balancer: 'p2c',
     source: '1 configured',
     sourceError: undefined,
     requests: 0,

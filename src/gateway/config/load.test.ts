@@ -111,7 +111,7 @@ clusters:
     'g.yaml:5:24 listeners[0].keepalive_timeout: 75: a duration is a number and a unit: 250ms, 0.25s, 5m, 1h',
     "g.yaml:6:23 listeners[0].max_header_bytes: 'lots': a size is a number of bytes or has a unit: 512B, 16KiB, 1MiB, 10MB",
     "g.yaml:8:27 routes[0].match.methds: unknown key (did you mean 'methods'?)",
-    "g.yaml:12:16 clusters[0].lb_policy: 'least_requests' is not one of least_request, round_robin, random, ring_hash, maglev (did you mean 'least_request'?)",
+    "g.yaml:12:16 clusters[0].lb_policy: 'least_requests' is not one of p2c, least_request, round_robin, random, ring_hash, maglev (did you mean 'least_request'?)",
     "g.yaml:14:10 clusters[0].endpoints[0].adress: unknown key (did you mean 'address'?)",
     'g.yaml:15:9 clusters[0].endpoints[1]: expected text or a map, not 5',
   ])

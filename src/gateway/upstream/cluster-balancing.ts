@@ -14,6 +14,7 @@ import {
   hashByPeerAddress,
   hashByPrincipal,
 } from '../../runtime/balancer/hash-key.ts'
+import { leastRequest } from '../../runtime/balancer/least-request.ts'
 import { maglev } from '../../runtime/balancer/maglev.ts'
 import type { OutlierOptions } from '../../runtime/balancer/outlier-detector.ts'
 import { p2c } from '../../runtime/balancer/p2c.ts'
@@ -29,8 +30,10 @@ export function balancerOf(config: ClusterConfig): BalancerFactory<HttpRequest> 
   const { hash_balance_factor: factor } = config
   const bounded = factor === undefined ? {} : { boundedLoad: factor / 100 }
   switch (config.lb_policy) {
-    case 'least_request':
+    case 'p2c':
       return p2c()
+    case 'least_request':
+      return leastRequest()
     case 'round_robin':
       return roundRobin()
     case 'random':

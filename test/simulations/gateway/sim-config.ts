@@ -18,7 +18,7 @@ export function gatewayConfig(world: World): GatewayConfigInput {
       {
         name: 'up',
         endpoints: ['up.test:80'],
-        lb_policy: random.pick(['least_request', 'round_robin', 'random']),
+        lb_policy: random.pick(['p2c', 'least_request', 'round_robin', 'random']),
         connect_timeout: '500ms',
         idle_timeout: random.pick(['500ms', '4s']),
         max_connection_age: random.pick(['3s', '10m']),

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { count, duration, percent } from './primitives.ts'
 
 export const LB_POLICIES = [
+  'p2c',
   'least_request',
   'round_robin',
   'random',
@@ -15,9 +16,10 @@ export const LB_POLICIES = [
 
 export const lbPolicy = z
   .enum(LB_POLICIES)
-  .default('least_request')
+  .default('p2c')
   .describe(
-    'least_request: of two at random, the one with less latency and fewer requests in flight. ' +
+    'p2c: of two at random, the one with less latency and fewer requests in flight. ' +
+      'least_request: of all, the one with the fewest requests in flight for its weight (envoy’s FULL_SCAN). ' +
       'ring_hash, maglev: the same key of hash_policy goes to the same endpoint',
   )
 

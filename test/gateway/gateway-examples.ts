@@ -1,0 +1,19 @@
+/** The configurations of examples/gateway that a test starts and calls. */
+export const GATEWAY_EXAMPLES = [
+  'access.yaml',
+  'balancing.yaml',
+  'behind-proxy.yaml',
+  'default.yaml',
+  'dependable.yaml',
+  'discovery.yaml',
+  'edge.yaml',
+  'guarded.yaml',
+  'layer4.yaml',
+  'load.yaml',
+  'observed.yaml',
+  'policy-service.yaml',
+  'pools.yaml',
+  'release.yaml',
+  // By dependable-route.test.ts, with every command of its page.
+  'dependable-route.yaml',
+] as const
