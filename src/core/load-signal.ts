@@ -13,8 +13,18 @@ export interface LoadSignal {
   readonly depth?: number
   /** How many there may be. */
   readonly limit?: number
+  /** Depth and limit may be told to the caller: it was chosen to. */
+  readonly told?: boolean
   /** Where a rate limit refused: which, and what is left of it. */
-  readonly rateLimit?: RateLimitReport
+  readonly rateLimit?: RateLimitReport | undefined
+}
+
+/** How full a limit on calls at a time is, for callers who would rather not be refused. */
+export interface LoadReport {
+  /** Calls under way and waiting. */
+  readonly depth: number
+  /** How many there may be, those that wait included. */
+  readonly limit: number
 }
 
 /** One quota, and what its caller has left of it. */

@@ -5,7 +5,7 @@
 import type { Address } from './address.ts'
 import type { Random } from './clock.ts'
 import type { CallContext } from './context.ts'
-import type { RateLimitReport } from './load-signal.ts'
+import type { LoadReport, RateLimitReport } from './load-signal.ts'
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
@@ -94,6 +94,8 @@ export interface Classifier<Req, Res> {
   errorResponse(error: unknown): Res
   /** How a server tells with a response what its caller has left, where the protocol has words. */
   reportRateLimits?(response: Res, reports: readonly RateLimitReport[]): void
+  /** How a server tells with a response how full it is, where the protocol has words. */
+  reportLoad?(response: Res, report: LoadReport): void
   /** Nobody will get this response: lets go of what it holds (an unread body). */
   discardResponse?(response: Res): void
   /**

@@ -274,3 +274,37 @@ test('Gateway logs that requests have waited for too long, and that they no long
   await Promise.all([first, second, ...others])
   assert.ok(said.has('no longer overloaded'))
 })
+
+test('Gateway tells how full a limit is where it is set to, on answers and refusals', async (t) => {
+  const waiting: (() => void)[] = []
+  const api = await upstream(t, async ({ path }) => {
+    if (path === '/told/slow') await new Promise<void>((resolve) => waiting.push(resolve))
+    const response = HttpResponse.text('ok')
+    response.fields.set('heddle-load', 'depth=1, limit=1')
+    return response
+  })
+  const limit = { max_requests: 1 }
+  const { url } = await start(t, {
+    listeners: [HTTP],
+    routes: [
+      { match: { prefix: '/told' }, concurrency: { ...limit, report: true }, cluster: 'api' },
+      { match: { prefix: '/own' }, concurrency: limit, fixed_response: { body: 'x' } },
+      { cluster: 'api' },
+    ],
+    clusters: [{ name: 'api', endpoints: [api] }],
+  })
+  const said = async (path: string) => {
+    const response = await fetch(url(path))
+    await response.text()
+    return [response.status, response.headers.get('heddle-load')]
+  }
+  assert.deepEqual(await said('/told'), [200, 'depth=0, limit=1'])
+  const slow = said('/told/slow')
+  while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(await said('/told'), [503, 'depth=1, limit=1'])
+  waiting[0]?.()
+  assert.deepEqual(await slow, [200, 'depth=0, limit=1'])
+  assert.deepEqual(await said('/own'), [200, null])
+  // What an upstream says passes, as any field of its answers.
+  assert.deepEqual(await said('/'), [200, 'depth=1, limit=1'])
+})

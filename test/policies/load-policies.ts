@@ -85,6 +85,42 @@ export const LOAD_POLICIES: readonly PolicyRow[] = [
     },
   },
   {
+    policy: 'Queue depth, told to callers',
+    page: 'load.md#limits-on-calls-at-a-time',
+    marks: {
+      client: {
+        test: ['test/runtime/load.test.ts', 'a server tells its clients how full it is'],
+        example: 'policies/load-report.ts',
+      },
+      server: {
+        test: ['test/runtime/load.test.ts', 'a server tells its clients how full it is'],
+        example: 'policies/load-report.ts',
+      },
+      route: {
+        test: ['test/gateway/load.test.ts', 'Gateway tells how full a limit is'],
+        example: 'gateway/load.yaml',
+      },
+    },
+  },
+  {
+    policy: 'Backpressure by bytes, from end to end',
+    page: 'load.md#bytes',
+    marks: {
+      client: {
+        test: ['test/gateway/backpressure.test.ts', 'a slow reader of a request holds up server'],
+        example: 'policies/backpressure.ts',
+      },
+      server: {
+        test: ['test/gateway/backpressure.test.ts', 'a slow reader of an answer holds up client'],
+        example: 'policies/backpressure.ts',
+      },
+      route: {
+        test: ['test/gateway/backpressure.test.ts', 'a slow reader of an answer holds up client'],
+        example: 'gateway/load.yaml',
+      },
+    },
+  },
+  {
     policy: 'Bulkheads',
     page: 'load.md#bulkheads',
     marks: {

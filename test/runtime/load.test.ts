@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { httpClient } from '../../src/clients/http/http-client.ts'
+import { loadReportOf } from '../../src/protocols/http/load-field.ts'
 import { HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
 import { explain } from '../../src/runtime/stack/explain.ts'
 import { type HttpServerOptions, httpServer } from '../../src/servers/http/http-server.ts'
@@ -140,4 +141,29 @@ test('httpClient limits attempts at an endpoint adaptively, and explains it', as
   assert.equal(endpointLimiter?.state['limit'], 20)
   const compartments = layers.find(({ name }) => name === 'bulkhead')
   assert.deepEqual(compartments?.state, { compartments: 1, refused: 0 })
+})
+
+test('a server tells its clients how full it is where it is set to, and a client reads it', async (t) => {
+  const waiting: (() => void)[] = []
+  const origin = await serve(
+    t,
+    async ({ path }) => {
+      if (path === '/slow') await new Promise<void>((resolve) => waiting.push(resolve))
+      return HttpResponse.text('done')
+    },
+    { limiter: { maxConcurrent: 2, maxQueued: 3, report: true } },
+  )
+  const client = httpClient(origin, { retry: false })
+  t.after(() => client.close())
+  const report = async (path: string) => {
+    const response = await client.get(path)
+    await response.body.text()
+    return loadReportOf(response.fields)
+  }
+  assert.deepEqual(await report('/'), { depth: 0, limit: 5 })
+  const slow = report('/slow')
+  while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(await report('/'), { depth: 1, limit: 5 })
+  waiting[0]?.()
+  assert.deepEqual(await slow, { depth: 0, limit: 5 })
 })

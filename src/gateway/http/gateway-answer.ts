@@ -85,7 +85,7 @@ export function gatewayResponse(
   const fields = HttpFields.fromTrusted(list)
   if (signal !== undefined) {
     // What is left of our own share at an upstream is nobody else's business.
-    addLoadFields(fields, status === 429 ? signal : { retryAfterMs: signal.retryAfterMs })
+    addLoadFields(fields, status === 429 ? signal : { ...signal, rateLimit: undefined })
   }
   if (refusal instanceof HeddleError) explainRefusal(refusal, fields)
   return new HttpResponse({ status, fields, body })

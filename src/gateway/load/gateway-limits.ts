@@ -56,7 +56,7 @@ export class GatewayLimits {
     priority: (request: HttpRequest) => number,
   ): HttpMiddleware | undefined {
     if (config === undefined) return undefined
-    const { max_requests: max, adaptive, max_queued, max_queue_time } = config
+    const { max_requests: max, adaptive, max_queued, max_queue_time, report } = config
     return this.#keep(`${where} concurrency`, config, () => {
       const layer = concurrencyLayer<HttpRequest, HttpResponse>(
         {
@@ -66,6 +66,7 @@ export class GatewayLimits {
           maxQueued: max_queued,
           maxQueueMs: durationMs(max_queue_time),
           priority,
+          report,
         },
         this.#host,
         httpClassifier,

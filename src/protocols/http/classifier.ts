@@ -11,7 +11,12 @@
  */
 import type { CallContext } from '../../core/context.ts'
 import { AccessError, HeddleError } from '../../core/errors.ts'
-import { type LoadSignal, loadSignalOf, type RateLimitReport } from '../../core/load-signal.ts'
+import {
+  type LoadReport,
+  type LoadSignal,
+  loadSignalOf,
+  type RateLimitReport,
+} from '../../core/load-signal.ts'
 import type { Classifier, Verdict } from '../../core/policy.ts'
 import {
   ENDPOINT_FAILED,
@@ -23,6 +28,7 @@ import {
 } from '../../core/verdicts.ts'
 import { parseHttpDate } from './date.ts'
 import type { HttpFields } from './fields.ts'
+import { setLoadField } from './load-field.ts'
 import { type HttpRequest, HttpResponse } from './messages.ts'
 import { isIdempotentMethod, knownMethod } from './methods.ts'
 import { addRateLimitFields, rateLimitWaitMs } from './rate-limit-fields.ts'
@@ -60,6 +66,8 @@ export function createHttpClassifier(
     errorResponse,
     reportRateLimits: (response: HttpResponse, reports: readonly RateLimitReport[]) =>
       addRateLimitFields(response.fields, reports),
+    reportLoad: (response: HttpResponse, report: LoadReport) =>
+      setLoadField(response.fields, report),
     discardResponse: (response: HttpResponse) => response.body.discard(),
     isComplete: ({ body, exchange, connection }: HttpResponse) =>
       exchange === undefined &&
@@ -89,12 +97,15 @@ export function errorResponse(error: unknown): HttpResponse {
 }
 
 /**
- * `Retry-After` of a refusal, and the quota where that is why. Whole seconds (RFC 9110 10.2.3),
+ * `Retry-After` of a refusal, and the quota or the depth of the queue where that is why. Whole seconds (RFC 9110 10.2.3),
  * rounded up; never earlier than the `t` of `RateLimit`.
  */
 export function addLoadFields(fields: HttpFields, signal: LoadSignal): void {
-  const { retryAfterMs, rateLimit } = signal
+  const { retryAfterMs, rateLimit, told, depth, limit } = signal
   if (rateLimit !== undefined) addRateLimitFields(fields, [rateLimit])
+  if (told === true && depth !== undefined && limit !== undefined) {
+    setLoadField(fields, { depth, limit })
+  }
   // A call that costs more than there ever is need not come again.
   if (retryAfterMs === Number.POSITIVE_INFINITY) return
   fields.set('retry-after', String(Math.max(1, Math.ceil(retryAfterMs / 1_000))))

@@ -8,7 +8,7 @@
  */
 import type { CallContext } from '../../core/context.ts'
 import { checkInteger, checkRange, OverloadError } from '../../core/errors.ts'
-import type { LoadSignal } from '../../core/load-signal.ts'
+import type { LoadReport, LoadSignal } from '../../core/load-signal.ts'
 import type { LoadHost, Refusal } from '../load-host.ts'
 import { type QueuePlace, Waiter } from '../waiter.ts'
 import type { AdaptiveLimit } from './adaptive-limit.ts'
@@ -44,6 +44,8 @@ export interface GateOptions extends QueueOptions {
   name: string
   key: string
   limit: number | AdaptiveLimit
+  /** Whoever is refused is told how full it is. @default false */
+  report?: boolean
 }
 
 export class ConcurrencyGate {
@@ -89,6 +91,11 @@ export class ConcurrencyGate {
 
   get refused(): number {
     return this.#refused
+  }
+
+  /** How full it is, queue included. */
+  get report(): LoadReport {
+    return { depth: this.#inFlight + this.#queue.length, limit: this.limit + this.maxQueued }
   }
 
   get idle(): boolean {
@@ -187,8 +194,8 @@ export class ConcurrencyGate {
     const { policy, name } = this.#options
     const expectedMs = this.#expectedMs(queued, now)
     const retryAfterMs = expectedMs > 0 ? expectedMs : DEFAULT_RETRY_AFTER_MS
-    const depth = this.#inFlight + queued
-    const signal: LoadSignal = { retryAfterMs, depth, limit: limit + this.maxQueued }
+    const told = this.#options.report === true
+    const signal: LoadSignal = { retryAfterMs, ...this.report, ...(told && { told }) }
     this.#host.onRefused?.({ policy, limit: name, key: this.key, retryAfterMs })
     const waiting = this.maxQueued === 0 ? '' : `, ${queued} of ${this.maxQueued} wait`
     const message = `${name}: ${this.#inFlight} of ${limit} calls are under way${waiting}${why === '' ? '' : `: ${why}`}`

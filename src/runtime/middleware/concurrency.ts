@@ -63,6 +63,25 @@ export function gated<Req, Res>(
   }
 }
 
+/** Tells with each answer how full the gate is once its call has left; refusals tell themselves. */
+export function reportLoad<Req, Res>(
+  gate: ConcurrencyGate,
+  { reportLoad: tell }: Pick<Classifier<Req, Res>, 'reportLoad'>,
+  next: Service<Req, Res>,
+): Service<Req, Res> {
+  if (tell === undefined) return next
+  const telling: Settlement<Res> = {
+    onReply(reply) {
+      tell(reply, gate.report)
+      return reply
+    },
+    onError(error) {
+      throw error
+    },
+  }
+  return (request, context) => settle(next, request, context, telling)
+}
+
 function entrance<Req, Res>(
   next: Service<Req, Res>,
   options: ConcurrencyMiddlewareOptions<Req, Res>,

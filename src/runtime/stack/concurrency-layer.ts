@@ -12,7 +12,7 @@ import { ConcurrencyGate, type QueueOptions } from '../concurrency/concurrency-g
 import { GradientLimit, type GradientLimitOptions } from '../concurrency/gradient-limit.ts'
 import { countRefusals, type LoadHost } from '../load-host.ts'
 import { bulkhead } from '../middleware/bulkhead.ts'
-import { concurrency } from '../middleware/concurrency.ts'
+import { concurrency, reportLoad } from '../middleware/concurrency.ts'
 import type { Layer } from './layer.ts'
 
 export interface ConcurrencyOptions<Req> extends QueueOptions {
@@ -24,6 +24,13 @@ export interface ConcurrencyOptions<Req> extends QueueOptions {
   adaptive?: AdaptiveConcurrency
   /** 0 is shed last, 7 first (RFC 9218's urgency). @default the context's */
   priority?(request: Req, context: CallContext): number
+  /**
+   * Of a server: tells each caller how many calls are under way or wait, and how many may, where the
+   * protocol has words for it (HTTP: `Heddle-Load`).
+   *
+   * @default false: how busy a server is, is nobody else's business
+   */
+  report?: boolean
 }
 
 export type AdaptiveConcurrency =
@@ -56,25 +63,27 @@ export function concurrencyLayer<Req, Res>(
 ): LayerParts<Req, Res> {
   if (given === undefined) return { middleware: undefined }
   if (typeof given === 'function') return { middleware: given }
-  const { name = 'limiter', maxConcurrent, adaptive, priority, ...queue } = given
+  const { name = 'limiter', maxConcurrent, adaptive, priority, report = false, ...queue } = given
   if ((maxConcurrent === undefined) === (adaptive === undefined)) {
     throw new UsageError('ERR_ARGUMENT', 'a limiter has either maxConcurrent or adaptive')
   }
   const limit = maxConcurrent ?? adaptiveLimit(adaptive ?? 'gradient', host)
   const gate = new ConcurrencyGate(
-    { ...queue, policy: 'limiter', name, key: '', limit },
+    { ...queue, policy: 'limiter', name, key: '', limit, report },
     countRefusals(host, 'limiter'),
   )
   const algorithm = typeof adaptive === 'object' ? adaptive.algorithm : adaptive
+  const limiting = concurrency<Req, Res>(gate, {
+    wheel: host.wheel,
+    classifier,
+    ...(priority && { priority }),
+  })
   return {
-    middleware: concurrency(gate, {
-      wheel: host.wheel,
-      classifier,
-      ...(priority && { priority }),
-    }),
+    middleware: report ? (next) => reportLoad(gate, classifier, limiting(next)) : limiting,
     parameters: {
       maxConcurrent,
       algorithm,
+      report: report || undefined,
       ...gate.adaptive?.options,
       maxQueued: gate.maxQueued === 0 ? undefined : gate.maxQueued,
     },

@@ -18,7 +18,7 @@ import {
   subset,
 } from './balancing.ts'
 import { discovery } from './discovery.ts'
-import { clusterRateLimit, concurrency } from './load.ts'
+import { clusterConcurrency, clusterRateLimit } from './load.ts'
 import {
   address,
   count,
@@ -323,7 +323,7 @@ export const cluster = z
         'Tell the endpoint how long the client still waits, in this field: what remains of the ' +
           'route’s timeout, of per_try_timeout and of a trusted client’s own deadline',
       ),
-    concurrency: concurrency
+    concurrency: clusterConcurrency
       .optional()
       .describe('Requests at a time at each endpoint; others go to another one, or wait'),
     rate_limit: clusterRateLimit.optional(),

@@ -99,16 +99,35 @@ const queue = {
     .describe('Longest wait; the route’s timeout counts too'),
 }
 
+const places = {
+  max_requests: count(1, 1_000_000).optional().describe('At a time; either this or adaptive'),
+  adaptive: adaptive.optional(),
+  ...queue,
+}
+
+const eitherLimit = (limit: { max_requests?: unknown; adaptive?: unknown }): boolean =>
+  (limit.max_requests === undefined) !== (limit.adaptive === undefined)
+const EITHER_LIMIT = {
+  path: ['max_requests'],
+  error: 'a concurrency limit has either max_requests or adaptive',
+}
+
+/** Of a cluster: what is sent to each endpoint. */
+export const clusterConcurrency = z
+  .strictObject(places)
+  .refine(eitherLimit, EITHER_LIMIT)
+  .describe('How many requests at a time; others are answered 503 with Retry-After')
+
+/** Of a listener or a route: what is taken. */
 export const concurrency = z
   .strictObject({
-    max_requests: count(1, 1_000_000).optional().describe('At a time; either this or adaptive'),
-    adaptive: adaptive.optional(),
-    ...queue,
+    ...places,
+    report: z
+      .boolean()
+      .default(false)
+      .describe('Tells each client how full the limit is: Heddle-Load: depth=12, limit=200'),
   })
-  .refine((limit) => (limit.max_requests === undefined) !== (limit.adaptive === undefined), {
-    path: ['max_requests'],
-    error: 'a concurrency limit has either max_requests or adaptive',
-  })
+  .refine(eitherLimit, EITHER_LIMIT)
   .describe('How many requests at a time; others are answered 503 with Retry-After')
 
 export const bulkhead = z
