@@ -1,14 +1,21 @@
 // A reader that stops: the sender is held up, and does not fill anybody's memory.
-import { Body, HttpResponse, httpClient, httpServer } from 'heddle/http'
+import { fetchHandler, httpClient, httpServer } from 'heddle/http'
 import { tcp } from 'heddle/transports/tcp'
 
 const CHUNK = new Uint8Array(64 * 1024)
 const TOTAL = 64 * 1024 * 1024
 let given = 0
-async function* chunks() {
-  for (; given < TOTAL; given += CHUNK.length) yield CHUNK
-}
-await using server = httpServer(() => new HttpResponse({ body: Body.from(chunks()) }))
+const answer = () =>
+  new Response(
+    new ReadableStream<Uint8Array>({
+      pull(controller) {
+        given += CHUNK.length
+        controller.enqueue(CHUNK.slice())
+        if (given === TOTAL) controller.close()
+      },
+    }),
+  )
+await using server = httpServer(fetchHandler(answer))
 const { address } = await server.listen(tcp(), 'tcp://127.0.0.1:0')
 await using client = httpClient(`http://127.0.0.1:${address.kind === 'ip' ? address.port : 0}`)
 

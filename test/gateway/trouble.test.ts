@@ -5,6 +5,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { collect, HTTP, named, rawUpstream, start, upstream } from './running-gateway.ts'
@@ -206,7 +208,7 @@ test('Gateway does not blame an upstream for clients that go away or send nonsen
 })
 
 test('Gateway listens on a Unix socket', async (t) => {
-  const path = `/tmp/heddle-gateway-${process.pid}.sock`
+  const path = join(tmpdir(), `heddle-gateway-${process.pid}.sock`)
   const { gateway } = await start(t, {
     listeners: [{ name: 'http', address: `unix:${path}` }],
     routes: [{ fixed_response: { body: 'local' } }],

@@ -1,4 +1,4 @@
-/** docs/authentication.md and docs/authorization.md say the defaults that the code has. */
+/** docs/authentication.md, docs/authorization.md and docs/security.md say the defaults that the code has. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -6,6 +6,8 @@ import { fromRoot } from '../../scripts/repository.ts'
 import { jsonRequestDefaults } from '../../src/clients/http/json-request.ts'
 import { oauthTokensDefaults } from '../../src/clients/http/oauth-tokens.ts'
 import { scramClientDefaults } from '../../src/protocols/sasl/scram-client.ts'
+import { lockoutDefaults } from '../../src/runtime/lockout.ts'
+import { auditLogDefaults } from '../../src/security/audit/audit-log.ts'
 import { externalAuthorizerDefaults } from '../../src/security/authorization/external-authorizer.ts'
 import { remoteKeySetDefaults } from '../../src/security/identity/json-web-keys.ts'
 import { jwtVerifierDefaults } from '../../src/security/identity/jwt-verifier.ts'
@@ -18,6 +20,8 @@ for (const [page, section, defaults] of [
   ['authentication', 'SASL', scramClientDefaults],
   ['authentication', 'A client', oauthTokensDefaults],
   ['authorization', 'A policy service', externalAuthorizerDefaults],
+  ['security', 'Lockout', lockoutDefaults],
+  ['security', 'Audit log', auditLogDefaults],
 ] as const) {
   test(`docs/${page}.md, ${section}: ${Object.keys(defaults).join(', ')}`, () => {
     const text = readFileSync(fromRoot(`docs/${page}.md`), 'utf8')
