@@ -1,0 +1,123 @@
+/**
+ * What two heddle ends say to each other inside a data channel: who may send how much, and that one
+ * side has finished. A data channel alone has neither: nothing stops a sender whose receiver does
+ * not read, and closing ends both directions at once.
+ *
+ * Both ends announce it by one line of their descriptions, with the bytes they accept before the
+ * first grant:
+ *
+ *     a=heddle-flow:1 4194304
+ *
+ * Unknown attributes are ignored (RFC 8866, section 5.13), so other peers are not disturbed, and
+ * with them nothing of this is used. Messages of the user are binary; these are text messages:
+ *
+ *     credit 2097152      the sender of this accepts so many bytes more
+ *     end                 the sender of this sends no more messages
+ *
+ * A message costs its length and 64 bytes, so that empty messages do not come for free.
+ */
+import { ProtocolError } from '../../core/errors.ts'
+
+/** What a message costs beside its length. */
+export const MESSAGE_COST_BYTES = 64
+/** The least window, so that a message of 16 KiB, which every peer takes, fits. */
+export const MIN_WINDOW_BYTES = 65_536
+
+export type ControlMessage =
+  | { readonly type: 'credit'; readonly bytes: number }
+  | { readonly type: 'end' }
+
+/** The line of a description, with its line end. */
+export function flowAttribute(windowBytes: number): string {
+  return `a=heddle-flow:${VERSION} ${windowBytes}\r\n`
+}
+
+/** The description with the line added. */
+export function announceFlow(sdp: string, windowBytes: number): string {
+  return `${sdp}${sdp.endsWith('\n') ? '' : '\r\n'}${flowAttribute(windowBytes)}`
+}
+
+/** The window that a description announces; undefined: none, or a version that is not ours. */
+export function announcedWindow(sdp: string): number | undefined {
+  const match = /^a=heddle-flow:1 (\d{1,10})\r?$/m.exec(sdp)
+  if (match === null) return undefined
+  const bytes = Number(match[1])
+  return bytes >= MIN_WINDOW_BYTES && bytes <= MAX_WINDOW_BYTES ? bytes : undefined
+}
+
+export function formatControl(message: ControlMessage): string {
+  return message.type === 'end' ? 'end' : `credit ${message.bytes}`
+}
+
+/** @throws ProtocolError ERR_MALFORMED */
+export function parseControl(text: string): ControlMessage {
+  if (text === 'end') return { type: 'end' }
+  const match = /^credit (\d{1,10})$/.exec(text)
+  if (match !== null && Number(match[1]) > 0) return { type: 'credit', bytes: Number(match[1]) }
+  const shown = JSON.stringify(text.slice(0, 40))
+  throw new ProtocolError('ERR_MALFORMED', `text message ${shown} is no control message`)
+}
+
+/** What this end may still send. */
+export class SendCredit {
+  #bytes: number
+
+  constructor(initialBytes: number) {
+    this.#bytes = initialBytes
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** @returns false: it has to wait for credit */
+  take(messageBytes: number): boolean {
+    const cost = messageBytes + MESSAGE_COST_BYTES
+    if (cost > this.#bytes) return false
+    this.#bytes -= cost
+    return true
+  }
+
+  /** @throws ProtocolError ERR_LIMIT when the sum makes no sense */
+  add(bytes: number): void {
+    this.#bytes += bytes
+    if (this.#bytes <= MAX_WINDOW_BYTES) return
+    throw new ProtocolError('ERR_LIMIT', `credit of ${this.#bytes} is over ${MAX_WINDOW_BYTES}`)
+  }
+}
+
+/** What this end has allowed its peer to send, and when to allow more. */
+export class ReceiveWindow {
+  readonly #windowBytes: number
+  /** What the peer may still send. */
+  #open: number
+  /** What has been consumed and not granted again. */
+  #consumed = 0
+
+  constructor(windowBytes: number) {
+    this.#windowBytes = windowBytes
+    this.#open = windowBytes
+  }
+
+  /** @throws ProtocolError ERR_LIMIT when the peer had no credit for it */
+  received(messageBytes: number): void {
+    this.#open -= messageBytes + MESSAGE_COST_BYTES
+    if (this.#open >= 0) return
+    const message = `message of ${messageBytes} bytes is ${-this.#open} over the credit of its sender`
+    throw new ProtocolError('ERR_LIMIT', message)
+  }
+
+  /** @returns bytes to grant now; 0: later. Half a window at a time, so that grants are rare. */
+  consumed(messageBytes: number): number {
+    this.#consumed += messageBytes + MESSAGE_COST_BYTES
+    if (this.#consumed * 2 < this.#windowBytes) return 0
+    const grant = this.#consumed
+    this.#consumed = 0
+    this.#open += grant
+    return grant
+  }
+}
+
+const VERSION = 1
+/** Highest window and highest sum of credit. */
+export const MAX_WINDOW_BYTES = 0x4000_0000
