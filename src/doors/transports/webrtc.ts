@@ -1,0 +1,19 @@
+/** `heddle/transports/webrtc`: data channels between peers, and their signalling. */
+
+export {
+  MemorySignalling,
+  memorySignalling,
+} from '../../links/webrtc-signalling/memory-signalling.ts'
+export type { WebRtcConnection } from '../../transports/webrtc/channel-connection.ts'
+export { type IceServer, seedIceServers } from '../../transports/webrtc/ice-servers.ts'
+export {
+  nodeDataChannelDriver,
+  type WebRtcAvailability,
+  webRtcAvailability,
+} from '../../transports/webrtc/node-datachannel-driver.ts'
+export * from '../../transports/webrtc/signalling.ts'
+export { type WebRtcTransport, webRtc } from '../../transports/webrtc/webrtc.ts'
+export { webRtcAddress } from '../../transports/webrtc/webrtc-address.ts'
+export type * from '../../transports/webrtc/webrtc-driver.ts'
+export type { WebRtcChannelFacts, WebRtcFacts } from '../../transports/webrtc/webrtc-facts.ts'
+export { type WebRtcOptions, webRtcDefaults } from '../../transports/webrtc/webrtc-options.ts'
