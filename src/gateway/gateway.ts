@@ -513,6 +513,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
     if (type === 'connect-failed' || type === 'unresolved') {
       return this.#errors.addOfCluster(cluster, endpoint, event.error, reason)
     }
+    if (type === 'clock-jump') return log.warn('clock jumped', { cluster, endpoint, reason })
     log.info(`endpoint ${type}`, { cluster, endpoint, reason })
   }
 }

@@ -8,7 +8,10 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Clock } from '../../src/core/clock.ts'
+import { systemClock } from '../../src/platform/system-clock.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
+import { type LogFields, type Logger, silentLogger } from '../../src/telemetry/log.ts'
 import { collect, HTTP, named, rawUpstream, start, upstream } from './running-gateway.ts'
 
 test('Gateway cuts an answer that its upstream cut, so that nobody takes the half for the whole', async (t) => {
@@ -205,6 +208,61 @@ test('Gateway does not blame an upstream for clients that go away or send nonsen
   const [endpoint] = gateway.clusters()[0]?.endpoints ?? []
   assert.deepEqual([endpoint?.breaker, endpoint?.failures], ['closed', 0])
   assert.ok(gateway.totals.clientAborts >= 2)
+})
+
+test('Gateway lets no trailer say where a request came from', async (t) => {
+  const api = await upstream(t, async (request) => {
+    await request.body.text()
+    return HttpResponse.text(JSON.stringify([...(request.body.trailers ?? [])]))
+  })
+  const { url } = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'api' }],
+    clusters: [{ name: 'api', endpoints: [api] }],
+  })
+  const request = httpRequest(url('/'), { method: 'POST', agent: false })
+  request.write('x')
+  request.addTrailers({
+    'X-Forwarded-For': '127.0.0.1',
+    x_forwarded_for: '127.0.0.1',
+    'X-Forwarded-Proto': 'https',
+    'X-Forwarded-Host': 'evil.example',
+    Forwarded: 'for=127.0.0.1',
+    Via: '1.1 evil',
+    'X-Request-Id': 'evil',
+    'X-Sum': '1',
+  })
+  request.end()
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  let text = ''
+  for await (const chunk of response) text += chunk
+  assert.deepEqual(JSON.parse(text), [['X-Sum', '1']])
+})
+
+test('Gateway says in its log that the clock jumped, and what that made suspect', async (t) => {
+  const api = await upstream(t, named('api'))
+  const lines: [string, LogFields | undefined][] = []
+  const log: Logger = { ...silentLogger, warn: (msg, fields) => void lines.push([msg, fields]) }
+  let offsetMs = 0
+  const clock: Clock = {
+    now: () => systemClock.now(),
+    wallNow: () => systemClock.wallNow() + offsetMs,
+    setTimer: (at, callback) => systemClock.setTimer(at, callback),
+    defer: (callback) => systemClock.defer(callback),
+  }
+  const config = {
+    listeners: [HTTP],
+    routes: [{ cluster: 'api' }],
+    clusters: [{ name: 'api', endpoints: [api] }],
+  }
+  const { url } = await start(t, config, log, undefined, { clock })
+  await (await fetch(url('/'))).text()
+  assert.deepEqual(lines, [])
+  // A minute asleep: the wall clock went on, the monotonic one did not.
+  offsetMs = 60_000
+  await (await fetch(url('/'))).text()
+  const reason = 'the process stood still: 1 idle connections are suspect'
+  assert.deepEqual(lines, [['clock jumped', { cluster: 'api', endpoint: api, reason }]])
 })
 
 test('Gateway listens on a Unix socket', async (t) => {

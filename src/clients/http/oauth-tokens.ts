@@ -167,7 +167,7 @@ export class OauthTokens implements TokenSource {
   }
 
   #refusal(): never {
-    throw this.#failure?.error ?? new AccessError('ERR_UNAUTHENTICATED', 'there is no token')
+    throw this.#failure?.error ?? noToken()
   }
 
   async #ask(now: number): Promise<Secret> {
@@ -289,7 +289,12 @@ export class OauthTokens implements TokenSource {
       return new TransportError('ERR_CONNECT', `${where} answered ${status} to a token request`)
     }
     const message = `${where} refused a token: ${code ?? `status ${status}`}`
-    return new AccessError('ERR_UNAUTHENTICATED', message, { status: code ?? String(status) })
+    // Whose service made this call is not asked to log in: it is we who were refused.
+    const detail = { outbound: true }
+    return new AccessError('ERR_UNAUTHENTICATED', message, {
+      status: code ?? String(status),
+      detail,
+    })
   }
 
   #unreachable(error: unknown): Error {
@@ -306,6 +311,10 @@ export class OauthTokens implements TokenSource {
     const message = `${this.#options.client.authority} answered a token request with ${what}`
     return new ProtocolError('ERR_MALFORMED', message)
   }
+}
+
+function noToken(): AccessError {
+  return new AccessError('ERR_UNAUTHENTICATED', 'there is no token', { detail: { outbound: true } })
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

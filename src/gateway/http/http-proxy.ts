@@ -324,14 +324,14 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
 
   /** A body whose length is known was checked; one that only ends is counted. */
   #watch(body: Body, limit: number): Body {
-    // Some servers take trailers for fields: they tell nobody who calls either.
-    const { principalHeaders } = this.#plan
-    const passes = limit === Number.POSITIVE_INFINITY && principalHeaders.length === 0
-    if (passes || body.isEmpty || body.length !== undefined) return body
+    if (body.isEmpty || body.length !== undefined) return body
+    // Some servers take trailers for fields: they tell nobody who calls or where from either.
+    const { principalHeaders, forwarder } = this.#plan
+    const ours = [...principalHeaders, ...FORWARDING, forwarder.options.requestIdHeader]
     const onExceeded = (): void => {
       this.#bodyTooLarge = true
     }
-    return watchBody(body, new BodyLimit(limit, onExceeded, principalHeaders))
+    return watchBody(body, new BodyLimit(limit, onExceeded, ours))
   }
 
   /** Sends a copy as well, now or once the body is there. @returns what to send to the upstream */
@@ -399,6 +399,8 @@ const DROP: Settlement<HttpResponse> = {
   onError: () => new HttpResponse({ status: 502 }),
 }
 
+/** What only proxies write. In trailers nobody's is believed, trusted or not. */
+const FORWARDING = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto']
 /** A copy must not upgrade, and has its own framing. */
 const NOT_MIRRORED = ['connection', 'upgrade', 'content-length', 'te']
 /** Nobody waits for a mirror, but nothing may wait for ever. */

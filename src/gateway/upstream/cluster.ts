@@ -81,7 +81,7 @@ export type ClusterEvent =
   | (HealthEvent & { readonly cluster: string })
   | {
       readonly cluster: string
-      readonly type: 'breaker' | 'unresolved' | 'connect-failed'
+      readonly type: 'breaker' | 'unresolved' | 'connect-failed' | 'clock-jump'
       readonly endpoint: string | undefined
       readonly reason: string
       readonly error: Error | undefined
@@ -230,7 +230,7 @@ export class Cluster implements Upstream {
     const { config, clock, random, wheel, names, onEvent } = this.#options
     const { retry_policy: retry } = config
     const tell = (
-      type: 'breaker' | 'unresolved' | 'connect-failed',
+      type: 'breaker' | 'unresolved' | 'connect-failed' | 'clock-jump',
       endpoint: Endpoint | undefined,
       reason: string,
       error?: Error,
@@ -281,6 +281,12 @@ export class Cluster implements Upstream {
           this.#health.onAttempt(endpoint, now, latencyMs, failed),
         onEjected: (endpoint, reason) => this.#health.onEjected(endpoint, reason),
         onReturned: (endpoint) => this.#health.onReturned(endpoint),
+        onClockJump: (endpoint, suspects) =>
+          tell(
+            'clock-jump',
+            endpoint,
+            `the process stood still: ${suspects} idle connections are suspect`,
+          ),
         onResolveError: (error) => tell('unresolved', undefined, error.message, error),
         onConnectError: (endpoint, error) => tell('connect-failed', endpoint, error.message, error),
       }),

@@ -127,6 +127,8 @@ export function explainRefusal(error: HeddleError, fields: HttpFields): void {
 
 function statusOf(error: unknown): number {
   if (!(error instanceof HeddleError)) return 500
+  // Refused where we called ourselves, with credentials of our own: a bad gateway, not a bad caller.
+  if (error instanceof AccessError && error.detail?.['outbound'] === true) return 502
   if (typeof error.status === 'number' && error.status >= 400 && error.status <= 599) {
     return error.status
   }
