@@ -12,6 +12,8 @@ import type { Attributes } from './metrics.ts'
 export interface Tracer {
   /** Whether a child of `parent` would be a span at all: asked before anything is described. */
   wants(parent: TraceContext | undefined): boolean
+  /** False: its spans are ids, so names and attributes need not be made for it. @default true */
+  readonly describes?: boolean
   /** Undefined: nobody listens. */
   startSpan(start: SpanStart): Span | undefined
 }

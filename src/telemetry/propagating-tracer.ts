@@ -29,6 +29,7 @@ export function propagatingTracer(options: PropagatingTracerOptions): Tracer {
   checkRange('sampling', sampling, 0, 1)
   return {
     wants: () => true,
+    describes: false,
     startSpan: ({ parent, baggage }: SpanStart): Span => {
       const spanId = hex(random, 2)
       if (parent !== undefined) {
@@ -65,9 +66,16 @@ class IdSpan implements Span {
 /** Eight digits a word; all zeros are no id. */
 function hex(random: Random, words: number): string {
   let text = ''
+  let bits = 0
   for (let word = 0; word < words; word++) {
-    const value = Math.floor(random() * 0x1_0000_0000)
-    text += value.toString(16).padStart(8, '0')
+    const value = (random() * 0x1_0000_0000) >>> 0
+    bits |= value
+    text += `${HEX[value >>> 24]}${HEX[(value >>> 16) & 255]}${HEX[(value >>> 8) & 255]}${HEX[value & 255]}`
   }
-  return /^0+$/.test(text) ? `${text.slice(1)}1` : text
+  return bits === 0 ? `${text.slice(1)}1` : text
 }
+
+/** Two digits of each byte. */
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+)

@@ -15,6 +15,7 @@ import type {
   Side,
   Span,
   SpanKind,
+  SpanStart,
   Tracer,
 } from '../../core/tracing.ts'
 import { type Settlement, settle } from '../settle.ts'
@@ -29,24 +30,40 @@ export interface TracingOptions<Req, Res> {
 }
 
 export function tracing<Req, Res>(options: TracingOptions<Req, Res>): Middleware<Req, Res> {
-  const { tracer, semantics, side, attributes } = options
+  const { tracer, side } = options
   return (next) => (request, context) => {
-    if (!tracer.wants(context.trace)) return next(request, context)
-    const links = semantics.links?.(request)
-    const span = tracer.startSpan({
-      name: semantics.spanName(request, side),
-      kind: semantics.kind?.(request, side) ?? KINDS[side],
-      parent: context.trace,
-      parentSource: PARENTS[side],
-      attributes: { ...semantics.startAttributes(request, side, context), ...attributes },
-      ...(links !== undefined && { links }),
-      baggage: context.trace === undefined ? context.metadata.get('baggage') : undefined,
-    })
+    const { trace: parent } = context
+    if (!tracer.wants(parent)) return next(request, context)
+    const parentSource = PARENTS[side]
+    const baggage = parent === undefined ? context.metadata.get('baggage') : undefined
+    const span = tracer.startSpan(
+      tracer.describes === false
+        ? { name: '', kind: KINDS[side], parent, parentSource, attributes: NOTHING, baggage }
+        : described(options, request, context, baggage),
+    )
     if (span === undefined) return next(request, context)
     const call = new TracedCall(context, span, request, options)
     // Only a service's code asks what is active; below a client everything is told.
     if (side !== 'server') return settle(next, request, call, call)
     return span.run(() => settle(next, request, call, call))
+  }
+}
+
+function described<Req, Res>(
+  { semantics, side, attributes }: TracingOptions<Req, Res>,
+  request: Req,
+  context: CallContext,
+  baggage: string | undefined,
+): SpanStart {
+  const links = semantics.links?.(request)
+  return {
+    name: semantics.spanName(request, side),
+    kind: semantics.kind?.(request, side) ?? KINDS[side],
+    parent: context.trace,
+    parentSource: PARENTS[side],
+    attributes: { ...semantics.startAttributes(request, side, context), ...attributes },
+    ...(links !== undefined && { links }),
+    baggage,
   }
 }
 
@@ -112,6 +129,7 @@ class TracedCall<Req, Res> extends Call implements Settlement<Res> {
   }
 }
 
+const NOTHING: Attributes = Object.freeze({})
 const KINDS: Readonly<Record<Side, SpanKind>> = Object.freeze({
   call: 'internal',
   attempt: 'client',
