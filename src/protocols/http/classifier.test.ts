@@ -52,6 +52,9 @@ test('httpClassifier reads Retry-After in seconds and as a date', () => {
   assert.equal(after(new Date(now + 3_000).toUTCString()), 3_000)
   assert.equal(after(new Date(now - 3_000).toUTCString()), 0)
   assert.equal(after('soon'), undefined)
+  // Somebody may still be at work on it: that it may come later does not make it safe to repeat.
+  const late = new HttpResponse({ status: 504, fields: { 'retry-after': '2' } })
+  assert.equal(classifier.classifyResponse(request, late, context).pushbackMs, undefined)
 })
 
 test('errorResponse answers by class and hides the inside', async () => {
@@ -109,6 +112,11 @@ test('httpClassifier waits as RateLimit says where there is no Retry-After', () 
   assert.equal(after({ ratelimit: '"a";r=0;t=3, "b, c;r=0;t=99";r=1;t=9, d ; r=0 ; t=7' }), 7_000)
   assert.equal(after({ ratelimit: '"a";r=3;t=3' }), undefined)
   assert.equal(after({ ratelimit: 'nonsense' }), undefined)
+  // An answer that was executed is no refusal, whatever is left of a share.
+  for (const status of [200, 502, 503, 504]) {
+    const answer = new HttpResponse({ status, fields: { ratelimit: '"a";r=0;t=3' } })
+    assert.equal(httpClassifier.classifyResponse(request, answer, context).pushbackMs, undefined)
+  }
   assert.equal(after({ ratelimit: `"a";r=0;t=${'9'.repeat(20)}` }), undefined)
   assert.equal(after({ ratelimit: '"a";r=0;t=3', 'retry-after': '1' }), 1_000)
 })

@@ -57,7 +57,9 @@ export function createHttpClassifier(
       const { status } = response
       if (status < 500 && status !== 429) return SUCCEEDED
       const verdict = STATUS_VERDICTS[status] ?? ENDPOINT_FAILED
-      const pushbackMs = verdict.retry ? retryAfterMs(response, wallNow) : undefined
+      // Only a refusal was surely not executed: behind a 502 or 504 somebody may be at work on it.
+      const refused = status === 429 || status === 503
+      const pushbackMs = refused ? retryAfterMs(response, wallNow) : undefined
       return pushbackMs === undefined ? verdict : { ...verdict, pushbackMs }
     },
     // A body that broke on its way is the fault of whoever sends it, whatever broke it there.
@@ -173,7 +175,10 @@ function retryAfterMs(
   wallNow: (() => number) | undefined,
 ): number | undefined {
   const value = response.fields.get('retry-after')
-  if (value === undefined) return rateLimitWaitMs(response.fields)
+  if (value === undefined) {
+    // A share that is used up says why only where it is the reason.
+    return response.status === 429 ? rateLimitWaitMs(response.fields) : undefined
+  }
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1_000
   if (wallNow === undefined) return undefined
   const now = wallNow()
