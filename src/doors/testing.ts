@@ -8,6 +8,7 @@ export {
 export * from '../testing/datagram-conformance.ts'
 export * from '../testing/decoder-conformance.ts'
 export * from '../testing/deep-equal.ts'
+export * from '../testing/faulty-datagrams.ts'
 export * from '../testing/faulty-transport.ts'
 export * from '../testing/harness.ts'
 export * from '../testing/leak-check.ts'
