@@ -98,6 +98,8 @@ export interface ConnectionFacts {
   readonly role: ConnectionRole
   /** Undefined on a connection without TLS. */
   readonly tls: TlsFacts | undefined
+  /** What was agreed by a layer that seals with a pre-shared key (links/sealed). */
+  readonly seal?: SealFacts | undefined
   /** Largest unit the path carries unfragmented, in bytes, where known. */
   readonly mtu: number | undefined
   readonly receiveBufferBytes: number | undefined
@@ -123,6 +125,13 @@ export interface TlsFacts {
   readonly resumed: boolean
   /** The peer's certificate, read when asked: parsing costs. */
   peerCertificate(): PeerCertificate | undefined
+}
+
+export interface SealFacts {
+  /** `aes-256-gcm`, `chacha20-poly1305` */
+  readonly cipher: string
+  /** Name of the pre-shared key, which the peer has as well: all that is known of who it is. */
+  readonly keyId: string
 }
 
 export interface PeerCertificate {

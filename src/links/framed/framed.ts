@@ -20,9 +20,9 @@ import type {
   TransportTraits,
 } from '../../core/transport.ts'
 import { systemClock } from '../../platform/system-clock.ts'
+import { LayeredFacts } from '../layer/layered-facts.ts'
 import { FramedConnection } from './framed-connection.ts'
 import { checkMaxMessageBytes, type Framing, lengthPrefix } from './framing.ts'
-import { LayeredFacts } from './layered-facts.ts'
 
 export interface FramedOptions extends TransportBaseOptions {
   /** @default lengthPrefix(): 4 bytes, big-endian, the payload only */

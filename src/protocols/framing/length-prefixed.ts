@@ -106,6 +106,11 @@ export class LengthPrefixedDecoder implements Decoder<Uint8Array> {
     }
   }
 
+  /** Stops in the middle of a chunk: copies the rest, because the chunk is only borrowed. */
+  copyBorrowed(): void {
+    this.#queue.copyBorrowed()
+  }
+
   end(): void {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#payloadBytes === NONE && this.#queue.length === 0) return

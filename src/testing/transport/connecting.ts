@@ -32,8 +32,10 @@ export const connectingProperties: readonly TransportProperty[] = [
     async run(world) {
       const { client, server } = await world.pair()
       const { secure } = world.fixture.transport.traits
-      world.equal(client.connection.facts.tls !== undefined, secure, 'TLS facts of the client')
-      world.equal(server.connection.facts.tls !== undefined, secure, 'TLS facts of the server')
+      for (const { facts } of [client.connection, server.connection]) {
+        const known = facts.tls !== undefined || facts.seal !== undefined
+        world.equal(known, secure, `facts of TLS or a seal, ${facts.role}`)
+      }
     },
   },
   {

@@ -2,7 +2,7 @@
  * What is known of a connection that runs over another one: the same, under the layer's own name.
  */
 import type { Address } from '../../core/address.ts'
-import type { ConnectionFacts, ConnectionRole, TlsFacts } from '../../core/connection.ts'
+import type { ConnectionFacts, ConnectionRole, SealFacts, TlsFacts } from '../../core/connection.ts'
 
 export class LayeredFacts implements ConnectionFacts {
   readonly transport: string
@@ -24,6 +24,9 @@ export class LayeredFacts implements ConnectionFacts {
   }
   get tls(): TlsFacts | undefined {
     return this.#carrier.tls
+  }
+  get seal(): SealFacts | undefined {
+    return this.#carrier.seal
   }
   get mtu(): number | undefined {
     return this.#carrier.mtu
