@@ -29,6 +29,10 @@ interface Carrier<Carried> {
   listen(address: Address, options: ListenOptions<Carried>): Promise<Listener>
 }
 
+interface Destroyable {
+  destroy(reason?: Error): void
+}
+
 export async function connectShaking<Carried, Layer extends Shaking>(
   carrier: Carrier<Carried>,
   address: Address,
@@ -75,15 +79,12 @@ function asConnectError(error: Error): Error {
   return new TransportError('ERR_CONNECT', message, { cause: error, sent: 'nothing', retryable })
 }
 
-export async function listenShaking<
-  Carried extends { destroy(reason?: Error): void },
-  Layer extends Shaking,
->(
+export async function listenShaking<Carried extends Destroyable, Accepted>(
   carrier: Carrier<Carried>,
   address: Address,
-  options: ListenOptions<Layer>,
+  options: ListenOptions<Accepted>,
   limits: ShakingLimits,
-  wrap: (carried: Carried, onClosed: () => void) => Layer,
+  wrap: (carried: Carried, onClosed: () => void) => Shaking & Accepted,
 ): Promise<Listener> {
   const shaking = new ShakingListener(limits)
   const onConnection = (carried: Carried): void => shaking.admit(carried, options, wrap)
@@ -111,10 +112,10 @@ class ShakingListener implements Listener {
     return this.#accepted
   }
 
-  admit<Carried extends { destroy(reason?: Error): void }, Layer extends Shaking>(
+  admit<Carried extends Destroyable, Accepted>(
     carried: Carried,
-    options: ListenOptions<Layer>,
-    wrap: (carried: Carried, onClosed: () => void) => Layer,
+    options: ListenOptions<Accepted>,
+    wrap: (carried: Carried, onClosed: () => void) => Shaking & Accepted,
   ): void {
     const { clock, handshakeTimeoutMs, maxHandshakes } = this.#limits
     if (this.#closing) return carried.destroy(draining())
