@@ -24,6 +24,7 @@ export const WALL_CLOCK: Readonly<Record<string, string>> = {
   'src/clients/http/http-client.ts': 'Retry-After as a date, handed to the classifier',
   'src/gateway/upstream/cluster.ts': 'Retry-After as a date, handed to the classifier',
   'src/links/blocks/block-messages.ts': 'blocks carry Unix seconds, and may not be far from now',
+  'src/links/blocks/block-socket.ts': 'the timestamp of an acknowledgement, which is a block',
   'src/links/blocks/negotiate.ts': 'a hello carries Unix seconds, which the peer compares',
   'src/protocols/http/classifier.ts': 'Retry-After as a date becomes a length of time, bounded',
   'src/runtime/middleware/authorization.ts': 'windows of time in rules: office hours',

@@ -73,7 +73,7 @@ export class BlockReader {
     const verdict = verifyBlock(block, { ...rules, now, host: signing, maxPayloadBytes })
     return whenReady(verdict, (found) => {
       const error = verdictError(found)
-      return error === undefined ? { block } : { error }
+      return error === undefined ? { block } : { error, refused: block }
     })
   }
 }

@@ -9,7 +9,10 @@ import type { Eventual } from '../../core/signing.ts'
 import type { Block } from '../../protocols/olocus/block.ts'
 import type { ReceivedMessage } from './block-carrier.ts'
 
-export type Outcome = { readonly block: Block } | { readonly error: Error }
+/** `refused`: a block was read, and is not true. */
+export type Outcome =
+  | { readonly block: Block }
+  | { readonly error: Error; readonly refused?: Block }
 
 export interface ReceiveQueueOptions {
   readonly maxMessages: number
@@ -17,7 +20,7 @@ export interface ReceiveQueueOptions {
   /** Never an error: the outcome has it. */
   decode(message: ReceivedMessage): Eventual<Outcome>
   /** A block that is none was received by whoever asked, or by the listener. */
-  onInvalid(error: Error): void
+  onInvalid(error: Error, message: ReceivedMessage): void
   /** Whether more may arrive. */
   onPressure(full: boolean): void
 }
@@ -29,9 +32,11 @@ interface Item {
 
 export interface Waiter {
   readonly kind: 'raw' | 'block'
-  resolve(value: Uint8Array | Block): void
+  resolve(value: Uint8Array | Block, message: ReceivedMessage): void
   reject(error: unknown): void
 }
+
+export type BlockListenerCallback = (block: Block, message: ReceivedMessage) => void
 
 export class ReceiveQueue {
   readonly #options: ReceiveQueueOptions
@@ -39,7 +44,7 @@ export class ReceiveQueue {
   #bytes = 0
   #full = false
   #waiter: Waiter | undefined
-  #listener: ((block: Block) => void) | undefined
+  #listener: BlockListenerCallback | undefined
   #pumping = false
   /** Nothing more will arrive, and what a receiver is told after the rest. */
   #end: Error | undefined
@@ -55,8 +60,9 @@ export class ReceiveQueue {
     return this.#waiter !== undefined || this.#listener !== undefined
   }
 
-  push(message: ReceivedMessage): void {
-    this.#items.push({ message, outcome: undefined })
+  /** @param outcome when it is known already */
+  push(message: ReceivedMessage, outcome?: Outcome): void {
+    this.#items.push({ message, outcome })
     this.#bytes += message.bytes.length
     this.#pump()
     this.#tellPressure()
@@ -75,7 +81,7 @@ export class ReceiveQueue {
     if (this.#waiter === waiter) this.#waiter = undefined
   }
 
-  listen(listener: (block: Block) => void): void {
+  listen(listener: BlockListenerCallback): void {
     this.#refuseSecond()
     this.#listener = listener
     this.#pump()
@@ -120,7 +126,7 @@ export class ReceiveQueue {
     const item = this.#items[0] as Item
     if (this.#waiter?.kind === 'raw') {
       this.#take()
-      this.#settle((waiter) => waiter.resolve(item.message.bytes))
+      this.#settle((waiter) => waiter.resolve(item.message.bytes, item.message))
       return true
     }
     if (item.outcome === undefined) {
@@ -135,16 +141,17 @@ export class ReceiveQueue {
     }
     if (item.outcome instanceof Promise) return false
     this.#take()
-    this.#deliver(item.outcome)
+    this.#deliver(item.outcome, item.message)
     return true
   }
 
-  #deliver(outcome: Outcome): void {
+  #deliver(outcome: Outcome, message: ReceivedMessage): void {
     if ('error' in outcome) {
       this.#settle((waiter) => waiter.reject(outcome.error))
-      this.#options.onInvalid(outcome.error)
-    } else if (this.#waiter !== undefined) this.#settle((waiter) => waiter.resolve(outcome.block))
-    else this.#listener?.(outcome.block)
+      this.#options.onInvalid(outcome.error, message)
+    } else if (this.#waiter !== undefined) {
+      this.#settle((waiter) => waiter.resolve(outcome.block, message))
+    } else this.#listener?.(outcome.block, message)
   }
 
   #take(): void {

@@ -1,0 +1,272 @@
+/** Blocks as datagrams, over memory with losses on purpose, and over UDP. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Address, memory as name } from '../../core/address.ts'
+import type { DatagramSocket, DatagramTransport } from '../../core/datagram-socket.ts'
+import { ed25519Key, nodeSigning } from '../../platform/node-signing.ts'
+import { ackPayload } from '../../protocols/olocus/ack-payload.ts'
+import type { Block } from '../../protocols/olocus/block.ts'
+import { createGenesis } from '../../protocols/olocus/create.ts'
+import { bytesPayload, jsonPayload } from '../../protocols/olocus/payload.ts'
+import { WireFormat } from '../../protocols/olocus/wire-format.ts'
+import { ManualClock } from '../../testing/manual-clock.ts'
+import { MemoryDatagramNetwork, memoryDatagrams } from '../../transports/memory/memory-datagrams.ts'
+import type { BlockSocket } from './block-socket.ts'
+import { networkErrorKind } from './network-error.ts'
+import { type UdpBlocksOptions, udpBlocks } from './udp-blocks.ts'
+
+const key = ed25519Key(new Uint8Array(32).fill(7))
+const bob = ed25519Key(new Uint8Array(32).fill(8))
+
+interface World {
+  readonly clock: ManualClock
+  readonly a: BlockSocket
+  readonly b: BlockSocket
+  readonly sent: { from: string; bytes: number }[]
+  /** Whether the next datagram of a socket gets lost. */
+  lose: (from: string) => boolean
+  block(n: unknown): Block
+}
+
+async function world(a: UdpBlocksOptions = {}, b: UdpBlocksOptions = {}): Promise<World> {
+  const clock = new ManualClock()
+  const network = new MemoryDatagramNetwork()
+  const inner = memoryDatagrams({ clock, network, strict: true })
+  const made: World = { clock, sent: [], lose: () => false } as unknown as World
+  const carrier = (who: string): DatagramTransport => ({
+    name: 'lossy',
+    bind: async (address) => lossy(await inner.bind(address), who),
+    connect: async (address) => lossy(await inner.connect(address), who),
+  })
+  const lossy = (socket: DatagramSocket, who: string): DatagramSocket =>
+    new Proxy(socket, {
+      get(target, property) {
+        if (property !== 'send') {
+          const value = Reflect.get(target, property, target) as unknown
+          return typeof value === 'function' ? value.bind(target) : value
+        }
+        return (payload: Uint8Array, to?: Address) => {
+          made.sent.push({ from: who, bytes: payload.length })
+          return made.lose(who) || target.send(payload, to)
+        }
+      },
+    })
+  const make = (who: string, options: UdpBlocksOptions) =>
+    udpBlocks({}, { ...options, clock, carrier: carrier(who) }).bind(name(who))
+  const timestamp = Math.floor(clock.wallNow() / 1_000)
+  return Object.assign(made, {
+    a: await make('a', a),
+    b: await make('b', b),
+    block: (n: unknown) =>
+      createGenesis(jsonPayload(n), { key, host: nodeSigning, timestamp }) as Block,
+  })
+}
+
+async function closeOf(w: World): Promise<void> {
+  const closing = w.a.close()
+  await w.clock.settle()
+  await closing
+}
+
+async function kindOf(promise: Promise<unknown>): Promise<string> {
+  return await promise.then(
+    () => 'none',
+    (error: unknown) => networkErrorKind(error),
+  )
+}
+
+test('one block is one datagram, and raw bytes are another', async () => {
+  const w = await world()
+  await w.a.sendBlockTo(w.block('x'), w.b.localAddr)
+  await w.a.sendTo(Uint8Array.of(1, 2), w.b.localAddr)
+  await w.clock.settle()
+  const { block, from } = await w.b.recvBlockFrom()
+  assert.equal(block.payload, 'x')
+  assert.deepEqual(from, w.a.localAddr)
+  assert.deepEqual((await w.b.recvFrom()).bytes, Uint8Array.of(1, 2))
+})
+
+test('garbage, truncated and forged datagrams are counted and told, and end nothing', async () => {
+  const w = await world()
+  const problems: string[] = []
+  w.b.onProblem = (error) => void problems.push(networkErrorKind(error))
+  const { bytes } = w.block('x')
+  const forged = bytes.slice()
+  forged[100] = (forged[100] as number) ^ 1
+  const heard: unknown[] = []
+  w.b.onBlock((block) => void heard.push(block.payload))
+  for (const datagram of [Uint8Array.of(9), bytes.subarray(0, 187), forged, bytes]) {
+    await w.a.sendTo(datagram, w.b.localAddr)
+  }
+  await w.clock.settle()
+  assert.deepEqual(heard, ['x'])
+  assert.deepEqual(problems, ['Serialization', 'Serialization', 'InvalidBlock'])
+  const { malformed, invalid, received } = w.b.statistics
+  assert.deepEqual([malformed, invalid, received], [2, 1, 4])
+})
+
+test('what nobody receives is bounded: the rest is dropped and counted', async () => {
+  const w = await world({}, { maxQueuedMessages: 2 })
+  for (let count = 0; count < 5; count++) await w.a.sendBlockTo(w.block(count), w.b.localAddr)
+  await w.clock.settle()
+  assert.equal(w.b.statistics.dropped, 3)
+  assert.equal((await w.b.recvBlock()).payload, 0)
+})
+
+test('a reliable block is sent again until it is acknowledged, and delivered once', async () => {
+  const w = await world({}, { acknowledgeWith: bob })
+  let lost = 0
+  w.lose = (from) => from === 'a' && lost++ < 2
+  const sending = w.a.sendBlockTo(w.block('x'.repeat(100)), w.b.localAddr, { reliable: true })
+  await w.clock.settle()
+  assert.equal(w.a.unacknowledged, 1)
+  await w.clock.advanceAsync(250)
+  await w.clock.advanceAsync(499)
+  assert.equal(w.a.unacknowledged, 1)
+  await w.clock.advanceAsync(1)
+  await sending
+  assert.equal(w.sent.filter(({ from }) => from === 'a').length, 3)
+  assert.ok((await w.b.recvBlock()).payload)
+  assert.equal(w.clock.pendingTimers, 0)
+})
+
+test('a lost acknowledgement is sent again, and the block is not delivered twice', async () => {
+  const w = await world({}, { acknowledgeWith: bob })
+  let lost = 0
+  w.lose = (from) => from === 'b' && lost++ < 1
+  const heard: unknown[] = []
+  w.b.onBlock((block) => void heard.push(block.payload))
+  const sending = w.a.sendBlockTo(w.block('y'.repeat(100)), w.b.localAddr, { reliable: true })
+  await w.clock.advanceAsync(250)
+  await sending
+  assert.equal(heard.length, 1)
+  assert.equal(w.b.statistics.duplicates, 1)
+})
+
+test('nobody there: five tries, then Timeout; an abort ends it at once', async () => {
+  const w = await world()
+  w.lose = () => true
+  const block = w.block('x'.repeat(100))
+  const sending = kindOf(w.a.sendBlockTo(block, w.b.localAddr, { reliable: true }))
+  for (const wait of [250, 500, 1_000, 2_000, 4_000]) await w.clock.advanceAsync(wait)
+  assert.equal(await sending, 'Timeout')
+  assert.equal(w.sent.length, 5)
+  const controller = new AbortController()
+  const { signal } = controller
+  const aborted = w.a.sendBlockTo(block, w.b.localAddr, { reliable: true, signal })
+  aborted.catch(() => {})
+  await w.clock.settle()
+  controller.abort()
+  await assert.rejects(aborted, { name: 'AbortError' })
+  assert.equal(w.a.unacknowledged, 0)
+})
+
+test('a block that is refused rejects its sender with the code', async () => {
+  const w = await world({}, { acknowledgeWith: bob, maxPayloadBytes: 10_000 })
+  const old = createGenesis(bytesPayload(new Uint8Array(50)), {
+    key,
+    host: nodeSigning,
+    timestamp: 1,
+  }) as Block
+  const sending = w.a.sendBlockTo(old, w.b.localAddr, { reliable: true })
+  sending.catch(() => {})
+  await w.clock.settle()
+  await assert.rejects(sending, { status: 11, code: 'ERR_BLOCK' })
+})
+
+test('an acknowledgement is never more than its peer has sent', async () => {
+  const w = await world({}, { acknowledgeWith: bob })
+  const { bytes } = w.block('x') // shorter than its acknowledgement
+  await w.a.sendTo(bytes, w.b.localAddr)
+  await w.clock.settle()
+  assert.equal(w.b.statistics.withheld, 1)
+  assert.ok(w.sent.every(({ from }) => from === 'a'))
+  await w.a.sendTo(bytes, w.b.localAddr)
+  await w.clock.settle()
+  const sum = (who: string) =>
+    w.sent.filter(({ from }) => from === who).reduce((total, one) => total + one.bytes, 0)
+  assert.equal(sum('b'), 227)
+  assert.ok(sum('b') <= sum('a'))
+  // What is sent reliable and is that short goes out twice at once, and is acknowledged at once.
+  const sending = w.a.sendBlockTo(w.block('z'), w.b.localAddr, { reliable: true })
+  await w.clock.settle()
+  await sending
+})
+
+test('acknowledgements of others, and of nothing, are ignored', async () => {
+  const w = await world({}, {})
+  const block = w.block('x'.repeat(100))
+  const sending = kindOf(w.a.sendBlockTo(block, name('c'), { reliable: true }))
+  await w.clock.settle()
+  const timestamp = Math.floor(w.clock.wallNow() / 1_000)
+  const payload = ackPayload({ blockHash: await block.hash(nodeSigning), index: 0n, code: 0 })
+  const ack = createGenesis(payload, { key: bob, host: nodeSigning, timestamp }) as Block
+  await w.b.sendBlockTo(ack, w.a.localAddr) // not from `c`
+  await w.clock.settle()
+  assert.equal(w.a.unacknowledged, 1)
+  await closeOf(w)
+  assert.equal(await sending, 'ConnectionClosed')
+})
+
+test('how many blocks wait for acknowledgements is bounded', async () => {
+  const w = await world({ reliable: { maxUnacknowledged: 1 } })
+  const first = kindOf(w.a.sendBlockTo(w.block(1), w.b.localAddr, { reliable: true }))
+  await w.clock.settle()
+  await assert.rejects(w.a.sendBlockTo(w.block(2), w.b.localAddr, { reliable: true }), {
+    code: 'ERR_BUSY',
+  })
+  await closeOf(w)
+  await first
+  await assert.rejects(world({ reliable: { maxTries: 0 } }), { code: 'ERR_OPTION_RANGE' })
+})
+
+test('what is remembered of duplicates is bounded', async () => {
+  const w = await world({}, { acknowledgeWith: bob, reliable: { maxRemembered: 2 } })
+  const heard: unknown[] = []
+  w.b.onBlock((block) => void heard.push((block.payload as string)[0]))
+  for (const n of ['a', 'b', 'b', 'c', 'a']) {
+    await w.a.sendBlockTo(w.block(n.repeat(100)), w.b.localAddr)
+    await w.clock.settle()
+  }
+  assert.deepEqual(heard, ['a', 'b', 'c', 'a'])
+})
+
+test('a deadline, a signal and a close end a wait', async () => {
+  const w = await world()
+  const late = kindOf(w.a.recvBlockFrom({ timeoutMs: 10 }))
+  await w.clock.advanceAsync(10)
+  assert.equal(await late, 'Timeout')
+  assert.equal(await kindOf(w.a.recvFrom({ signal: AbortSignal.abort() })), 'Aborted')
+  await assert.rejects(w.a.sendBlock(w.block(1)), { code: 'ERR_STATE' })
+  const waiting = kindOf(w.a.recvBlock())
+  await closeOf(w)
+  assert.equal(await waiting, 'ConnectionClosed')
+  assert.equal(await kindOf(w.a.sendTo(Uint8Array.of(1), w.b.localAddr)), 'ConnectionClosed')
+})
+
+test('blocks over UDP: the seed’s example, and a datagram of the longest kind and one byte more', async (t) => {
+  const timestamp = Math.floor(Date.now() / 1_000)
+  const make = (length: number): Block =>
+    createGenesis(bytesPayload(new Uint8Array(length)), {
+      key,
+      host: nodeSigning,
+      timestamp,
+    }) as Block
+  const server = await udpBlocks({}, { acknowledgeWith: bob }).bind('127.0.0.1:0')
+  const client = await udpBlocks().connect(server.localAddr)
+  t.after(() => Promise.all([server.close(), client.close()]))
+  await client.sendBlock(make(500), { reliable: true })
+  assert.equal((await server.recvBlock()).payloadSize, 500)
+  await client.sendBlock(make(65_507 - 186), { reliable: true })
+  assert.equal((await server.recvBlock()).bytes.length, 65_507)
+  assert.equal(await kindOf(client.sendBlock(make(65_507 - 185))), 'PacketTooLarge')
+  const small = await udpBlocks({ maxPacketSize: 1_400 }).bind('127.0.0.1:0')
+  t.after(() => small.close())
+  await small.sendBlockTo(make(1_214), server.localAddr)
+  assert.equal((await server.recvBlock()).payloadSize, 1_214)
+  await assert.rejects(small.sendBlockTo(make(1_215), server.localAddr), {
+    code: 'ERR_FRAME_TOO_LARGE',
+  })
+  const json = udpBlocks({}, { format: WireFormat.json() })
+  assert.equal(json.transportType, 'UDP')
+})
