@@ -26,8 +26,16 @@ import { gatewaySuite } from './suites/gateway.ts'
 import { memorySuite } from './suites/memory.ts'
 import { serverSuite } from './suites/server.ts'
 import type { AnyResult, Suite } from './suites/suite.ts'
+import { webSocketSuite } from './suites/websocket.ts'
 
-const SUITES: readonly Suite[] = [echoSuite, serverSuite, clientSuite, gatewaySuite, memorySuite]
+const SUITES: readonly Suite[] = [
+  echoSuite,
+  serverSuite,
+  clientSuite,
+  webSocketSuite,
+  gatewaySuite,
+  memorySuite,
+]
 
 async function main(parameters: readonly string[]): Promise<void> {
   if (parameters[0] === 'micro') {

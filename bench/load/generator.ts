@@ -15,8 +15,10 @@ import {
   type JobAnswer,
   type LoadResult,
   requestBytes,
+  type WebSocketJob,
 } from './jobs.ts'
 import { ResponseCounter } from './response-counter.ts'
+import { clientFrame, FrameCounter, upgradeRequest } from './websocket-frames.ts'
 
 /** Turns received bytes into a number of complete answers. */
 interface AnswerCounter {
@@ -41,7 +43,7 @@ class EchoCounter implements AnswerCounter {
 }
 
 class Run {
-  readonly #job: HttpJob | EchoJob
+  readonly #job: LoadJob
   readonly #message: Buffer
   /** `depth` messages in one piece, of which as many are sent as answers came. */
   readonly #messages: Buffer
@@ -52,10 +54,9 @@ class Run {
   #running = true
   #failure: Error | undefined
 
-  constructor(job: HttpJob | EchoJob) {
+  constructor(job: LoadJob) {
     this.#job = job
-    this.#message =
-      job.type === 'http' ? requestBytes(job.request) : Buffer.alloc(job.messageBytes, 'x')
+    this.#message = messageOf(job)
     this.#messages = Buffer.concat(Array.from({ length: job.depth }, () => this.#message))
   }
 
@@ -88,12 +89,15 @@ class Run {
   #open(): Promise<void> {
     const index = this.#counters.length
     const { port, tls } = this.#job
-    this.#counters.push(
-      this.#job.type === 'http' ? new ResponseCounter() : new EchoCounter(this.#message.length),
-    )
+    this.#counters.push(counterOf(this.#job))
     this.#onChunk.push(() => {})
     return new Promise((resolve, reject) => {
-      const socket = openSocket(port, tls, resolve, (chunk) => this.#onChunk[index]?.(chunk))
+      const socket = openSocket(
+        port,
+        tls,
+        () => this.#greet(index, socket, resolve, reject),
+        (chunk) => this.#onChunk[index]?.(chunk),
+      )
       this.#sockets[index] = socket
       socket.on('error', (error) => {
         reject(error)
@@ -101,6 +105,21 @@ class Run {
       })
       socket.on('close', () => this.#fail(new Error('the server closed a connection')))
     })
+  }
+
+  /** Shakes hands where the protocol does. */
+  #greet(index: number, socket: Socket, resolve: () => void, reject: (error: Error) => void): void {
+    const job = this.#job
+    if (job.type !== 'websocket') return resolve()
+    let head = ''
+    this.#onChunk[index] = (chunk) => {
+      head += chunk.toString('latin1')
+      if (!head.endsWith('\r\n\r\n')) return
+      const agreed = !job.deflate || head.includes('permessage-deflate')
+      if (head.startsWith('HTTP/1.1 101') && agreed) resolve()
+      else reject(new Error(`no handshake: ${head.slice(0, 200)}`))
+    }
+    socket.write(upgradeRequest(job))
   }
 
   #fail(error: Error): void {
@@ -127,6 +146,30 @@ class Run {
       socket.write(this.#messages.subarray(0, completed * messageBytes))
     }
     socket.write(this.#messages)
+  }
+}
+
+type LoadJob = HttpJob | EchoJob | WebSocketJob
+
+function messageOf(job: LoadJob): Buffer {
+  switch (job.type) {
+    case 'http':
+      return requestBytes(job.request)
+    case 'echo':
+      return Buffer.alloc(job.messageBytes, 'x')
+    case 'websocket':
+      return clientFrame(job)
+  }
+}
+
+function counterOf(job: LoadJob): AnswerCounter {
+  switch (job.type) {
+    case 'http':
+      return new ResponseCounter()
+    case 'echo':
+      return new EchoCounter(job.messageBytes)
+    case 'websocket':
+      return new FrameCounter(job.deflate ? undefined : job.messageBytes)
   }
 }
 

@@ -29,6 +29,14 @@ export interface EchoJob extends LoadShape {
   readonly messageBytes: number
 }
 
+/** Messages over WebSocket, each answered by one; raw sockets, no library. */
+export interface WebSocketJob extends LoadShape {
+  readonly type: 'websocket'
+  readonly messageBytes: number
+  /** permessage-deflate, each message alone. */
+  readonly deflate: boolean
+}
+
 /** Opens connections, sends one request on each, and keeps them open until `release`. */
 export interface IdleJob {
   readonly type: 'idle'
@@ -42,7 +50,7 @@ export interface ReleaseJob {
   readonly type: 'release'
 }
 
-export type Job = HttpJob | EchoJob | IdleJob | ReleaseJob
+export type Job = HttpJob | EchoJob | WebSocketJob | IdleJob | ReleaseJob
 
 export interface LoadResult {
   readonly requests: number

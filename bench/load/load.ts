@@ -5,7 +5,7 @@
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { EchoJob, HttpJob, IdleJob, Job, JobAnswer, LoadResult } from './jobs.ts'
+import type { EchoJob, HttpJob, IdleJob, Job, JobAnswer, LoadResult, WebSocketJob } from './jobs.ts'
 
 export interface LoadOptions {
   /** Use our own generator for everything. */
@@ -29,6 +29,10 @@ export class Load {
   }
 
   echo(job: EchoJob): Promise<LoadResult> {
+    return this.#run(job)
+  }
+
+  webSocket(job: WebSocketJob): Promise<LoadResult> {
     return this.#run(job)
   }
 

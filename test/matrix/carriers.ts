@@ -11,6 +11,8 @@ import {
   unix as unixAddress,
 } from '../../src/core/address.ts'
 import type { Transport } from '../../src/core/transport.ts'
+import { byteStream } from '../../src/links/byte-stream/byte-stream.ts'
+import { webSocket } from '../../src/links/websocket/websocket.ts'
 import { systemClock } from '../../src/platform/system-clock.ts'
 import { createDevCertificate } from '../../src/security/dev-certificate.ts'
 import { MemoryNetwork } from '../../src/transports/memory/memory-network.ts'
@@ -40,6 +42,7 @@ export const CARRIERS: Readonly<Record<TransportName, () => Promise<Carrier>>> =
   },
   memory: async () => same(inMemory(), memoryAddress('matrix')),
   'TLS over memory': async () => secure(memoryAddress('matrix'), inMemory()),
+  WebSocket: async () => same(byteStream(webSocket()), ip('127.0.0.1', 0)),
   'Node Duplex': async () => same(throughDuplex(inMemory()), memoryAddress('matrix')),
 }
 

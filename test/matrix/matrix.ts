@@ -10,6 +10,7 @@ export const TRANSPORTS = [
   'memory',
   'TLS over memory',
   'Node Duplex',
+  'WebSocket',
 ] as const
 
 export type Protocol = (typeof PROTOCOLS)[number]

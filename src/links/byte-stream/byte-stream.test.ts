@@ -1,52 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Address, memory as address } from '../../core/address.ts'
-import type { Connection } from '../../core/connection.ts'
+import { memory as address } from '../../core/address.ts'
 import type { MessageConnection, MessageHandler } from '../../core/message-connection.ts'
-import type {
-  ConnectOptions,
-  ListenOptions,
-  MessageTransport,
-  Transport,
-} from '../../core/transport.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
 import { ConnectionLog, pattern } from '../../testing/transport/connection-log.ts'
 import { type TransportFixture, transportConformance } from '../../testing/transport-conformance.ts'
 import { MemoryNetwork } from '../../transports/memory/memory-network.ts'
 import { type MemoryOptions, memory, memoryPair } from '../../transports/memory/memory-transport.ts'
+import { framed } from '../framed/framed.ts'
 import { lengthPrefixedMessages } from '../framed/framed-connection.ts'
 import { byteStream, byteStreamConnection } from './byte-stream.ts'
 
-/** Length-prefixed messages over memory: enough of a message transport to run the kit over. */
-class FramedMemory implements MessageTransport {
-  readonly name = 'memory'
-  readonly traits = { halfClose: true, secure: false, messageBoundaries: true }
-  readonly #carrier: Transport
-  readonly #frame: (connection: Connection) => MessageConnection
-
-  constructor(carrier: Transport, frame: (connection: Connection) => MessageConnection) {
-    this.#carrier = carrier
-    this.#frame = frame
-  }
-  async connect(to: Address, options?: ConnectOptions): Promise<MessageConnection> {
-    return this.#frame(await this.#carrier.connect(to, options))
-  }
-  listen(at: Address, options: ListenOptions<MessageConnection>) {
-    const onConnection = (carrier: Connection) => options.onConnection(this.#frame(carrier))
-    return this.#carrier.listen(at, { ...options, onConnection })
-  }
-}
-
-function fixture(
-  options: Partial<MemoryOptions>,
-  frame: (connection: Connection) => MessageConnection,
-  maxChunkBytes: number,
-): TransportFixture {
+function fixture(options: Partial<MemoryOptions>, maxMessageBytes: number): TransportFixture {
   const clock = new ManualClock()
   const network = new MemoryNetwork()
-  const messages = new FramedMemory(memory({ clock, network, strict: true, ...options }), frame)
+  const carrier = memory({ clock, network, strict: true, ...options })
   return {
-    transport: byteStream(messages, { clock, maxChunkBytes }),
+    transport: byteStream(framed(carrier, { clock, maxMessageBytes }), { clock }),
     address: address('0'),
     clock,
     turn: () => clock.settle(),
@@ -61,16 +31,11 @@ function fixture(
 
 const traits = { halfClose: true, secure: false, messageBoundaries: false }
 const VARIANTS: readonly (readonly [string, number, () => TransportFixture])[] = [
-  ['byte stream', 100_000, () => fixture({}, (carrier) => lengthPrefixedMessages(carrier), 65_536)],
+  ['byte stream', 100_000, () => fixture({}, 1_000_000)],
   [
     'byte stream, messages of 100 bytes, 7 bytes a chunk',
     10_000,
-    () =>
-      fixture(
-        { maxChunkBytes: 7 },
-        (carrier) => lengthPrefixedMessages(carrier, { maxMessageBytes: 100 }),
-        65_536,
-      ),
+    () => fixture({ maxChunkBytes: 7 }, 100),
   ],
 ]
 for (const [name, bulkBytes, create] of VARIANTS) {
@@ -91,9 +56,12 @@ class Messages implements MessageHandler {
 test('byteStream splits a write at maxChunkBytes: one at the limit, two one past it', () => {
   const clock = new ManualClock()
   const [a, b] = memoryPair({ clock })
-  const stream = byteStreamConnection(lengthPrefixedMessages(a), { clock, maxChunkBytes: 1_000 })
+  const stream = byteStreamConnection(lengthPrefixedMessages(a, { clock }), {
+    clock,
+    maxChunkBytes: 1_000,
+  })
   const received = new Messages()
-  lengthPrefixedMessages(b).open(received)
+  lengthPrefixedMessages(b, { clock }).open(received)
   stream.write(pattern(0, 0, 1_000))
   stream.write(pattern(0, 0, 1_001))
   stream.write(new Uint8Array(0))
@@ -104,10 +72,10 @@ test('byteStream splits a write at maxChunkBytes: one at the limit, two one past
 test('byteStream splits a write at the largest message of its connection where that is less', () => {
   const clock = new ManualClock()
   const [a, b] = memoryPair({ clock })
-  const messages = lengthPrefixedMessages(a, { maxMessageBytes: 300 })
+  const messages = lengthPrefixedMessages(a, { clock, maxMessageBytes: 300 })
   const stream = byteStreamConnection(messages, { clock })
   const received = new Messages()
-  lengthPrefixedMessages(b).open(received)
+  lengthPrefixedMessages(b, { clock }).open(received)
   stream.write(pattern(0, 0, 700))
   clock.flush()
   assert.deepEqual(received.sizes, [300, 300, 100])
@@ -116,8 +84,10 @@ test('byteStream splits a write at the largest message of its connection where t
 test('byteStream hands an empty message on as nothing', () => {
   const clock = new ManualClock()
   const [a, b] = memoryPair({ clock })
-  const messages = lengthPrefixedMessages(a)
-  const log = new ConnectionLog(byteStreamConnection(lengthPrefixedMessages(b), { clock })).open()
+  const messages = lengthPrefixedMessages(a, { clock })
+  const log = new ConnectionLog(
+    byteStreamConnection(lengthPrefixedMessages(b, { clock }), { clock }),
+  ).open()
   messages.send(new Uint8Array(0))
   messages.send(pattern(1, 0, 3))
   clock.flush()

@@ -2,23 +2,25 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memory as address } from '../../core/address.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
+import { type MessageFixture, messageConformance } from '../../testing/message-conformance.ts'
 import { type TransportFixture, transportConformance } from '../../testing/transport-conformance.ts'
 import { MemoryNetwork } from '../../transports/memory/memory-network.ts'
 import { type MemoryOptions, memory } from '../../transports/memory/memory-transport.ts'
 import { byteStream } from '../byte-stream/byte-stream.ts'
 import { type WebSocketTransportOptions, webSocket } from './websocket.ts'
 
-const traits = { halfClose: false, secure: false, messageBoundaries: false }
+const harness = { test, ok: assert.ok, skip: test.skip }
+const traits = { halfClose: false, secure: false, messageBoundaries: true }
 
 function fixture(
   options: Partial<MemoryOptions>,
   own: WebSocketTransportOptions = {},
-): TransportFixture {
+): MessageFixture {
   const clock = new ManualClock()
   const network = new MemoryNetwork()
   const carrier = memory({ clock, network, strict: true, ...options })
   return {
-    transport: byteStream(webSocket({ clock, carrier, ...own }), { clock }),
+    transport: webSocket({ clock, carrier, maxMessageBytes: 200_000, ...own }),
     address: address('0'),
     clock,
     turn: () => clock.settle(),
@@ -31,15 +33,29 @@ function fixture(
   }
 }
 
-const VARIANTS: readonly (readonly [string, number, () => TransportFixture])[] = [
-  ['WebSocket byte stream', 100_000, () => fixture({})],
+const VARIANTS: readonly (readonly [string, number, () => MessageFixture])[] = [
+  ['WebSocket', 100_000, () => fixture({})],
   [
-    'WebSocket byte stream, 7 bytes a chunk, fragments of 100, deflate',
-    10_000,
-    () => fixture({ maxChunkBytes: 7 }, { sendFrameBytes: 100, compression: { minBytes: 64 } }),
+    'WebSocket, 61 bytes a chunk, fragments of 100, deflate',
+    20_000,
+    () =>
+      fixture(
+        { maxChunkBytes: 61, bufferBytes: 4_096, highWaterMarkBytes: 4_096 },
+        { sendFrameBytes: 100, maxMessageBytes: 20_000, compression: { minBytes: 64 } },
+      ),
   ],
 ]
 for (const [name, bulkBytes, create] of VARIANTS) {
-  const subject = { traits, create, bulkBytes, maxTurns: 5_000 }
-  transportConformance(name, subject, { test, ok: assert.ok, skip: test.skip })
+  messageConformance(name, { traits, create, bulkBytes, maxTurns: 5_000 }, harness)
 }
+
+function streamFixture(): TransportFixture {
+  const { transport, ...rest } = fixture({})
+  return { ...rest, transport: byteStream(transport, { clock: rest.clock }) } as TransportFixture
+}
+const stream = { traits: { ...traits, messageBoundaries: false }, create: streamFixture }
+transportConformance(
+  'WebSocket byte stream',
+  { ...stream, bulkBytes: 100_000, maxTurns: 5_000 },
+  harness,
+)

@@ -201,10 +201,11 @@ export class WebSocketConnection implements MessageConnection, DriverOwner<WebSo
 
   onClosed(reason: Error | undefined): void {
     this.#closed = true
-    const { peerClose } = this.#session
+    const { peerClose, closeEchoed } = this.#session
+    const told = peerClose === undefined || closeEchoed ? undefined : closeError(peerClose)
     const handler = this.#handler
     this.#handler = undefined
-    handler?.onClose(reason ?? (peerClose && closeError(peerClose)))
+    handler?.onClose(reason ?? told)
   }
 
   get #over(): boolean {

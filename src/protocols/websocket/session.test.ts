@@ -368,6 +368,19 @@ test('WebSocketSession sends what is over maxBytes of compression as it is', () 
   assert.equal(subject.pollTransmit(0).take()[0], 0x82)
 })
 
+test('WebSocketSession compresses nothing for a peer with a window of 256 bytes', () => {
+  const deflate = { windowBits: 8 }
+  const subject = new WebSocketSession({
+    role: 'client',
+    host: host(),
+    options: DEFLATE,
+    deflate,
+    now: 0,
+  })
+  subject.send(new Uint8Array(1_000), false)
+  assert.equal(subject.pollTransmit(0).take()[0], 0x82)
+})
+
 test('WebSocketSession inflates up to maxMessageBytes, and one byte more is a bomb: 1009', () => {
   const deflate = (length: number) => nodeRawDeflate.deflate(new Uint8Array(length), 15, 9).slice()
   const fits = session('server', DEFLATE)

@@ -73,6 +73,8 @@ export class WebSocketSession implements Session<WebSocketCommand, WebSocketEven
   cut = false
   /** The peer's close frame, once it has come. */
   peerClose: CloseFrame | undefined
+  /** The peer's close frame said no more than ours had before. */
+  closeEchoed = false
   /** From a ping to its pong; undefined: none has come yet. */
   roundTripMs: number | undefined
 
@@ -89,6 +91,7 @@ export class WebSocketSession implements Session<WebSocketCommand, WebSocketEven
   }
   #wanted = true
   #closeSent = false
+  #sentCode = 0
   #inputEnded = false
   #inflated = false
 
@@ -333,6 +336,7 @@ export class WebSocketSession implements Session<WebSocketCommand, WebSocketEven
     if (opcode === Opcode.PONG) return this.#onPong(payload)
     const close = parseClose(payload, this.#host.text)
     this.peerClose = close
+    this.closeEchoed = this.#closeSent && close.code === this.#sentCode
     if (!this.#closeSent) {
       // The code is echoed, the reason is not: it is the peer's own.
       this.#sendClose(close.code, EMPTY)
@@ -436,6 +440,8 @@ export class WebSocketSession implements Session<WebSocketCommand, WebSocketEven
     if (length < compression.minBytes || length > compression.maxBytes) return false
     const raw = this.#host.rawDeflate as NonNullable<Host['rawDeflate']>
     const { windowBits } = this.#deflate as NegotiatedDeflate
+    // zlib has no raw deflate with a window of 256 bytes; nobody is obliged to compress.
+    if (windowBits < 9) return false
     const packed = raw.deflate(payload, windowBits, compression.level)
     if (packed.length >= length || packed.length > sendFrameBytes) return false
     const first = (text ? FINAL_TEXT : FINAL_BINARY) | RSV1
@@ -466,6 +472,7 @@ export class WebSocketSession implements Session<WebSocketCommand, WebSocketEven
   #sendClose(code: number, reason: Uint8Array): void {
     this.#control(Opcode.CLOSE, closePayload(code, reason))
     this.#closeSent = true
+    this.#sentCode = code
     this.#lastPing = undefined
     if (this.state === 'open') this.state = 'closing'
   }
