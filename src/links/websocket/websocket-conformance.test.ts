@@ -50,8 +50,8 @@ for (const [name, bulkBytes, create] of VARIANTS) {
 }
 
 function streamFixture(): TransportFixture {
-  const { transport, ...rest } = fixture({})
-  return { ...rest, transport: byteStream(transport, { clock: rest.clock }) } as TransportFixture
+  const { transport, clock, turn, leaks = {}, address: at } = fixture({})
+  return { transport: byteStream(transport, { clock }), address: at, clock, turn, leaks }
 }
 const stream = { traits: { ...traits, messageBoundaries: false }, create: streamFixture }
 transportConformance(
