@@ -11,6 +11,7 @@ export type Command =
   | UpCommand
   | TopCommand
   | AuditCommand
+  | TransportsCommand
   | { readonly name: 'audit-help' }
   | { readonly name: 'usage'; readonly message: string }
 
@@ -53,6 +54,13 @@ export interface TopCommand {
   readonly json: boolean
 }
 
+export interface TransportsCommand {
+  readonly name: 'transports'
+  readonly json: boolean
+  /** Time that one probe may take. */
+  readonly timeoutMs: number
+}
+
 export function readArguments(args: readonly string[]): Command {
   const [first, ...rest] = args
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
@@ -63,6 +71,7 @@ export function readArguments(args: readonly string[]): Command {
   if (first === 'check') return readCheck(rest)
   if (first === 'top') return readTop(rest)
   if (first === 'audit') return readAudit(rest)
+  if (first === 'transports') return readTransports(rest)
   const hint = nearest(first, COMMANDS)
   const meant = hint === undefined ? '' : `; did you mean '${hint}'?`
   const what = first.startsWith('-') ? 'option' : 'command'
@@ -148,6 +157,19 @@ function readAudit(args: readonly string[]): Command {
   }
 }
 
+function readTransports(args: readonly string[]): Command {
+  const parsed = parse(args, TRANSPORTS_OPTIONS)
+  if (typeof parsed === 'string') return { name: 'usage', message: parsed }
+  const { values, positionals } = parsed
+  if (values['help'] === true) return { name: 'help' }
+  if (positionals.length > 0) return { name: 'usage', message: 'transports takes no arguments' }
+  const timeout = (values['timeout'] ?? '3000') as string
+  if (!/^[1-9]\d{0,5}$/.test(timeout)) {
+    return { name: 'usage', message: `--timeout is '${timeout}', must be milliseconds` }
+  }
+  return { name: 'transports', json: values['json'] === true, timeoutMs: Number(timeout) }
+}
+
 type Options = NonNullable<ParseArgsConfig['options']>
 
 interface Parsed {
@@ -207,7 +229,12 @@ const AUDIT_OPTIONS: Options = {
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 }
-const COMMANDS = ['up', 'check', 'top', 'audit', 'help', 'version']
+const TRANSPORTS_OPTIONS: Options = {
+  json: { type: 'boolean' },
+  timeout: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+}
+const COMMANDS = ['up', 'check', 'top', 'audit', 'transports', 'help', 'version']
 
 export const HELP = `heddle: any protocol over any transport
 
@@ -227,6 +254,9 @@ export const HELP = `heddle: any protocol over any transport
                                (HEDDLE_ADMIN_TOKEN)
     --once                     prints it once, as when it is piped
     --json                     … as JSON
+  heddle transports            lists what this machine can do, and why not
+    --json                     … as JSON
+    --timeout <ms>             time that one probe may take                  (3000)
   heddle audit verify <files>  says whether an audit log was touched (heddle audit --help)
   heddle --version
   heddle --help

@@ -27,6 +27,7 @@ import { ExitCode } from './exit-code.ts'
 import { importAll } from './imports.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
 import { runTop } from './top/run-top.ts'
+import { transports } from './transports.ts'
 import { up } from './up.ts'
 import { version } from './version.ts'
 
@@ -51,6 +52,8 @@ export async function run(args: readonly string[], host: CliProcess): Promise<Ex
     case 'audit-help':
       terminal.out(AUDIT_HELP)
       return ExitCode.OK
+    case 'transports':
+      return transports(command, terminal)
     case 'audit':
       return auditVerify(command, terminal)
     case 'up':

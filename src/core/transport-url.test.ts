@@ -36,7 +36,8 @@ const URLS: readonly (readonly [text: string, TransportUrl])[] = [
   ],
   ['ws+unix:/run/app.sock:/chat', url('ws', unix('/run/app.sock'), { resource: '/chat' })],
   ['ws+unix:/run/a%3Ab%25.sock:/', url('ws', unix('/run/a:b%.sock'), { resource: '/' })],
-  ['webrtc:wss://h/signalling', url('webrtc', other('wss://h/signalling'))],
+  ['webrtc:wss://h/signalling', url('webrtc', other('webrtc:wss://h/signalling'))],
+  ['webrtc://name', url('webrtc', other('webrtc://name'))],
   [
     'webrtc-direct://h:1?certhash=uEgNmb28',
     url('webrtc-direct', ip('h', 1), { options: { certhash: 'uEgNmb28' } }),

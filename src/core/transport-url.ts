@@ -65,7 +65,7 @@ export function formatTransportUrl(url: TransportUrl): string {
     case 'memory':
       return formatAddress(address)
     case 'url':
-      return transport === 'webrtc' ? `webrtc:${address.url}` : address.url
+      return address.url
   }
 }
 
@@ -89,10 +89,8 @@ function parseScheme(
     case 'ws+unix':
     case 'wss+unix':
       return parseWebSocketOverUnix(text, scheme.slice(0, -5), rest)
-    case 'webrtc': {
-      const url = nonEmpty(text, rest, 'the URL of the signalling')
-      return { ...plain, transport: 'webrtc', address: { kind: 'url', url } }
-    }
+    // Whole URLs of their transports: of a peer (`webrtc://name`), of signalling (`webrtc:wss://h/`).
+    case 'webrtc':
     case 'shm':
     case 'dnsaddr': {
       nonEmpty(text, rest, 'a name')

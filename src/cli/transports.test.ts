@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TransportCapability } from '../links/capabilities/capabilities.ts'
+import { readArguments } from './arguments.ts'
+import { terminalOf } from './terminal.ts'
+import { formatCapabilities, transports } from './transports.ts'
+
+const FOUND: readonly TransportCapability[] = [
+  { name: 'tcp', kind: 'transport', available: true, reason: undefined, details: {} },
+  {
+    name: 'udp',
+    kind: 'transport',
+    available: true,
+    reason: undefined,
+    details: { engine: 'handle' },
+  },
+  { name: 'quic', kind: 'transport', available: false, reason: 'no koffi', details: {} },
+  { name: 'zstd', kind: 'feature', available: true, reason: undefined, details: {} },
+]
+
+function streams(isTTY: boolean, env: Readonly<Record<string, string>> = {}) {
+  const said: string[] = []
+  const stream = { write: (text: string) => void said.push(text), isTTY }
+  return { said, terminal: terminalOf({ stdout: stream, stderr: stream, env }) }
+}
+
+test('heddle transports prints what works, and why the rest does not', () => {
+  assert.equal(
+    formatCapabilities(FOUND, streams(false).terminal),
+    [
+      'Transports',
+      '  tcp   yes',
+      '  udp   yes  engine handle',
+      '  quic  no   no koffi',
+      'Features',
+      '  zstd  yes',
+      '',
+    ].join('\n'),
+  )
+})
+
+test('heddle transports has colour on a terminal that wants it only', () => {
+  const coloured = formatCapabilities(FOUND, streams(true).terminal)
+  assert.ok(coloured.includes('\u001b[32myes\u001b[39m'))
+  assert.ok(coloured.includes('\u001b[31mno \u001b[39m  no koffi'))
+  for (const { terminal } of [streams(false), streams(true, { NO_COLOR: '1' })]) {
+    assert.ok(!formatCapabilities(FOUND, terminal).includes('\u001b'))
+  }
+})
+
+test('heddle transports --json prints one array for programs', async () => {
+  const { said, terminal } = streams(true)
+  assert.equal(await transports({ name: 'transports', json: true, timeoutMs: 1 }, terminal), 0)
+  const found = JSON.parse(said.join('')) as TransportCapability[]
+  assert.ok(found.length > 10)
+  assert.ok(found.every((one) => one.available || typeof one.reason === 'string'))
+})
+
+test('heddle transports refuses what it does not know', () => {
+  assert.deepEqual(readArguments(['transports', '--json', '--timeout', '50']), {
+    name: 'transports',
+    json: true,
+    timeoutMs: 50,
+  })
+  for (const args of [['--timeout', '0'], ['--timeout', 'x'], ['quic'], ['--jsn']]) {
+    assert.equal(readArguments(['transports', ...args]).name, 'usage', args.join(' '))
+  }
+  assert.equal(readArguments(['transport']).name, 'usage')
+})
