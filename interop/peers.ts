@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 
 interface PeerEntry {
   /** Names of the program, the usual one first. */
@@ -76,6 +76,13 @@ export const PEERS = {
     version: /v=(\S+)/,
     aptPackage: 'redis-server',
   },
+  'python-websockets': {
+    // Debian's, before one that somebody put in front of it.
+    commands: ['/usr/bin/python3', 'python3'],
+    versionArguments: ['-c', 'import websockets as w; print("websockets", w.version.version)'],
+    version: /^websockets (\S+)/,
+    aptPackage: 'python3-websockets',
+  },
   wrk: {
     commands: ['wrk'],
     versionArguments: ['-v'],
@@ -129,7 +136,7 @@ export function requirePeer(name: PeerName): RequiredPeer {
 
 function findProgram(command: string): string | undefined {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...SYSTEM_FOLDERS]
-  for (const folder of folders) {
+  for (const folder of isAbsolute(command) ? [''] : folders) {
     const path = join(folder, command)
     try {
       accessSync(path, constants.X_OK)

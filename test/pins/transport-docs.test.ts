@@ -6,6 +6,9 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fromRoot } from '../../scripts/repository.ts'
 import { byteStreamDefaults } from '../../src/links/byte-stream/byte-stream.ts'
+import { webSocketTransportDefaults } from '../../src/links/websocket/websocket.ts'
+import { browserWebSocketDefaults } from '../../src/links/websocket-browser/browser-websocket.ts'
+import { deflateDefaults, webSocketDefaults } from '../../src/protocols/websocket/options.ts'
 import { toDuplexDefaults } from '../../src/transports/node-stream/to-duplex.ts'
 import { tcpDefaults } from '../../src/transports/tcp/tcp-options.ts'
 import { tlsDefaults } from '../../src/transports/tls/tls-options.ts'
@@ -17,6 +20,12 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   unix: unixDefaults,
   duplex: toDuplexDefaults,
   'byte-stream': byteStreamDefaults,
+  websocket: {
+    ...webSocketDefaults,
+    ...webSocketTransportDefaults,
+    ...deflateDefaults,
+    ...browserWebSocketDefaults,
+  },
 }
 
 for (const [page, defaults] of Object.entries(PAGES)) {
