@@ -18,7 +18,7 @@ import type {
   ConnectionFacts,
   ConnectionHandler,
 } from '../../core/connection.ts'
-import { UsageError } from '../../core/errors.ts'
+import { TransportError, UsageError } from '../../core/errors.ts'
 
 export abstract class LayerConnection implements Connection {
   abstract readonly id: number
@@ -171,11 +171,22 @@ export abstract class LayerConnection implements Connection {
 
   /** As `receiveClose`, told before this returns where somebody is there to hear it. */
   protected closeNow(reason: Error | undefined): void {
-    this.#close ??= { reason }
-    this.#over = true
-    this.#queue = []
+    const undelivered = this.#queue.length > 0
+    this.#close ??= { reason: undelivered ? (reason ?? cutOff()) : reason }
+    if (this.#close.reason === undefined && this.#end === 'heard' && !this.#over) {
+      this.#end = 'told'
+      this.#handler?.onEnd()
+    }
     this.#tellClose()
   }
+
+  /** Somebody is there who has not heard the close. */
+  protected get attached(): boolean {
+    return this.#handler !== undefined
+  }
+
+  /** The handler has heard the close: nothing more will be asked for. */
+  protected closeWasTold(): void {}
 
   get #takes(): boolean {
     return this.#handler !== undefined && !this.#paused && !this.#over
@@ -232,6 +243,7 @@ export abstract class LayerConnection implements Connection {
     if (handler === undefined || this.#closeTold) return
     this.#closeTold = true
     this.#handler = undefined
+    this.closeWasTold()
     handler.onClose(this.#close?.reason)
   }
 
@@ -241,6 +253,10 @@ export abstract class LayerConnection implements Connection {
     this.#reading = reading
     this.readingChanged(reading)
   }
+}
+
+function cutOff(): TransportError {
+  return new TransportError('ERR_DISCONNECTED', 'what carried it closed before all was delivered')
 }
 
 function ownMemory(): ChunkLease {

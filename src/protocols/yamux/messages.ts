@@ -52,6 +52,8 @@ export type YamuxCommand =
   | { readonly type: 'reset'; readonly stream: number }
   /** Without credit nothing is delivered; credit is also what lets the peer send more. */
   | CreditCommand
+  /** Nothing is delivered while a stream is held, whatever its credit: what arrives is kept, counted. */
+  | { readonly type: 'hold'; readonly stream: number; readonly held: boolean }
   | PriorityCommand
   | { readonly type: 'ping' }
   /** Nothing new is taken; the session closes when all streams have ended. */

@@ -512,6 +512,23 @@ describe('credit', () => {
     assert.fail('everything was taken and the peer was told of nothing')
   })
 
+  test('a stream on hold delivers nothing, whatever its credit, and counts what it keeps', () => {
+    const peer = new Peer({ maxBufferedBytes: 100 })
+    const hold = (held: boolean): YamuxCommand => ({ type: 'hold', stream: 1, held })
+    peer.give(frame(DATA, SYN, 1))
+    peer.submit(accept(1), hold(true), give(1, 500))
+    assert.deepEqual(peer.give(payload(1, 0, 60)), [])
+    peer.submit(give(1, 10))
+    assert.deepEqual(peer.poll(), [])
+    assert.ok(peer.session.wantsRead)
+    peer.give(payload(1, 0, 40))
+    assert.ok(!peer.session.wantsRead)
+    peer.submit(hold(false))
+    assert.equal(peer.poll().length, 1)
+    assert.ok(peer.session.wantsRead)
+    assert.equal(peer.give(payload(1, FIN, 5)).length, 2)
+  })
+
   test('what a window cannot hold is told when it can', () => {
     const peer = new Peer()
     peer.give(frame(DATA, SYN, 1))

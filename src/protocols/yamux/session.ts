@@ -5,7 +5,7 @@
  *        └──── violation, ping without answer, connection lost ────^
  *
  * - **Receiving.** The peer may send the first window (256 KiB) and all credit that was given: so
- *   what a stream holds without credit is never more than the first window. Credit reaches the peer
+ *   what a stream holds is never more than the first window and its credit. Credit reaches the peer
  *   in window updates of half a window or more.
  * - **Sending.** Data waits in its stream. `pollTransmit` takes one frame of a stream at a time, the
  *   most urgent streams first and in turn within one urgency; everything else is encoded at once.
@@ -113,6 +113,11 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
     const stream = this.#streams.get(id)
     if (stream === undefined || stream.closed || stream.ending || stream.stuck) return false
     return stream.own || stream.accepted
+  }
+
+  /** What the stream was given and has not sent, in bytes. */
+  queuedBytes(id: number): number {
+    return this.#streams.get(id)?.queuedBytes ?? 0
   }
 
   receive(chunk: Uint8Array, now: number): void {
@@ -244,6 +249,11 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
         return this.#finishDrain()
       case 'credit':
         return this.#credit(stream, checkInteger('bytes', command.bytes, 1, 0x7fff_ffff))
+      case 'hold':
+        stream.onHold = command.held
+        if (command.held) this.#deliverable.delete(stream)
+        else if (stream.heldBytes > 0 && stream.credit > 0) this.#deliverable.add(stream)
+        return
       case 'priority': {
         const urgency = checkInteger('urgency', command.urgency, 0, 7)
         this.#sendOrder.delete(stream)
@@ -265,7 +275,7 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
 
   #credit(stream: YamuxStream, bytes: number): void {
     stream.credit += bytes
-    if (stream.heldBytes > 0) this.#deliverable.add(stream)
+    if (stream.heldBytes > 0 && !stream.onHold) this.#deliverable.add(stream)
     if (stream.remoteEnded) return
     // The window is a 32-bit number at the peer: what it cannot hold yet is told later.
     stream.untold += bytes
@@ -442,7 +452,8 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
     let event: YamuxEvent | undefined
     if (stream !== undefined) {
       // What is held comes first; if there were credit it would not be held.
-      const count = stream.heldBytes > 0 ? 0 : Math.min(stream.credit, bytes.length)
+      const waits = stream.onHold || stream.heldBytes > 0
+      const count = waits ? 0 : Math.min(stream.credit, bytes.length)
       if (count < bytes.length) this.#hold(stream, bytes.subarray(count))
       if (count > 0) {
         stream.credit -= count

@@ -27,6 +27,8 @@ export class YamuxStream {
   receiveWindow = YAMUX_INITIAL_WINDOW
   /** What may be delivered. */
   credit = 0
+  /** Nothing is delivered, whatever the credit. */
+  onHold = false
   /** Credit the peer has not been told of yet. */
   untold = 0
   /** Arrived without credit. At most the first window: the peer may send that and the credit. */
