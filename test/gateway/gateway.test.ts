@@ -10,8 +10,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ByteWriter } from '../../src/core/byte-writer.ts'
+import { webSocket } from '../../src/links/websocket/websocket.ts'
+import { webSocketUpgrade } from '../../src/links/websocket/websocket-upgrade.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { encodeTlsHello } from '../../src/protocols/tls-hello/tls-hello-encoder.ts'
+import { httpServer } from '../../src/servers/http/http-server.ts'
+import { tcp } from '../../src/transports/tcp/tcp.ts'
 import { collect, HTTP, named, rawUpstream, start, upstream } from './running-gateway.ts'
 
 test('Gateway routes to clusters and answers by itself', async (t) => {
@@ -195,6 +199,45 @@ test('Gateway passes an upgrade through', async (t) => {
   assert.match(text, /^HTTP\/1\.1 101 /)
   assert.match(text, /hello echo ping$/)
   assert.equal(gateway.totals.requests, 1)
+})
+
+test('Gateway passes a WebSocket through, in both directions', async (t) => {
+  const upgrade = webSocketUpgrade((connection) =>
+    connection.open({
+      onMessage: (message) => void connection.send(message.slice()),
+      onText: (text) => void connection.sendText(text.toUpperCase()),
+      onDrain() {},
+      onEnd() {},
+      onClose() {},
+    }),
+  )
+  const upstream = httpServer(upgrade)
+  const { address } = await upstream.listen(tcp(), 'tcp://127.0.0.1:0')
+  t.after(() => upstream.close({ signal: AbortSignal.abort() }))
+  assert.ok(address.kind === 'ip')
+  const { url } = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'echo' }],
+    clusters: [{ name: 'echo', endpoints: [`127.0.0.1:${address.port}`] }],
+  })
+  const at = url('/ws').replace('http', 'ws')
+  const connection = await webSocket().connect({ kind: 'url', url: at })
+  const heard: (string | number)[] = []
+  const closed = Promise.withResolvers<Error | undefined>()
+  connection.open({
+    onText: (text) => void heard.push(text),
+    onMessage(message) {
+      heard.push(message.length)
+      connection.end()
+    },
+    onDrain() {},
+    onEnd() {},
+    onClose: closed.resolve,
+  })
+  connection.sendText('through')
+  connection.send(new Uint8Array(300_000))
+  assert.equal(await closed.promise, undefined)
+  assert.deepEqual(heard, ['THROUGH', 300_000])
 })
 
 test('Gateway counts upgraded connections, and cuts them when the drain’s time is over', async (t) => {

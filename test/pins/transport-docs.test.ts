@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fromRoot } from '../../scripts/repository.ts'
 import { byteStreamDefaults } from '../../src/links/byte-stream/byte-stream.ts'
+import { messageStreamDefaults } from '../../src/links/message-stream/message-stream.ts'
 import { webSocketTransportDefaults } from '../../src/links/websocket/websocket.ts'
 import { browserWebSocketDefaults } from '../../src/links/websocket-browser/browser-websocket.ts'
 import { deflateDefaults, webSocketDefaults } from '../../src/protocols/websocket/options.ts'
@@ -20,6 +21,7 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   unix: unixDefaults,
   duplex: toDuplexDefaults,
   'byte-stream': byteStreamDefaults,
+  'message-stream': messageStreamDefaults,
   websocket: {
     ...webSocketDefaults,
     ...webSocketTransportDefaults,
