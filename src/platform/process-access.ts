@@ -7,6 +7,15 @@ export const operatingSystem: NodeJS.Platform = process.platform
 export const processor: NodeJS.Architecture = process.arch
 export const nodeVersion: string = process.versions.node
 
+/** False in worker threads, which can be ended at any moment without hearing of it. */
+export { isMainThread } from 'node:worker_threads'
+
+/** Just before this thread ends in order; what it does must be synchronous. Returns removal. */
+export function beforeExit(callback: () => void): () => void {
+  process.on('exit', callback)
+  return () => void process.off('exit', callback)
+}
+
 /** Whether Node was built to use the system's OpenSSL instead of its own. */
 export function usesSharedOpenssl(): boolean {
   const { variables } = process.config as { variables: Readonly<Record<string, unknown>> }

@@ -44,7 +44,7 @@ export class QuicDialer {
   async dial(
     address: Address,
     options: ConnectOptions = {},
-    more: Pick<DrivenSettings, 'onIdle'> = {},
+    more: Pick<DrivenSettings, 'onStreamClosed'> = {},
   ): Promise<DrivenConnection> {
     requireQuic()
     const serverName = serverNameFor(address, this.#options, options.serverName)
@@ -105,13 +105,15 @@ export function connectionSettings(
   role: 'initiating' | 'accepting',
   remote: Address,
 ): Omit<DrivenSettings, 'onSettled' | 'serverName'> {
-  const { idleTimeoutMs, highWaterMarkBytes, maxAcceptedStreams, codeOf } = options
+  const { idleTimeoutMs, highWaterMarkBytes, maxConcurrentStreams, maxAcceptedStreams, codeOf } =
+    options
   return {
     transport,
     role,
     remote,
     idleTimeoutMs,
     highWaterMarkBytes,
+    maxConcurrentStreams,
     maxAcceptedStreams,
     codeOf,
     check: (peer) => checkPeer(peer, options, role, remote),

@@ -59,6 +59,8 @@ export interface DrivenSettings {
   readonly serverName: string | undefined
   readonly idleTimeoutMs: number
   readonly highWaterMarkBytes: number
+  /** Streams of the peer that are open at a time; the next ones wait. */
+  readonly maxConcurrentStreams: number
   /** Streams that the peer may open over the whole life of the connection. */
   readonly maxAcceptedStreams: number
   codeOf(reason: Error | undefined): QuicCode
@@ -68,8 +70,8 @@ export interface DrivenSettings {
   onSettled(error: Error | undefined): void
   /** Once, before the handler hears of the end; not after a handshake that failed. */
   onClosed?(connection: DrivenConnection): void
-  /** The last stream that was open has closed. */
-  onIdle?(): void
+  /** A stream has closed, while the connection is open. */
+  onStreamClosed?(): void
   /** A ticket that resumes this session. */
   onSession?(session: Uint8Array): void
 }

@@ -77,6 +77,14 @@ export interface QuicOptions extends TransportBaseOptions {
    */
   endpoints?: number
   /**
+   * Streams of a peer that are open at a time on one connection. OpenSSL announces 100 of each kind
+   * and gives credit for one more with each that is accepted; over this number, none is accepted,
+   * and the next ones wait.
+   *
+   * @default 100
+   */
+  maxConcurrentStreams?: number
+  /**
    * Streams that a peer may open over the life of a connection; then it is drained and closed.
    * OpenSSL keeps some 600 bytes of every stream until its connection ends.
    *
@@ -90,8 +98,6 @@ export interface QuicOptions extends TransportBaseOptions {
   /** Called once for each option that cannot be honoured. @default a warning of the process */
   onWarning?: (warning: QuicUnsupported) => void
 
-  /** Streams open at a time: OpenSSL 3.5 grants 100 of each kind, no other number. */
-  maxConcurrentStreams?: number
   /** Window of a connection, in bytes: set by OpenSSL. */
   initialMaxData?: number
   /** Window of a stream, in bytes: set by OpenSSL. */
@@ -127,6 +133,7 @@ type Defaulted =
   | 'highWaterMarkBytes'
   | 'maxConnectionsPerEndpoint'
   | 'endpoints'
+  | 'maxConcurrentStreams'
   | 'maxAcceptedStreams'
   | 'maxPausedConnections'
   | 'codeOf'
@@ -147,6 +154,7 @@ export const quicDefaults: Readonly<Required<Pick<QuicOptions, Defaulted>>> = Ob
   highWaterMarkBytes: 65_536,
   maxConnectionsPerEndpoint: 200, // measured: 72 µs for each pass at 200, 150 at 400
   endpoints: 1,
+  maxConcurrentStreams: 100, // as many as are announced (RFC 9114, 6.1 asks for no fewer)
   maxAcceptedStreams: 20_000, // twelve megabytes
   maxPausedConnections: 511,
   codeOf: defaultCodeOf,
@@ -207,7 +215,6 @@ function warnOnce({ option, value, reason }: QuicUnsupported): void {
 const UNSUPPORTED: Readonly<
   Partial<Record<keyof QuicOptions, readonly [harmless: unknown, reason: string]>>
 > = {
-  maxConcurrentStreams: [100, 'OpenSSL 3.5 grants 100 streams of each kind at a time'],
   initialMaxData: [undefined, 'OpenSSL 3.5 chooses the windows itself'],
   initialMaxStreamData: [undefined, 'OpenSSL 3.5 chooses the windows itself'],
   keepAliveMs: [undefined, 'OpenSSL sends PINGs by itself, within the idle timeout'],
@@ -226,6 +233,7 @@ const RANGES = {
   highWaterMarkBytes: [0, 0x4000_0000],
   maxConnectionsPerEndpoint: [1, 100_000],
   endpoints: [1, 256],
+  maxConcurrentStreams: [1, 100_000],
   maxAcceptedStreams: [1, 10_000_000],
   maxPausedConnections: [0, 65_535],
 } as const

@@ -49,7 +49,11 @@ export interface QuicStreamsOptions extends QuicOptions {
    * @default 5_000 (each costs memory, and time in every pass, until its connection ends)
    */
   maxStreamsPerConnection?: number
-  /** Connections to one place at a time. At 100 streams each, `connect` waits. @default 8 */
+  /**
+   * Connections to one place at a time. At `maxConcurrentStreams` each, `connect` waits.
+   *
+   * @default 8
+   */
   maxConnectionsPerOrigin?: number
   /** How long a connection without streams waits for the next one. @default 10_000 */
   lingerMs?: number
@@ -118,6 +122,7 @@ class OpensslQuicStreams implements QuicStreamsTransport {
         1,
         10_000,
       ),
+      maxConcurrentStreams: this.#options.maxConcurrentStreams,
       lingerMs: checkInteger('lingerMs', lingerMs, 0, 3_600_000),
     }
     this.#shared = new SharedConnections(this.#dialer, limits, this.#clock)

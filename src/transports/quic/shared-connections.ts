@@ -3,8 +3,8 @@
  *
  * A connection takes streams until it has carried `maxStreamsPerConnection`; then another takes
  * over, and the old one closes after its last stream: OpenSSL keeps a piece of every stream, and
- * looks at all of them in every pass, until their connection ends. When all are at the peer's limit
- * of open streams, another is dialled, up to `maxConnectionsPerOrigin`; then `take` waits.
+ * looks at all of them in every pass, until their connection ends. When all have
+ * `maxConcurrentStreams` open, another is dialled, up to `maxConnectionsPerOrigin`; then `take` waits.
  */
 import { type Address, formatAddress } from '../../core/address.ts'
 import type { Clock, Timer } from '../../core/clock.ts'
@@ -15,6 +15,8 @@ import type { DrivenConnection, DrivenStream } from './quic-driver.ts'
 export interface SharedLimits {
   readonly maxStreamsPerConnection: number
   readonly maxConnectionsPerOrigin: number
+  /** Open at a time on one connection: the peer would accept no more. */
+  readonly maxConcurrentStreams: number
   readonly lingerMs: number
 }
 
@@ -89,6 +91,7 @@ export class SharedConnections {
   #open(origin: Origin): DrivenStream | undefined {
     for (const shared of origin.connections) {
       if (shared.retired) continue
+      if (shared.connection.streamCount >= this.#limits.maxConcurrentStreams) continue
       const stream = shared.connection.openStream()
       if (stream === undefined) continue
       shared.timer?.cancel()
@@ -117,7 +120,7 @@ export class SharedConnections {
       const connection = await this.#dialer.dial(
         origin.address,
         { signal, ...(origin.serverName !== undefined && { serverName: origin.serverName }) },
-        { onIdle: () => shared && this.#idle(origin, shared) },
+        { onStreamClosed: () => shared && this.#streamClosed(origin, shared) },
       )
       shared = { connection, opened: 0, retired: false, timer: undefined }
     } catch (error) {
@@ -131,7 +134,7 @@ export class SharedConnections {
     if (origin.dialing === controller) origin.dialing = undefined
     this.#add(origin, shared)
     this.#serve(origin)
-    if (shared.connection.streamCount === 0) this.#idle(origin, shared)
+    if (shared.connection.streamCount === 0) this.#idle(shared)
   }
 
   #add(origin: Origin, shared: Shared): void {
@@ -162,8 +165,13 @@ export class SharedConnections {
     if (origin.waiters.size > 0) this.#dialIfNeeded(origin)
   }
 
+  #streamClosed(origin: Origin, shared: Shared): void {
+    if (origin.waiters.size > 0) this.#serve(origin)
+    if (shared.connection.streamCount === 0) this.#idle(shared)
+  }
+
   /** No stream is open: the connection waits a while for the next. */
-  #idle(origin: Origin, shared: Shared): void {
+  #idle(shared: Shared): void {
     if (shared.timer !== undefined) return
     // A retired one is not needed, but what its last stream sent may still be read over there.
     const waitMs = shared.retired ? RETIRED_LINGER_MS : this.#limits.lingerMs
@@ -174,7 +182,6 @@ export class SharedConnections {
       void shared.connection.close()
     })
     shared.timer.unref()
-    if (origin.waiters.size > 0) this.#serve(origin)
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import { type Address, formatAddress } from '../../../core/address.ts'
 import type { DatagramSocket } from '../../../core/datagram-socket.ts'
-import { OverloadError } from '../../../core/errors.ts'
+import { OverloadError, toError } from '../../../core/errors.ts'
 import { afterInput } from '../../../platform/process-access.ts'
 import type { AttachedPeer, Attachment, AttachmentSink } from './attachment.ts'
 import { DatagramPair } from './datagram-pair.ts'
@@ -56,7 +56,7 @@ export class CarrierAttachment implements Attachment {
     while (this.#pair.read() > 0) {
       for (let slot = 0; slot < slots.filled; slot++) {
         const peer = this.#byNumber.get(numberAt(slots.addresses, slot * ADDRESS_BYTES))
-        if (peer !== undefined) this.#socket.send(slots.payload(slot), peer.address)
+        if (peer !== undefined) this.#send(slots.payload(slot), peer)
       }
     }
   }
@@ -91,6 +91,15 @@ export class CarrierAttachment implements Attachment {
   // What a `DatagramSocket` keeps alive is its own business.
   ref(): void {}
   unref(): void {}
+
+  #send(payload: Uint8Array, peer: Peer): void {
+    try {
+      this.#socket.send(payload, peer.address)
+    } catch (error) {
+      // An address that the carrier cannot use: who dialled it hears of it.
+      this.#sink?.onUnreachable(peer.key, toError(error))
+    }
+  }
 
   #receive(payload: Uint8Array, from: Address): void {
     if (this.#sink === undefined || payload.length > STAGING_BYTES || payload.length === 0) return

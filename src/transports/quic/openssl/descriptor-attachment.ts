@@ -3,7 +3,7 @@
  */
 import { type Address, formatAddress, type IpAddress } from '../../../core/address.ts'
 import { toError, UsageError } from '../../../core/errors.ts'
-import { afterInput } from '../../../platform/process-access.ts'
+import { afterInput, beforeExit } from '../../../platform/process-access.ts'
 import { connectError, listenError } from '../../node-stream/system-errors.ts'
 import { resolveHost } from '../resolve-host.ts'
 import type { AttachedPeer, Attachment, AttachmentSink } from './attachment.ts'
@@ -65,6 +65,9 @@ export class DescriptorAttachment implements Attachment, DescriptorEvents {
     const onReadable = () => this.#schedule()
     this.#poll = this.#openssl.koffi.node.poll(this.#descriptor.fd, { readable: true }, onReadable)
     this.#openssl.pins.add(this.#poll)
+    openPolls.add(this.#poll)
+    // One that is open and readable while Node takes the thread apart would end the process.
+    if (openPolls.size === 1) removeExit = beforeExit(stopPolls)
   }
 
   drain(): void {
@@ -93,6 +96,8 @@ export class DescriptorAttachment implements Attachment, DescriptorEvents {
     this.#poll.stop()
     this.#poll.close()
     this.#openssl.pins.delete(this.#poll)
+    openPolls.delete(this.#poll)
+    if (openPolls.size === 0) removeExit()
     this.#poll = undefined
   }
 
@@ -140,4 +145,10 @@ export class DescriptorAttachment implements Attachment, DescriptorEvents {
   }
 }
 
+function stopPolls(): void {
+  for (const poll of openPolls) poll.stop()
+}
+
+const openPolls = new Set<PollHandle>()
+let removeExit: () => void = () => {}
 const PEER_BYTES = 128

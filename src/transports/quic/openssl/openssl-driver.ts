@@ -2,8 +2,10 @@
  * The first driver: OpenSSL inside Node.
  */
 import { type Address, ip, memory } from '../../../core/address.ts'
+import type { DatagramTransport } from '../../../core/datagram-socket.ts'
 import { OverloadError, UsageError } from '../../../core/errors.ts'
-import { operatingSystem, processor } from '../../../platform/process-access.ts'
+import { isMainThread, operatingSystem } from '../../../platform/process-access.ts'
+import { udp } from '../../udp/udp.ts'
 import type {
   CarrierFamily,
   DrivenConnection,
@@ -29,6 +31,7 @@ export class OpensslDriver implements QuicDriver {
   readonly #openssl: Openssl
   readonly #options: ResolvedQuicOptions
   #clientContext: TlsContext | undefined
+  #sockets: DatagramTransport | undefined
 
   constructor(openssl: Openssl, options: ResolvedQuicOptions) {
     this.#openssl = openssl
@@ -50,7 +53,8 @@ export class OpensslDriver implements QuicDriver {
       const message = 'quic needs credentials to listen: a certificate and its key'
       throw new UsageError('ERR_ARGUMENT', message)
     }
-    const count = carrier === undefined ? this.#options.endpoints : 1
+    const shares = carrier === undefined && operatingSystem === 'linux' && isMainThread
+    const count = shares ? this.#options.endpoints : 1
     const context = this.#context('server')
     const attachments: Attachment[] = []
     try {
@@ -98,13 +102,13 @@ export class OpensslDriver implements QuicDriver {
     if (carrier !== undefined) {
       return new CarrierAttachment(this.#openssl, await carrier.bind(address))
     }
-    if (operatingSystem === 'linux' && processor.endsWith('64')) {
+    // A worker can be ended at any moment, and an open poll of a descriptor would then take the
+    // process with it: sockets of Node close in order.
+    if (operatingSystem === 'linux' && isMainThread) {
       return DescriptorAttachment.bind(this.#openssl, address, share)
     }
-    throw new UsageError(
-      'ERR_OPTION_UNSUPPORTED',
-      `quic has sockets of its own on Linux only: pass a carrier on ${operatingSystem}`,
-    )
+    this.#sockets ??= udp()
+    return new CarrierAttachment(this.#openssl, await this.#sockets.bind(address))
   }
 }
 
@@ -148,6 +152,7 @@ const REFUSED: Omit<DrivenSettings, 'remote'> = Object.freeze({
   idleTimeoutMs: 1_000,
   highWaterMarkBytes: 0,
   maxAcceptedStreams: 0,
+  maxConcurrentStreams: 0,
   codeOf: defaultCodeOf,
   onSettled() {},
 })

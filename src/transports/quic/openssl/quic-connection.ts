@@ -32,6 +32,7 @@ import {
 import { hasFailed, type Polled } from './poll-table.ts'
 import { QuicFacts, QuicTls } from './quic-facts.ts'
 import { OpensslStream, type StreamOrigin, type StreamOwner } from './quic-stream.ts'
+import type { StreamHandle } from './stream-handle.ts'
 
 type State = 'handshaking' | 'open' | 'draining' | 'closed'
 
@@ -54,9 +55,13 @@ export class OpensslConnection
   readonly #facts: Partial<Record<ConnectionRole, ConnectionFacts>> = {}
   #awaited = 0
   #acceptedStreams = 0
+  /** Streams of the peer that are open here. */
+  #acceptedOpen = 0
   #reason: Error | undefined
   #closeTold = false
   #lateClose: Timer | undefined
+  /** Streams that are closed for their owners and wait for the close of the connection. */
+  #unfreed: StreamHandle[] = []
   #held = true
   #sessionSaved = false
   #flushing: { readonly code: bigint; readonly reason: string } | undefined
@@ -144,9 +149,7 @@ export class OpensslConnection
 
   destroy(reason?: Error): void {
     if (this.#state === 'closed') return
-    const code = checkCode(this.codeOf(reason))
-    this.#end(reason, reason ?? new ClosedError('ERR_CLOSED', 'the connection was destroyed'))
-    this.#sendClose(code, reason === undefined ? '' : reason.message)
+    this.#abandon(reason, reason ?? new ClosedError('ERR_CLOSED', 'the connection was destroyed'))
   }
 
   /** Whether this connection, apart from its streams, keeps the process alive. */
@@ -179,12 +182,24 @@ export class OpensslConnection
 
   streamClosed(stream: OpensslStream): void {
     this.#streams.delete(stream)
+    if (stream.facts.role === 'accepting') {
+      this.#acceptedOpen -= 1
+      if (this.#acceptedOpen === this.#settings.maxConcurrentStreams - 1) this.#want()
+    }
     if (this.#state === 'open') {
       this.#saveSession()
-      if (this.#streams.size === 0) this.#settings.onIdle?.()
+      this.#settings.onStreamClosed?.()
     }
     // Its own onClose comes first.
     if (this.#state === 'draining') defer(() => this.#closeIfDrained())
+  }
+
+  get closesLater(): boolean {
+    return this.#lateClose !== undefined
+  }
+
+  freeLater(handle: StreamHandle): void {
+    this.#unfreed.push(handle)
   }
 
   // From the endpoint.
@@ -213,16 +228,14 @@ export class OpensslConnection
   }
 
   fail(error: Error): void {
-    if (this.#state === 'closed') return
-    const code = checkCode(this.codeOf(error))
-    this.#end(error, error)
-    this.#sendClose(code, error.message)
+    if (this.#state !== 'closed') this.#abandon(error, error)
   }
 
   free(): void {
     if (this.#handle.ssl === 0) return
     this.#cancelLateClose()
     for (const stream of [...this.#streams]) stream.freeNow()
+    this.#freeStreams()
     this.endpoint.table.remove(this)
     this.endpoint.forget(this)
     this.#handle.free()
@@ -237,7 +250,8 @@ export class OpensslConnection
     let events = EVENT_CONNECTION_DRAINED
     if (this.#state !== 'closed') events |= EVENT_CONNECTION_ERROR
     if (this.#handler !== undefined && this.#state !== 'closed') {
-      events |= EVENT_INCOMING_BIDI | EVENT_INCOMING_UNI | this.#awaited
+      events |= this.#awaited
+      if (this.#takesStreams) events |= EVENT_INCOMING_BIDI | EVENT_INCOMING_UNI
     }
     this.endpoint.table.want(this, events)
     this.endpoint.wake()
@@ -252,11 +266,7 @@ export class OpensslConnection
       own: tls.der,
       chain: () => this.#handle.verifiedChain(),
     })
-    if (refused !== undefined) {
-      this.#end(refused, refused)
-      this.#sendClose(checkCode(this.codeOf(refused)), refused.message)
-      return
-    }
+    if (refused !== undefined) return this.#abandon(refused, refused)
     this.#state = 'open'
     this.#want()
     this.#settings.onSettled(undefined)
@@ -281,9 +291,18 @@ export class OpensslConnection
     return stream
   }
 
+  /**
+   * OpenSSL gives credit for another stream as soon as one is accepted, not when one has ended: what
+   * bounds the streams that are open is that the next one is not accepted. It waits in OpenSSL.
+   */
+  get #takesStreams(): boolean {
+    return this.#state !== 'open' || this.#acceptedOpen < this.#settings.maxConcurrentStreams
+  }
+
   #acceptStreams(): void {
     const { maxAcceptedStreams } = this.#settings
     while (this.#handler !== undefined && this.#state !== 'closed') {
+      if (!this.#takesStreams) return this.#want()
       const ssl = this.#handle.acceptStream()
       if (ssl === 0) return
       this.#acceptedStreams += 1
@@ -297,6 +316,7 @@ export class OpensslConnection
         }
         continue
       }
+      this.#acceptedOpen += 1
       this.#handler.onStream(this.#addStream(ssl, 'remote', this.#handle.directionOf(ssl)))
     }
   }
@@ -364,9 +384,17 @@ export class OpensslConnection
     handler.onClose(this.#reason)
   }
 
+  /** Ends it from this side. The close goes first: a peer is not to hear of resets before it. */
+  #abandon(reason: Error | undefined, forStreams: Error): void {
+    this.#saveSession()
+    this.#sendClose(checkCode(this.codeOf(reason)), reason?.message ?? '')
+    this.#end(reason, forStreams)
+  }
+
   #sendClose(code: bigint, reason: string): void {
     const send = () => {
       this.#handle.shutdown(code, reason, false)
+      this.#freeStreams()
       this.endpoint.wake()
     }
     if (this.#isTooYoung) this.#sendCloseLater(send)
@@ -393,6 +421,11 @@ export class OpensslConnection
       this.endpoint.release()
       if (this.#handle.ssl !== 0) send()
     })
+  }
+
+  #freeStreams(): void {
+    for (const handle of this.#unfreed) handle.free()
+    this.#unfreed = []
   }
 
   #cancelLateClose(): void {

@@ -33,8 +33,11 @@ export interface StreamOwner {
   readonly highWaterMarkBytes: number
   codeOf(reason: Error | undefined): QuicCode
   streamFacts(origin: StreamOrigin): ConnectionFacts
-  /** Its SSL object is free. */
+  /** Its SSL object is free, or about to be. */
   streamClosed(stream: OpensslStream): void
+  /** Closed already for its streams, though not yet for the peer, which must hear nothing else. */
+  readonly closesLater: boolean
+  freeLater(handle: StreamHandle): void
 }
 
 export class OpensslStream extends NodeConnection implements QuicStream {
@@ -146,7 +149,7 @@ export class OpensslStream extends NodeConnection implements QuicStream {
     this.#queue = []
     this.#queueHead = 0
     this.#queuedBytes = 0
-    if (!this.#writeOver) {
+    if (!this.#writeOver && !this.#connection.closesLater) {
       const code = this.#resetCode ?? this.#connection.codeOf(reason)
       this.#handle.sendReset(checkCode(code))
     }
@@ -162,7 +165,8 @@ export class OpensslStream extends NodeConnection implements QuicStream {
   #release(): void {
     if (this.#handle.ssl === 0) return
     if (this.#referenced) this.#connection.endpoint.release()
-    this.#handle.free()
+    if (this.#connection.closesLater) this.#connection.freeLater(this.#handle.takeOver())
+    else this.#handle.free()
     this.#connection.streamClosed(this)
   }
 

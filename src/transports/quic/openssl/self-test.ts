@@ -41,26 +41,48 @@ export function probeOpenssl(): OpensslProbe {
 
 let probe: OpensslProbe | undefined
 
+/** What the machine is, as far as it matters here. */
+export interface ProbedMachine {
+  readonly node: string
+  readonly platform: string
+  readonly processor: string
+  readonly littleEndian: boolean
+  readonly sharedOpenssl: boolean
+}
+
+/** Why it cannot work on such a machine, known without loading anything. */
+export function obstacleOf(machine: ProbedMachine): string | undefined {
+  const { node, platform, processor: arch } = machine
+  if (Number(node.split('.')[0]) < LEAST_NODE) {
+    return `the OpenSSL of Node ${node} has no QUIC: it needs Node ${LEAST_NODE} or newer`
+  }
+  if (platform === 'win32') {
+    return 'node.exe does not export the QUIC functions of its OpenSSL on Windows'
+  }
+  if (machine.sharedOpenssl) {
+    return 'this Node uses the OpenSSL of the system, whose QUIC was never tried'
+  }
+  if (!machine.littleEndian || !/64/.test(arch)) {
+    return `structures are known for 64-bit little-endian machines, not for ${arch}`
+  }
+  return undefined
+}
+
 function runProbe(): OpensslProbe {
-  const details: Record<string, string> = {
+  const machine: ProbedMachine = {
     node: nodeVersion,
-    platform: `${operatingSystem}-${processor}`,
+    platform: operatingSystem,
+    processor,
+    littleEndian: endianness() === 'LE',
+    sharedOpenssl: usesSharedOpenssl(),
+  }
+  const details: Record<string, string> = {
+    node: machine.node,
+    platform: `${machine.platform}-${machine.processor}`,
   }
   const not = (reason: string): OpensslProbe => ({ openssl: undefined, reason, details })
-  if (Number(details['node']?.split('.')[0]) < LEAST_NODE) {
-    return not(`Node ${details['node']} has no QUIC in its OpenSSL: it needs Node 22 or newer`)
-  }
-  if (operatingSystem === 'win32') {
-    return not('node.exe does not export the QUIC functions of its OpenSSL')
-  }
-  if (usesSharedOpenssl()) {
-    return not(
-      'this Node uses the OpenSSL of the system: two of them in one process could be mixed up',
-    )
-  }
-  if (endianness() !== 'LE' || !processor.endsWith('64')) {
-    return not(`structures are known for 64-bit little-endian machines, not for ${processor}`)
-  }
+  const obstacle = obstacleOf(machine)
+  if (obstacle !== undefined) return not(obstacle)
   const koffi = loadKoffi()
   if (koffi instanceof Error) {
     return not(`the optional package koffi cannot be loaded: ${firstLine(koffi)}`)
@@ -69,17 +91,21 @@ function runProbe(): OpensslProbe {
   try {
     const openssl = new Openssl(koffi)
     details['openssl'] = openssl.f.OpenSSL_version(0) ?? 'unknown'
-    const version = Number(openssl.f.OpenSSL_version_num())
-    const major = Math.floor(version / 2 ** 28)
-    const minor = Math.floor(version / 2 ** 20) % 256
-    if (major !== 3 || minor < LEAST_OPENSSL_3) {
-      return not(`it needs OpenSSL 3.${LEAST_OPENSSL_3} to 3.x, and this is ${details['openssl']}`)
-    }
+    const wrong = wrongVersion(Number(openssl.f.OpenSSL_version_num()))
+    if (wrong !== undefined) return not(wrong)
     checkHandshake(openssl)
     return { openssl, reason: undefined, details }
   } catch (error) {
     return not(`the self-test failed: ${firstLine(toError(error))}`)
   }
+}
+
+/** @param version as OPENSSL_VERSION_NUMBER: 0xMNN00PP0 */
+export function wrongVersion(version: number): string | undefined {
+  const major = Math.floor(version / 2 ** 28)
+  const minor = Math.floor(version / 2 ** 20) % 256
+  if (major === 3 && minor >= LEAST_OPENSSL_3) return undefined
+  return `it needs OpenSSL 3.${LEAST_OPENSSL_3} or a later 3.x, and this is ${major}.${minor}`
 }
 
 /** @throws Error when a handshake and an echo in memory do not come about */
@@ -107,6 +133,7 @@ function checkHandshake(openssl: Openssl): void {
     idleTimeoutMs: 5_000,
     highWaterMarkBytes: 65_536,
     maxAcceptedStreams: 10,
+    maxConcurrentStreams: 10,
     codeOf: defaultCodeOf,
   }
   let failure: Error | undefined

@@ -92,6 +92,14 @@ export class StreamHandle implements Polled {
     return this.#ssl === 0 ? 0n : this.#code(f.SSL_get_stream_write_error_code(this.#ssl, at))
   }
 
+  /** The SSL object in another handle, that hears nothing; this one is as if it were free. */
+  takeOver(): StreamHandle {
+    this.#endpoint.table.remove(this)
+    const other = new StreamHandle(this.#endpoint, this.#ssl, () => {})
+    this.#ssl = 0
+    return other
+  }
+
   /** What the peer still sends is refused (STOP_SENDING); what was concluded is delivered. */
   free(): void {
     if (this.#ssl === 0) return
