@@ -19,6 +19,8 @@ import { MemoryNetwork } from '../../src/transports/memory/memory-network.ts'
 import { memory } from '../../src/transports/memory/memory-transport.ts'
 import { fromDuplex } from '../../src/transports/node-stream/from-duplex.ts'
 import { toDuplex } from '../../src/transports/node-stream/to-duplex.ts'
+import { quicAvailability } from '../../src/transports/quic/quic-availability.ts'
+import { quicStreams } from '../../src/transports/quic/quic-streams.ts'
 import { tcp } from '../../src/transports/tcp/tcp.ts'
 import { tls } from '../../src/transports/tls/tls.ts'
 import { unix } from '../../src/transports/unix/unix.ts'
@@ -32,6 +34,11 @@ export interface Carrier extends Disposable {
 
 const clock = systemClock
 
+/** Why a transport cannot be had on this machine. */
+export function missing(name: TransportName): string | undefined {
+  return name === 'QUIC' ? quicAvailability().reason : undefined
+}
+
 export const CARRIERS: Readonly<Record<TransportName, () => Promise<Carrier>>> = {
   TCP: async () => same(tcp(), ip('127.0.0.1', 0)),
   TLS: async () => secure(ip('127.0.0.1', 0)),
@@ -43,6 +50,13 @@ export const CARRIERS: Readonly<Record<TransportName, () => Promise<Carrier>>> =
   memory: async () => same(inMemory(), memoryAddress('matrix')),
   'TLS over memory': async () => secure(memoryAddress('matrix'), inMemory()),
   WebSocket: async () => same(byteStream(webSocket()), ip('127.0.0.1', 0)),
+  QUIC: async () => {
+    const { certificate, key, ca } = await createDevCertificate(clock)
+    const server = quicStreams({ credentials: { certificate, key } })
+    const client = quicStreams({ ca, serverName: 'localhost' })
+    const address = ip('127.0.0.1', 0)
+    return { server, client, address, [Symbol.dispose]() {} }
+  },
   'Node Duplex': async () => same(throughDuplex(inMemory()), memoryAddress('matrix')),
 }
 

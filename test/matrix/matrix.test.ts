@@ -5,7 +5,7 @@ import { httpClient } from '../../src/clients/http/http-client.ts'
 import type { ConnectionHandler } from '../../src/core/connection.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { httpServer } from '../../src/servers/http/http-server.ts'
-import { CARRIERS } from './carriers.ts'
+import { CARRIERS, missing } from './carriers.ts'
 import { TRANSPORTS, type TransportName } from './matrix.ts'
 
 const SIZES = [0, 1, 1_000, 65_536, 1_000_000]
@@ -83,5 +83,6 @@ async function exercise(name: TransportName): Promise<void> {
 }
 
 for (const name of TRANSPORTS) {
-  test(`HTTP/1.1 over ${name}: bodies, concurrency, deadline, upgrade`, () => exercise(name))
+  const title = `HTTP/1.1 over ${name}: bodies, concurrency, deadline, upgrade`
+  test(title, { skip: missing(name) ?? false }, () => exercise(name))
 }

@@ -11,6 +11,7 @@ export const TRANSPORTS = [
   'TLS over memory',
   'Node Duplex',
   'WebSocket',
+  'QUIC',
 ] as const
 
 export type Protocol = (typeof PROTOCOLS)[number]

@@ -111,6 +111,7 @@ export function connectionSettings(
     transport,
     role,
     remote,
+    ownAlpn: options.ownAlpn,
     idleTimeoutMs,
     highWaterMarkBytes,
     maxConcurrentStreams,

@@ -57,6 +57,8 @@ export interface DrivenSettings {
   readonly role: ConnectionRole
   readonly remote: Address
   readonly serverName: string | undefined
+  /** A protocol of ours that says nothing about what streams carry: no fact of the connection. */
+  readonly ownAlpn: string | undefined
   readonly idleTimeoutMs: number
   readonly highWaterMarkBytes: number
   /** Streams of the peer that are open at a time; the next ones wait. */

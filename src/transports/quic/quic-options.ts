@@ -139,7 +139,11 @@ type Defaulted =
   | 'codeOf'
 
 export type ResolvedQuicOptions = Readonly<Required<Pick<QuicOptions, Defaulted>>> &
-  Readonly<Omit<QuicOptions, Defaulted>> & { readonly unsupported: readonly QuicUnsupported[] }
+  Readonly<Omit<QuicOptions, Defaulted>> & {
+    readonly unsupported: readonly QuicUnsupported[]
+    /** A protocol of ours that says nothing about what streams carry. */
+    readonly ownAlpn?: string | undefined
+  }
 
 export const quicDefaults: Readonly<Required<Pick<QuicOptions, Defaulted>>> = Object.freeze({
   alpn: Object.freeze(['heddle/1']),

@@ -105,7 +105,8 @@ class OpensslQuicStreams implements QuicStreamsTransport {
       ...rest
     } = options
     const { alpn = quicStreamsDefaults.alpn } = rest
-    this.#options = resolveQuicOptions({ ...rest, alpn })
+    const ownAlpn = rest.alpn === undefined ? alpn[0] : undefined
+    this.#options = { ...resolveQuicOptions({ ...rest, alpn }), ownAlpn }
     this.#announce = announce
     this.#clock = this.#options.clock ?? systemClock
     this.#dialer = new QuicDialer(this.name, this.#options)

@@ -230,6 +230,17 @@ export class ConnectionHandle {
     )
   }
 
+  /** Client: whether the server has sent a ticket. */
+  get hasSession(): boolean {
+    if (this.#ssl === 0) return false
+    const { f } = this.#openssl
+    const session = f.SSL_get1_session(this.#ssl)
+    if (session === 0) return false
+    const resumable = f.SSL_SESSION_is_resumable(session) === 1
+    f.SSL_SESSION_free(session)
+    return resumable
+  }
+
   /** Client: what resumes this session later, once the server has sent a ticket. */
   session(): Uint8Array | undefined {
     if (this.#ssl === 0) return undefined

@@ -61,6 +61,8 @@ export class Endpoint implements Polled, AttachmentSink {
   readonly attachment: Attachment
   readonly table: PollTable
   readonly connections = new Set<EndpointConnection>()
+  /** Datagrams that have arrived. */
+  receivedCount = 0
   readonly #handshaking = new Set<EndpointConnection>()
   readonly #context: TlsContext
   readonly #options: EndpointOptions
@@ -229,6 +231,7 @@ export class Endpoint implements Polled, AttachmentSink {
     from: () => Address,
   ): void {
     if (this.#ssl === 0 || this.#closing !== undefined) return
+    this.receivedCount += 1
     // OpenSSL does not say where an accepted connection is from. So the packets that can begin one
     // are looked at one sender at a time, and what is accepted then comes from that sender.
     const begins = length >= LEAST_INITIAL_BYTES && (firstByte & LONG_HEADER_AND_TYPE) === INITIAL

@@ -149,6 +149,7 @@ const REFUSED: Omit<DrivenSettings, 'remote'> = Object.freeze({
   transport: 'quic',
   role: 'accepting',
   serverName: undefined,
+  ownAlpn: undefined,
   idleTimeoutMs: 1_000,
   highWaterMarkBytes: 0,
   maxAcceptedStreams: 0,

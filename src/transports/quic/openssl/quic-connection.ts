@@ -49,6 +49,7 @@ export class OpensslConnection
   readonly #streams = new Set<OpensslStream>()
   readonly #startedAt: number = systemClock.now()
   #readyAt = 0
+  #receivedBefore = 0
   #state: State = 'handshaking'
   #handler: MultiplexedHandler | undefined
   #tls: QuicTls | undefined
@@ -259,6 +260,7 @@ export class OpensslConnection
 
   #ready(): void {
     this.#readyAt = systemClock.now()
+    this.#receivedBefore = this.endpoint.receivedCount
     const tls = this.#readTls()
     const refused = this.#settings.check?.({
       serverName: tls.serverName,
@@ -274,8 +276,7 @@ export class OpensslConnection
 
   #readTls(): QuicTls {
     if (this.#tls !== undefined) return this.#tls
-    const { serverName } = this.#settings
-    const tls = new QuicTls(this.#handle, serverName, this.endpoint.context.verifies)
+    const tls = new QuicTls(this.#handle, this.#settings, this.endpoint.context.verifies)
     // While the handshake goes on there is little to know, and it changes.
     if (this.#readyAt > 0) this.#tls = tls
     return tls
@@ -332,7 +333,7 @@ export class OpensslConnection
     if (this.#state !== 'draining' || this.#flushing === undefined) return true
     if (this.#streams.size > 0) return true
     if (this.#isTooYoung) {
-      this.#sendCloseLater(() => this.#closeIfDrained())
+      if (this.#lateClose === undefined) this.#sendCloseLater(() => this.#closeIfDrained())
       return true
     }
     this.#handle.shutdown(this.#flushing.code, this.#flushing.reason, true)
@@ -402,21 +403,27 @@ export class OpensslConnection
   }
 
   /**
-   * A client that closes in the tick in which its handshake ends drops the packets that would end
-   * it for the server, which then waits for its idle timeout. One round trip later they have left.
+   * A client that closes before the server has confirmed the handshake is never heard by it, and
+   * keeps a place there until the idle timeout. OpenSSL does not tell of the confirmation, but the
+   * first ticket comes with it; from a server that gives none, anything that arrives has to do.
    */
   get #isTooYoung(): boolean {
-    return this.#isClient && this.#readyAt > 0 && systemClock.now() < this.#closableAt
+    if (!this.#isClient || this.#readyAt === 0) return false
+    const age = systemClock.now() - this.#readyAt
+    if (age > MAX_CLOSE_DELAY_MS || this.#handle.hasSession) return false
+    const heard = this.endpoint.receivedCount > this.#receivedBefore
+    return !heard || age < 4 * this.#closeDelayMs
   }
 
-  get #closableAt(): number {
-    return this.#readyAt + Math.max(LEAST_CLOSE_DELAY_MS, this.#readyAt - this.#startedAt)
+  get #closeDelayMs(): number {
+    return Math.max(LEAST_CLOSE_DELAY_MS, this.#readyAt - this.#startedAt)
   }
 
   #sendCloseLater(send: () => void): void {
-    if (this.#lateClose !== undefined) return
-    this.endpoint.hold()
-    this.#lateClose = systemClock.setTimer(this.#closableAt, () => {
+    if (this.#lateClose === undefined) this.endpoint.hold()
+    const at = systemClock.now() + this.#closeDelayMs
+    this.#lateClose = systemClock.setTimer(at, () => {
+      if (this.#handle.ssl !== 0 && this.#isTooYoung) return this.#sendCloseLater(send)
       this.#lateClose = undefined
       this.endpoint.release()
       if (this.#handle.ssl !== 0) send()
@@ -454,4 +461,6 @@ export class OpensslConnection
 const SHUTTING_DOWN = new ClosedError('ERR_DRAINING', 'no more streams are accepted')
 const CLOSED_CLEANLY = new ClosedError('ERR_CLOSED', 'the connection was closed')
 /** Loopback: a handshake there takes less than what follows it. */
-const LEAST_CLOSE_DELAY_MS = 5
+const LEAST_CLOSE_DELAY_MS = 2
+/** A server that says nothing for so long after a handshake is gone. */
+const MAX_CLOSE_DELAY_MS = 1_000

@@ -10,6 +10,7 @@ import {
   type TlsFacts,
 } from '../../../core/connection.ts'
 import { describeCertificate } from '../peer-check.ts'
+import type { DrivenSettings } from '../quic-driver.ts'
 import type { ConnectionHandle } from './connection-handle.ts'
 
 export class QuicFacts implements ConnectionFacts {
@@ -59,10 +60,15 @@ export class QuicTls implements TlsFacts {
   readonly der: Uint8Array | undefined
   #certificate: PeerCertificate | undefined
 
-  constructor(handle: ConnectionHandle, serverName: string | undefined, verifies: boolean) {
+  constructor(
+    handle: ConnectionHandle,
+    settings: Pick<DrivenSettings, 'serverName' | 'ownAlpn'>,
+    verifies: boolean,
+  ) {
     this.cipher = handle.cipher()
-    this.alpn = handle.alpn()
-    this.serverName = serverName ?? handle.askedName()
+    const alpn = handle.alpn()
+    this.alpn = alpn === settings.ownAlpn ? undefined : alpn
+    this.serverName = settings.serverName ?? handle.askedName()
     this.resumed = handle.resumed
     this.der = handle.peerCertificate()
     this.authorized = verifies && this.der !== undefined && handle.verification() === undefined
