@@ -70,6 +70,12 @@ export const PEERS = {
     version: /version (\S+)/,
     aptPackage: 'prometheus',
   },
+  python3: {
+    commands: ['python3'],
+    versionArguments: ['--version'],
+    version: /^Python (\S+)/,
+    aptPackage: 'python3',
+  },
   'redis-server': {
     commands: ['redis-server'],
     versionArguments: ['--version'],
@@ -82,6 +88,18 @@ export const PEERS = {
     versionArguments: ['-c', 'import websockets as w; print("websockets", w.version.version)'],
     version: /^websockets (\S+)/,
     aptPackage: 'python3-websockets',
+  },
+  socat: {
+    commands: ['socat'],
+    versionArguments: ['-V'],
+    version: /socat version (\S+)/,
+    aptPackage: 'socat',
+  },
+  unshare: {
+    commands: ['unshare'],
+    versionArguments: ['--version'],
+    version: /^unshare from util-linux (\S+)/,
+    aptPackage: 'util-linux',
   },
   wrk: {
     commands: ['wrk'],

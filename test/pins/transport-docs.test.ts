@@ -9,15 +9,18 @@ import { byteStreamDefaults } from '../../src/links/byte-stream/byte-stream.ts'
 import { messageStreamDefaults } from '../../src/links/message-stream/message-stream.ts'
 import { webSocketTransportDefaults } from '../../src/links/websocket/websocket.ts'
 import { browserWebSocketDefaults } from '../../src/links/websocket-browser/browser-websocket.ts'
+import { reliableDatagramDefaults } from '../../src/protocols/reliable-datagrams/options.ts'
 import { deflateDefaults, webSocketDefaults } from '../../src/protocols/websocket/options.ts'
 import { toDuplexDefaults } from '../../src/transports/node-stream/to-duplex.ts'
 import { tcpDefaults } from '../../src/transports/tcp/tcp-options.ts'
 import { tlsDefaults } from '../../src/transports/tls/tls-options.ts'
+import { udpDefaults } from '../../src/transports/udp/udp-options.ts'
 import { unixDefaults } from '../../src/transports/unix/unix-options.ts'
 
 const PAGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   tcp: tcpDefaults,
   tls: tlsDefaults,
+  udp: { ...udpDefaults, ...reliableDatagramDefaults },
   unix: unixDefaults,
   duplex: toDuplexDefaults,
   'byte-stream': byteStreamDefaults,

@@ -25,7 +25,7 @@ test('selectTransport refuses by requirement and sorts by preference', () => {
     [{ encryption: true }, 'tls wss quic webrtc'],
     [
       { reliability: false, prefer: { latency: 1, throughput: 0 } },
-      'udp tcp ws tls wss quic webrtc',
+      'tcp udp ws tls wss quic webrtc',
     ],
     [{ multicast: true, reliability: false }, 'udp'],
     [{ messageBoundaries: true }, 'ws wss webrtc'],
