@@ -1,10 +1,17 @@
 /** `heddle/transports/webrtc`: data channels between peers, and their signalling. */
-
 export {
   MemorySignalling,
   memorySignalling,
 } from '../../links/webrtc-signalling/memory-signalling.ts'
-export type { WebRtcConnection } from '../../transports/webrtc/channel-connection.ts'
+export * from '../../links/webrtc-signalling/signalling-client.ts'
+export {
+  type SignallingServer,
+  type SignallingServerOptions,
+  signallingServer,
+  signallingServerDefaults,
+} from '../../links/webrtc-signalling/signalling-server.ts'
+export * from '../../links/webrtc-signalling/signed-signalling.ts'
+export type { WebRtcConnection, WebRtcHandler } from '../../transports/webrtc/channel-connection.ts'
 export { type IceServer, seedIceServers } from '../../transports/webrtc/ice-servers.ts'
 export {
   nodeDataChannelDriver,
@@ -12,6 +19,7 @@ export {
   webRtcAvailability,
 } from '../../transports/webrtc/node-datachannel-driver.ts'
 export * from '../../transports/webrtc/signalling.ts'
+export * from '../../transports/webrtc/w3c-driver.ts'
 export { type WebRtcTransport, webRtc } from '../../transports/webrtc/webrtc.ts'
 export { webRtcAddress } from '../../transports/webrtc/webrtc-address.ts'
 export type * from '../../transports/webrtc/webrtc-driver.ts'

@@ -19,6 +19,7 @@ import {
   parseControl,
   ReceiveWindow,
   SendCredit,
+  TEXT_PREFIX,
 } from './channel-flow.ts'
 import type { ChannelEvents, DriverChannel } from './webrtc-driver.ts'
 import type { WebRtcFacts } from './webrtc-facts.ts'
@@ -40,6 +41,8 @@ export interface ChannelSettings {
   readonly clock: Clock
   readonly facts: WebRtcFacts
   readonly highWaterMarkBytes: number
+  /** What we have announced. Not every library holds its peer to it. */
+  readonly maxReceiveBytes: number
   readonly maxHeldBytes: number
   readonly closeTimeoutMs: number
   /** Only with a peer that has announced it. */
@@ -58,6 +61,16 @@ export interface WebRtcConnection extends MessageConnection {
    * @throws TransportError when the peers are no longer connected
    */
   openChannel(options?: { label?: string }): Promise<WebRtcConnection>
+  /** As `send`, a text message: what a browser gets as a string. */
+  sendText(text: string): boolean
+}
+
+export interface WebRtcHandler extends MessageHandler {
+  /**
+   * A text message. Without it text is refused with ERR_PROTOCOL, as over WebSocket: bytes that were
+   * text must not be taken for others.
+   */
+  onText?(text: string): void
 }
 
 export class ChannelConnection implements WebRtcConnection, ChannelEvents {
@@ -71,13 +84,13 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
   readonly #settings: ChannelSettings
   readonly #credit: SendCredit | undefined
   readonly #window: ReceiveWindow | undefined
-  #handler: MessageHandler | undefined
+  #handler: WebRtcHandler | undefined
   #paused = false
   #delivering = false
   #deliveryDue = false
-  #held: Uint8Array[] = []
+  #held: (Uint8Array | string)[] = []
   #heldBytes = 0
-  #queue: Uint8Array[] = []
+  #queue: (Uint8Array | string)[] = []
   #queuedBytes = 0
   /** The channel holds more than the high-water mark. */
   #stuck = false
@@ -118,7 +131,7 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
     return this.#closing
   }
 
-  open(handler: MessageHandler): void {
+  open(handler: WebRtcHandler): void {
     if (this.#handler !== undefined || this.#closeTold) {
       throw new UsageError('ERR_ALREADY_OPEN', `connection ${this.id} is already open`)
     }
@@ -127,15 +140,13 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
   }
 
   send(message: Uint8Array): boolean {
-    if (this.#closing || this.#ending !== 'no') return false
-    ByteWriter.checkLength('message', message.length, this.maxMessageBytes)
-    if (this.#queue.length === 0 && !this.#stuck && this.#credit?.take(message.length) !== false) {
-      return this.#give(message)
-    }
-    this.#queue.push(message)
-    this.#queuedBytes += message.length
-    this.#drainDue = true
-    return this.writableLength <= this.#settings.highWaterMarkBytes
+    return this.#submit(message, message.length)
+  }
+
+  sendText(text: string): boolean {
+    // Between heddle ends text messages are also what they say to each other.
+    const message = this.#credit === undefined ? text : `${TEXT_PREFIX}${text}`
+    return this.#submit(message, lengthOf(message))
   }
 
   pause(): void {
@@ -182,8 +193,9 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
   onMessage(message: Uint8Array | string): void {
     if (this.#closing || this.#endReceived) return
     try {
-      if (typeof message !== 'string') this.#receive(message)
-      else if (this.#credit === undefined) this.#receive(TEXT.encode(message))
+      if (typeof message !== 'string') this.#receive(message, message.length)
+      else if (this.#credit === undefined) this.#receive(message, lengthOf(message))
+      else if (message.startsWith(TEXT_PREFIX)) this.#receive(message, lengthOf(message))
       else this.#control(message)
     } catch (error) {
       if (error instanceof ProtocolError) this.#close(error, true)
@@ -221,11 +233,24 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
 
   // Sending.
 
+  #submit(message: Uint8Array | string, length: number): boolean {
+    if (this.#closing || this.#ending !== 'no') return false
+    ByteWriter.checkLength('message', length, this.maxMessageBytes)
+    if (this.#queue.length === 0 && !this.#stuck && this.#credit?.take(length) !== false) {
+      return this.#give(message)
+    }
+    this.#queue.push(message)
+    this.#queuedBytes += length
+    this.#drainDue = true
+    return this.writableLength <= this.#settings.highWaterMarkBytes
+  }
+
   /** @returns what `send` returns */
-  #give(message: Uint8Array): boolean {
+  #give(message: Uint8Array | string): boolean {
     let taken: boolean
     try {
-      taken = this.#channel.send(message)
+      const channel = this.#channel
+      taken = typeof message === 'string' ? channel.sendText(message) : channel.send(message)
     } catch {
       return false // the channel has closed, and we are about to hear it
     }
@@ -242,9 +267,10 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
   #flush(): void {
     let sent = 0
     for (const message of this.#queue) {
-      if (this.#stuck || this.#closing || this.#credit?.take(message.length) === false) break
+      const length = lengthOf(message)
+      if (this.#stuck || this.#closing || this.#credit?.take(length) === false) break
       sent += 1
-      this.#queuedBytes -= message.length
+      this.#queuedBytes -= length
       this.#give(message)
     }
     if (sent > 0) this.#queue.splice(0, sent)
@@ -292,12 +318,13 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
 
   // Receiving.
 
-  #receive(message: Uint8Array): void {
-    this.#window?.received(message.length)
+  #receive(message: Uint8Array | string, length: number): void {
+    ByteWriter.checkLength('message', length, this.#settings.maxReceiveBytes)
+    this.#window?.received(length)
     const reads = this.#handler !== undefined && !this.#paused && !this.#delivering
-    if (reads && this.#held.length === 0) return this.#hand(message)
+    if (reads && this.#held.length === 0) return this.#hand(message, length)
     this.#held.push(message)
-    this.#heldBytes += message.length + MESSAGE_COST_BYTES
+    this.#heldBytes += length + MESSAGE_COST_BYTES
     const { maxHeldBytes } = this.#settings
     if (this.#window !== undefined || this.#heldBytes <= maxHeldBytes) return
     const text = `${this.#heldBytes} bytes wait for a reader, over maxHeldBytes ${maxHeldBytes}`
@@ -316,17 +343,27 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
     if (!this.#delivering) this.#deliver()
   }
 
-  #hand(message: Uint8Array): void {
+  #hand(message: Uint8Array | string, length: number): void {
     // Granted before the handler runs: it may throw.
-    const grant = this.#window?.consumed(message.length) ?? 0
+    const grant = this.#window?.consumed(length) ?? 0
     if (grant > 0) this.#say(formatControl({ type: 'credit', bytes: grant }))
     this.#delivering = true
     try {
-      this.#handler?.onMessage(message)
+      if (typeof message !== 'string') this.#handler?.onMessage(message)
+      else this.#handText(message)
     } finally {
       this.#delivering = false
       if (this.#held.length > 0 || this.#endReceived) this.#scheduleDelivery()
     }
+  }
+
+  #handText(message: string): void {
+    const handler = this.#handler
+    if (handler?.onText === undefined) {
+      const text = 'a text message, where only binary ones are understood'
+      return this.#close(new ProtocolError('ERR_PROTOCOL', text), true)
+    }
+    handler.onText(this.#credit === undefined ? message : message.slice(TEXT_PREFIX.length))
   }
 
   #scheduleDelivery(): void {
@@ -342,8 +379,9 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
   #deliver(): void {
     while (this.#held.length > 0 && this.#handler !== undefined && !this.#paused) {
       const message = this.#held.shift()!
-      this.#heldBytes -= message.length + MESSAGE_COST_BYTES
-      this.#hand(message)
+      const length = lengthOf(message)
+      this.#heldBytes -= length + MESSAGE_COST_BYTES
+      this.#hand(message, length)
     }
     if (this.#closing) {
       if (this.#held.length === 0) this.#tellClose()
@@ -413,6 +451,10 @@ export function connectFailure(error: unknown, what: string): TransportError {
   return new TransportError('ERR_CONNECT', `${what}: ${cause.message}`, { cause, sent: 'nothing' })
 }
 
-const TEXT = new TextEncoder()
+function lengthOf(message: Uint8Array | string): number {
+  return typeof message === 'string' ? ENCODER.encode(message).length : message.length
+}
+
+const ENCODER = new TextEncoder()
 /** Rare enough to cost nothing, often enough that a lost event is no more than a hiccup. */
 const DRAIN_POLL_MS = 100

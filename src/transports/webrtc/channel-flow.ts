@@ -9,10 +9,11 @@
  *     a=heddle-flow:1 4194304
  *
  * Unknown attributes are ignored (RFC 8866, section 5.13), so other peers are not disturbed, and
- * with them nothing of this is used. Messages of the user are binary; these are text messages:
+ * with them nothing of this is used. These are text messages; binary ones are always the user's:
  *
  *     credit 2097152      the sender of this accepts so many bytes more
  *     end                 the sender of this sends no more messages
+ *     text hello          a text message of the user
  *
  * A message costs its length and 64 bytes, so that empty messages do not come for free.
  */
@@ -20,6 +21,8 @@ import { ProtocolError } from '../../core/errors.ts'
 
 /** What a message costs beside its length. */
 export const MESSAGE_COST_BYTES = 64
+/** What a text message of the user begins with. It counts as part of the message. */
+export const TEXT_PREFIX = 'text '
 /** The least window, so that a message of 16 KiB, which every peer takes, fits. */
 export const MIN_WINDOW_BYTES = 65_536
 

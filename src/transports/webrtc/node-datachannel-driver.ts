@@ -11,6 +11,7 @@
 import type * as NodeDataChannel from 'node-datachannel'
 import { toError, UsageError } from '../../core/errors.ts'
 import { defer, operatingSystem } from '../../platform/process-access.ts'
+import { guard } from './guard.ts'
 import { parseIceUrl } from './ice-servers.ts'
 import type {
   ChannelEvents,
@@ -257,21 +258,6 @@ class NativeChannel implements DriverChannel {
  */
 function letOffererBegin(offer: string): string {
   return offer.replace(/^a=setup:actpass(?=\r?$)/gm, 'a=setup:active')
-}
-
-/** A callback that the library may call: nothing that is thrown goes back into it. */
-function guard<Arguments extends unknown[]>(
-  callback: (...args: Arguments) => void,
-): (...args: Arguments) => void {
-  return (...args) => {
-    try {
-      callback(...args)
-    } catch (error) {
-      defer(() => {
-        throw error
-      })
-    }
-  }
 }
 
 function toConfig(settings: PeerSettings): NodeDataChannel.RtcConfig {

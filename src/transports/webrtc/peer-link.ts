@@ -260,6 +260,7 @@ export class PeerLink implements PeerEvents, ChannelHost {
       clock,
       facts,
       highWaterMarkBytes,
+      maxReceiveBytes: options.maxMessageBytes,
       maxHeldBytes: options.maxHeldBytes,
       closeTimeoutMs: options.closeTimeoutMs,
       flow,

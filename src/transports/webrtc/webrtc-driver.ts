@@ -107,7 +107,7 @@ export interface ChannelEvents {
   /** The bytes are the receiver's to keep. */
   onMessage(message: Uint8Array | string): void
   onDrain(): void
-  /** By us or by the peer; once and last. */
+  /** By the peer, or because the peers are no longer connected; once and last. Not after `close`. */
   onClosed(): void
   onError(error: Error): void
 }

@@ -86,6 +86,8 @@ class ConnectAttempt {
   readonly #peer: string
   readonly #until: number
   readonly #session = randomSession()
+  /** Ends the waiting for the signalling. */
+  readonly #aborter = new AbortController()
   #membership: SignallingMembership | undefined
   #link: PeerLink | undefined
   #settle: ((outcome: WebRtcConnection | { readonly error: unknown }) => void) | undefined
@@ -106,6 +108,7 @@ class ConnectAttempt {
         timer.cancel()
         signal?.removeEventListener('abort', onAbort)
         this.#membership?.leave()
+        this.#aborter.abort()
         if ('error' in outcome) reject(outcome.error)
         else resolve(outcome)
       }
@@ -118,7 +121,7 @@ class ConnectAttempt {
   async #start(): Promise<void> {
     const driver = await loadDriver(this.#options)
     if (this.#settle === undefined) return
-    const membership = await this.#options.signalling.join(undefined, {
+    const handler: SignalHandler = {
       onSignal: (message) => this.#receive(message),
       onUndeliverable: ({ session }) => {
         if (session === this.#session) this.#link?.undeliverable()
@@ -127,7 +130,9 @@ class ConnectAttempt {
         const message = `the signalling is lost: ${reason.message}`
         this.#fail(new TransportError('ERR_CONNECT', message, { cause: reason, sent: 'nothing' }))
       },
-    })
+    }
+    const { signal } = this.#aborter
+    const membership = await this.#options.signalling.join(undefined, handler, { signal })
     if (this.#settle === undefined) return membership.leave()
     this.#membership = membership
     this.#negotiate(driver, membership)
