@@ -61,6 +61,12 @@ export class PeerLink implements PeerEvents, ChannelHost {
   #remoteSet = false
   #candidates: SignalCandidate[] = []
   #candidateCount = 0
+  /**
+   * Ours, until the answer has been read. An accepting peer that knew them would reach us at once,
+   * and libdatachannel, in the middle of reading the answer, may then check the peer's certificate
+   * before it has the fingerprint: the handshake fails, if rarely.
+   */
+  #ownCandidates: SignalCandidate[] = []
   /** What the peer's description announces; undefined: it is not heddle. */
   #peerWindow: number | undefined
   #lingerTimer: Timer | undefined
@@ -185,7 +191,9 @@ export class PeerLink implements PeerEvents, ChannelHost {
 
   onCandidate(candidate: string, mid: string): void {
     if (this.#ended || this.#established) return
-    this.#send({ type: 'candidate', candidate: { candidate, mid } })
+    if (this.#setup.role === 'accepting' || this.#remoteSet) {
+      this.#send({ type: 'candidate', candidate: { candidate, mid } })
+    } else this.#ownCandidates.push({ candidate, mid })
   }
 
   onChannel(channel: DriverChannel): void {
@@ -274,6 +282,8 @@ export class PeerLink implements PeerEvents, ChannelHost {
     const early = this.#candidates
     this.#candidates = []
     for (const { candidate, mid } of early) this.#peer.addCandidate(candidate, mid)
+    for (const candidate of this.#ownCandidates) this.#send({ type: 'candidate', candidate })
+    this.#ownCandidates = []
   }
 
   #addCandidate({ candidate, mid }: SignalCandidate): void {

@@ -19,7 +19,12 @@ import { systemClock } from '../../platform/system-clock.ts'
 import type { WebRtcConnection } from './channel-connection.ts'
 import { nodeDataChannelDriver } from './node-datachannel-driver.ts'
 import { PeerLink } from './peer-link.ts'
-import { type SignallingMembership, type SignalMessage, signalProblem } from './signalling.ts'
+import {
+  type SignalHandler,
+  type SignallingMembership,
+  type SignalMessage,
+  signalProblem,
+} from './signalling.ts'
 import { peerOfAddress } from './webrtc-address.ts'
 import type { WebRtcDriver } from './webrtc-driver.ts'
 import { WebRtcListener } from './webrtc-listener.ts'
