@@ -12,8 +12,9 @@ import type { Terminal } from './terminal.ts'
 export async function transports(
   command: TransportsCommand,
   terminal: Terminal,
+  find: typeof transportCapabilities = transportCapabilities,
 ): Promise<ExitCode> {
-  const found = await transportCapabilities({ timeoutMs: command.timeoutMs })
+  const found = await find({ timeoutMs: command.timeoutMs })
   if (command.json) terminal.out(`${JSON.stringify(found)}\n`)
   else terminal.out(formatCapabilities(found, terminal))
   return ExitCode.OK

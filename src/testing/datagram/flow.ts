@@ -128,5 +128,5 @@ export const flowProperties: readonly DatagramProperty[] = [
   },
 ]
 
-/** 16 MiB: far more than any kernel keeps for a socket unless told to. */
-const FLOOD = 2_048
+/** 8 MiB: far more than any kernel keeps for a socket unless told to. */
+const FLOOD = 1_024

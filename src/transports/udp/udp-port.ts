@@ -35,8 +35,10 @@ export interface UdpReceiver {
   onMessage(payload: Uint8Array, host: string, port: number): void
   /** One that had to be dropped: it arrived while stopped. */
   onStopped(payload: Uint8Array): void
-  /** A negative error number of the kernel that came with reading or with an earlier send. */
+  /** A negative error number of the kernel that came with reading. */
   onFailure(status: number): void
+  /** … or of a datagram for which `send` had said 0. */
+  onUnsent(status: number): void
 }
 
 /** The socket's send buffer is full. */
@@ -123,7 +125,7 @@ class HandlePort implements UdpPort {
     request.oncomplete = (status) => {
       this.#waiting = false
       this.#request = this.#makeRequest(receiver)
-      if (status < 0) receiver.onFailure(status)
+      if (status < 0) receiver.onUnsent(status)
     }
     return request
   }
@@ -143,14 +145,17 @@ class DgramPort implements UdpPort {
       if (this.#receiving) receiver.onMessage(payload, from.address, from.port)
       else receiver.onStopped(payload)
     })
-    socket.on('error', this.#onError)
+    socket.on('error', (error) => {
+      const status = statusOf(error)
+      if (status < 0) receiver.onFailure(status)
+    })
   }
 
   send(payload: Uint8Array, port: number, host: string | undefined): number {
     if (this.#socket.getSendQueueCount() > 0) return FULL
     const copy = payload.slice()
-    if (host === undefined) this.#socket.send(copy, this.#onError)
-    else this.#socket.send(copy, port, host, this.#onError)
+    if (host === undefined) this.#socket.send(copy, this.#onSent)
+    else this.#socket.send(copy, port, host, this.#onSent)
     return 0
   }
 
@@ -162,10 +167,15 @@ class DgramPort implements UdpPort {
     this.#receiving = false
   }
 
-  readonly #onError = (error: Error | null): void => {
-    const { errno } = (error ?? {}) as NodeJS.ErrnoException
-    if (errno !== undefined && errno < 0) this.#receiver.onFailure(errno)
+  readonly #onSent = (error: Error | null): void => {
+    const status = statusOf(error)
+    if (status < 0) this.#receiver.onUnsent(status)
   }
+}
+
+/** The kernel's number in an error of Node; 0 where there is none. */
+function statusOf(error: NodeJS.ErrnoException | null): number {
+  return error?.errno ?? 0
 }
 
 /** What `udp_wrap` of Node 22 to 26 has. */

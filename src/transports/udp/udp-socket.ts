@@ -247,6 +247,11 @@ export class UdpSocket implements DatagramSocket {
         this.#counts.pausedDrops += 1
       },
       onFailure: (status) => this.#report(datagramError(status, 'recv', this.remote)),
+      onUnsent: (status) => {
+        this.#counts.sent -= 1
+        this.#counts.sendDrops += 1
+        this.#report(datagramError(status, 'send', this.remote))
+      },
     }
   }
 
