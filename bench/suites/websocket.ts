@@ -98,6 +98,11 @@ const shapes: readonly Shape[] = [
   },
 ]
 
+/** Clients, 64 messages in flight on one connection. */
+const clientSizes = [64, 1_024, 65_536]
+const clientName = (bytes: number): string =>
+  `ws-client-${bytes < 1_024 ? `${bytes}b` : `${bytes / 1_024}k`}`
+
 const beatsWs = (text: string, atLeast: number, ...scenarios: string[]) =>
   ratioAim({ text, scenarios, against: ['ws'], figure: 'speed', atLeast })
 
@@ -106,7 +111,7 @@ export const webSocketSuite: Suite = {
   title: 'WebSocket echo',
   about:
     'Servers on loopback TCP, asked by raw sockets with frames made beforehand; ratios against `ws`.',
-  scenarios: shapes.map(toScenario),
+  scenarios: [...shapes.map(toScenario), ...clientSizes.map(toClientScenario)],
   aims: [
     beatsWs('64 B and 1 KB, 64 in flight: at least 1.8× ws', 1.8, 'ws-64b', 'ws-1k'),
     beatsWs('1 KB on 100 connections: at least 1.3× ws', 1.3, 'ws-1k-many'),
@@ -121,7 +126,7 @@ export const webSocketSuite: Suite = {
     }),
     ratioAim({
       text: 'CPU per message below that of ws',
-      scenarios: shapes.map(({ name }) => name),
+      scenarios: [...shapes.map(({ name }) => name), ...clientSizes.map(clientName)],
       against: ['ws'],
       figure: 'cpu',
       atLeast: 1,
@@ -143,6 +148,27 @@ function toScenario(shape: Shape): Scenario {
       const { requests, ...rest } = await load.webSocket({ type: 'websocket', deflate, ...job })
       return { operations: requests, ...rest }
     },
+  }
+}
+
+function toClientScenario(bytes: number): Scenario {
+  const client = (name: string, setup: string, file: string): Contestant =>
+    script({ name, setup, file, variant: String(bytes) })
+  const run = { mode: 'pipelined', port: 0 } as const
+  return {
+    kind: 'load',
+    name: clientName(bytes),
+    description: `clients, messages of ${bytes.toLocaleString('en-US')} B, 64 in flight on one connection, against a bare echo`,
+    contestants: [
+      client('ws', 'with bufferutil', 'websocket-client-ws.ts'),
+      client('heddle', 'webSocket(), defaults', 'websocket-client-heddle.ts'),
+    ],
+    baseline: 'ws',
+    async check(contestant) {
+      const { errors, operations } = await contestant.run({ ...run, milliseconds: 50 })
+      if (errors > 0 || operations === 0) throw new Error(`${errors} of ${operations} wrong`)
+    },
+    work: (contestant, _context, milliseconds) => contestant.run({ ...run, milliseconds }),
   }
 }
 
