@@ -56,6 +56,8 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
   #messageOpcode = 0
   #messageCompressed = false
   #message: Uint8Array | undefined
+  /** Where it begins in its region: as its first bytes stood within a word of their chunk. */
+  #messageAt = 0
   #messageBytes = 0
   /** Where text that has been found to be UTF-8 ends. */
   #checkedBytes = 0
@@ -355,35 +357,40 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
   }
 
   #collect(count: number): void {
-    const message = this.#room(count)
     const from = this.#at
-    const at = this.#messageBytes
+    if (this.#message === undefined) {
+      // What is unmasked while it is copied goes by words where both stand alike.
+      this.#messageAt = this.#masked ? (this.#chunk.byteOffset + from) & 3 : 0
+    }
+    const message = this.#room(count)
+    const at = this.#messageAt + this.#messageBytes
     if (this.#masked) {
       maskInto(this.#chunk, from, message, at, count, this.#key, this.#length - this.#left)
     } else message.set(this.#chunk.subarray(from, from + count), at)
-    this.#messageBytes = at + count
+    this.#messageBytes += count
     if (this.#messageOpcode === Opcode.TEXT && !this.#messageCompressed) this.#checkText()
   }
 
   #checkText(): void {
     const message = this.#message as Uint8Array
-    const whole = wholeCodePoints(message, this.#checkedBytes, this.#messageBytes)
-    if (whole > this.#checkedBytes && !this.#isUtf8(message, this.#checkedBytes, whole)) {
-      this.#notUtf8()
-    }
-    this.#checkedBytes = whole
+    const start = this.#messageAt
+    const checked = start + this.#checkedBytes
+    const whole = wholeCodePoints(message, checked, start + this.#messageBytes)
+    if (whole > checked && !this.#isUtf8(message, checked, whole)) this.#notUtf8()
+    this.#checkedBytes = whole - start
   }
 
   /** Room for `count` bytes more. Grows by what has arrived, never by what was announced. */
   #room(count: number): Uint8Array {
-    const needed = this.#messageBytes + count
+    const start = this.#messageAt
+    const needed = start + this.#messageBytes + count
     const had = this.#message
     if (had !== undefined && had.length >= needed) return had
     // No more than the message has if this is its last frame.
-    const most = this.#final ? this.#messageBytes + this.#left : this.#maxMessageBytes
+    const most = start + (this.#final ? this.#messageBytes + this.#left : this.#maxMessageBytes)
     const grown = takeRegion(Math.max(needed, Math.min(most, roomFor(needed))))
     if (had !== undefined) {
-      grown.set(had.subarray(0, this.#messageBytes))
+      grown.set(had.subarray(start, start + this.#messageBytes), start)
       giveRegionBack(had)
     }
     this.#message = grown
@@ -396,7 +403,8 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
     if (text && this.#checkedBytes < this.#messageBytes) this.#notUtf8()
     item.opcode = this.#messageOpcode
     item.compressed = this.#messageCompressed
-    item.payload = this.#message?.subarray(0, this.#messageBytes) ?? EMPTY
+    item.payload =
+      this.#message?.subarray(this.#messageAt, this.#messageAt + this.#messageBytes) ?? EMPTY
     this.#given = this.#message
     this.#lends = 'message'
     this.#message = undefined

@@ -3,7 +3,7 @@
  * what a client sends is copied into the writer's region and masked there.
  */
 import type { ByteWriter } from '../../core/byte-writer.ts'
-import { maskInPlace } from './mask.ts'
+import { maskInto } from './mask.ts'
 import { Opcode } from './messages.ts'
 
 /** One frame to encode. */
@@ -46,7 +46,11 @@ export function encodeRawFrame(
   }
   if (length <= PIECE_BYTES) {
     // Header and payload in one region: one write.
-    out.reserve(length + MAX_HEADER_BYTES)
+    out.reserve(length + MAX_HEADER_BYTES + 3)
+    if (length >= ALIGNED) {
+      const at = out.bytes.byteOffset + out.length + maskedHeaderBytes(length)
+      out.skip((payload.byteOffset - at) & 3)
+    }
     encodeHeader(out, first, length, key)
     return copyMasked(out, payload, key)
   }
@@ -100,8 +104,14 @@ export function closePayload(code: number, reason: Uint8Array): Uint8Array {
 }
 
 function copyMasked(out: ByteWriter, payload: Uint8Array, key: number): void {
-  out.copy(payload)
-  maskInPlace(out.bytes, out.length - payload.length, payload.length, key, 0)
+  const { length } = payload
+  out.reserve(length)
+  maskInto(payload, 0, out.bytes, out.length, length, key, 0)
+  out.length += length
+}
+
+function maskedHeaderBytes(length: number): number {
+  return length < 126 ? 6 : length < 0x1_0000 ? 8 : 14
 }
 
 export const FIN = 0x80
@@ -114,6 +124,8 @@ const MASK = 0x80
 const NO_STATUS = 1005
 /** Up to here a payload is copied behind its header; the writer hands over what is longer. */
 const COPIED = 4_096
+/** From here it is worth a piece of its own that the payload is copied by words. */
+const ALIGNED = 16_384
 /** A multiple of four, so that a piece starts at the first byte of the key. */
 const PIECE_BYTES = 65_536
 const EMPTY = new Uint8Array(0)

@@ -20,7 +20,8 @@ export function maskInto(
   if (length < SHORT) return maskBytes(source, from, target, at, length, key, phase)
   const place = source.byteOffset + from
   if (!LITTLE_ENDIAN || ((place ^ (target.byteOffset + at)) & 3) !== 0) {
-    target.set(source.subarray(from, from + length), at)
+    const whole = from === 0 && length === source.length
+    target.set(whole ? source : source.subarray(from, from + length), at)
     return maskInPlace(target, at, length, key, phase)
   }
   const head = -place & 3
