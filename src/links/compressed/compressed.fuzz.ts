@@ -3,6 +3,9 @@ import { HeddleError, ProtocolError } from '../../core/errors.ts'
 import { CompressionCodec } from './compression-codec.ts'
 import { availableAlgorithms, resolveCompressedOptions } from './compression-options.ts'
 
+/** Longest payload. */
+const MOST = 10_000
+
 /** Valid inputs to start from. */
 export const samples: readonly Uint8Array[] = [
   ...availableAlgorithms().map((algorithm) => sealed(codec(algorithm))),
@@ -37,5 +40,3 @@ function sealed(one: CompressionCodec): Uint8Array {
   })
   return record
 }
-
-const MOST = 10_000
