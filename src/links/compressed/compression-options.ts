@@ -142,7 +142,7 @@ function checkAlgorithms(algorithms: readonly CompressionAlgorithm[], negotiate:
       throw new UsageError('ERR_ARGUMENT', `algorithm ${algorithm}, must be one of ${known}`)
     }
     if (!isAvailable(algorithm)) {
-      const message = `${algorithm} is not in Node ${process.version}: it came with 22.15 and 23.8`
+      const message = `${algorithm} is not in this Node: it came with 22.15 and 23.8`
       throw new UsageError('ERR_OPTION_UNSUPPORTED', message)
     }
   }
