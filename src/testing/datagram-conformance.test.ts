@@ -104,6 +104,7 @@ async function failures(
     'mutant',
     {
       maxTurns: 60,
+      quietTurns: 3,
       create() {
         const clock = new ManualClock()
         const network = new MemoryDatagramNetwork()

@@ -9,6 +9,7 @@ datagramConformance(
   'memory',
   {
     maxTurns: 500,
+    quietTurns: 3,
     create() {
       const clock = new ManualClock()
       const network = new MemoryDatagramNetwork()

@@ -321,6 +321,22 @@ test('udp sends no more than it received until the source has proven itself', as
   await Promise.all([server.close(), client.close()])
 })
 
+const linux = process.platform === 'linux' ? test : test.skip
+linux('udp tells how many datagrams the kernel dropped while nobody read', async () => {
+  const [receiver, heard] = await bound({ engine: 'handle', receiveBufferBytes: 8_192 })
+  const [sender] = await bound()
+  assert.equal(receiver.kernelDropCount(), 0)
+  receiver.pause()
+  for (let count = 0; count < 100; count++) sender.send(new Uint8Array(1_000), receiver.address)
+  const dropped = receiver.kernelDropCount() ?? 0
+  assert.ok(dropped > 0 && dropped < 100, `${dropped} dropped`)
+  receiver.resume()
+  while (heard.heard.length < 100 - dropped) await heard.changed()
+  assert.equal(receiver.droppedCount, 0)
+  await receiver.close()
+  assert.equal(receiver.kernelDropCount(), undefined)
+})
+
 test('udp counts what is sent after the close, and throws for no other reason', async () => {
   const [socket] = await bound()
   const to: IpAddress = ip('127.0.0.1', 9)
