@@ -4,10 +4,17 @@ import { readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fromRoot } from '../../scripts/repository.ts'
+import { quicAvailability } from '../../src/transports/quic/quic-availability.ts'
 import { runExample } from '../support/run-example.ts'
 
+/** Why an example cannot run on this machine. */
+const missing: Readonly<Record<string, string | undefined>> = {
+  'quic.ts': quicAvailability().reason,
+}
+
 for (const name of readdirSync(fromRoot('examples/library'))) {
-  test(`examples/library/${name} answers as it says, and ends`, async () => {
+  const skip = missing[name] ?? false
+  test(`examples/library/${name} answers as it says, and ends`, { skip }, async () => {
     const source = await readFile(fromRoot('examples/library', name), 'utf8')
     // Each `console.log` has its output behind it.
     const promised = [...source.matchAll(/^ *console\.log\(.*\/\/ (.*)$/gm)].map(([, text]) => text)

@@ -12,6 +12,8 @@ import { browserWebSocketDefaults } from '../../src/links/websocket-browser/brow
 import { reliableDatagramDefaults } from '../../src/protocols/reliable-datagrams/options.ts'
 import { deflateDefaults, webSocketDefaults } from '../../src/protocols/websocket/options.ts'
 import { toDuplexDefaults } from '../../src/transports/node-stream/to-duplex.ts'
+import { quicDefaults } from '../../src/transports/quic/quic-options.ts'
+import { quicStreamsDefaults } from '../../src/transports/quic/quic-streams.ts'
 import { tcpDefaults } from '../../src/transports/tcp/tcp-options.ts'
 import { tlsDefaults } from '../../src/transports/tls/tls-options.ts'
 import { udpDefaults } from '../../src/transports/udp/udp-options.ts'
@@ -21,6 +23,12 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   tcp: tcpDefaults,
   tls: tlsDefaults,
   udp: { ...udpDefaults, ...reliableDatagramDefaults },
+  quic: {
+    ...quicDefaults,
+    ...quicStreamsDefaults,
+    alpn: quicDefaults.alpn,
+    codeOf: 'defaultCodeOf',
+  },
   unix: unixDefaults,
   duplex: toDuplexDefaults,
   'byte-stream': byteStreamDefaults,
