@@ -1,7 +1,7 @@
 /**
  * Unmodified npm drivers over heddle's transports:
  *
- *     ioredis ── toDuplex ── memory, or TLS ── splice ── TCP, or a Unix socket ── redis-server
+ *     ioredis ── toDuplex ── memory, Unix, TLS, WebSocket, QUIC ── splice ── TCP, or a Unix socket ── redis-server
  *
  * The driver sees a stream that behaves as a socket; the server sees a client.
  */
@@ -14,12 +14,16 @@ import { after, before, test } from 'node:test'
 import { Redis } from 'ioredis'
 import { type Address, ip, memory as memoryAddress } from '../src/core/address.ts'
 import type { Listener, Transport } from '../src/core/transport.ts'
+import { byteStream } from '../src/links/byte-stream/byte-stream.ts'
+import { webSocket } from '../src/links/websocket/websocket.ts'
 import { systemClock } from '../src/platform/system-clock.ts'
 import { splice } from '../src/runtime/splice.ts'
 import { DevAuthority } from '../src/security/dev-certificate.ts'
 import { MemoryNetwork } from '../src/transports/memory/memory-network.ts'
 import { memory } from '../src/transports/memory/memory-transport.ts'
 import { toDuplex } from '../src/transports/node-stream/to-duplex.ts'
+import { quicAvailability } from '../src/transports/quic/quic-availability.ts'
+import { type QuicStreamsTransport, quicStreams } from '../src/transports/quic/quic-streams.ts'
 import { tcp } from '../src/transports/tcp/tcp.ts'
 import { tls } from '../src/transports/tls/tls.ts'
 import { unix } from '../src/transports/unix/unix.ts'
@@ -71,6 +75,7 @@ before(async () => {
 
 after(async () => {
   await stop()
+  await overQuic?.close()
   rmSync(folder, { recursive: true })
 })
 
@@ -112,6 +117,11 @@ const authority = await DevAuthority.create(clock)
 const secure = { credentials: await authority.issue(), ca: authority.ca }
 const network = () => memory({ clock, network: new MemoryNetwork() })
 
+const quicState = quicAvailability()
+const overQuic: QuicStreamsTransport | undefined = quicState.available
+  ? quicStreams(secure)
+  : undefined
+
 const ROUTES: readonly [
   name: string,
   from: Transport,
@@ -127,6 +137,21 @@ const ROUTES: readonly [
     unix(),
     () => ({ kind: 'unix', path: socketPath }),
   ],
+  [
+    'a Unix socket, then TCP',
+    unix(),
+    { kind: 'unix', path: join(folder, 'relay.sock') },
+    tcp(),
+    () => ip('127.0.0.1', port),
+  ],
+  [
+    'WebSocket, then TCP',
+    byteStream(webSocket()),
+    ip('127.0.0.1', 0),
+    tcp(),
+    () => ip('127.0.0.1', port),
+  ],
+  ['QUIC, then TCP', overQuic ?? tcp(), ip('127.0.0.1', 0), tcp(), () => ip('127.0.0.1', port)],
   ['TLS, then TCP', tls(secure), ip('127.0.0.1', 0), tcp(), () => ip('127.0.0.1', port)],
   [
     'TLS over memory, then TCP on net.Socket',
@@ -138,7 +163,8 @@ const ROUTES: readonly [
 ]
 
 for (const [name, from, at, to, target] of ROUTES) {
-  test(`ioredis works over ${name}`, { skip }, async () => {
+  const absent = name.startsWith('QUIC') && overQuic === undefined && `no QUIC: ${quicState.reason}`
+  test(`ioredis works over ${name}`, { skip: skip || absent }, async () => {
     const { client, listener } = await relay(from, at, to, target)
     assert.equal(await client.set('key', 'value'), 'OK')
     assert.equal(await client.get('key'), 'value')

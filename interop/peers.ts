@@ -3,7 +3,7 @@
  * Debian package brings it. A suite asks for what it needs by `requirePeer('curl')`.
  */
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, globSync } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 
 interface PeerEntry {
@@ -13,6 +13,10 @@ interface PeerEntry {
   readonly version: RegExp
   /** The Debian and Ubuntu package. */
   readonly aptPackage: string
+}
+
+function postgresPrograms(): string[] {
+  return globSync('/usr/lib/postgresql/*/bin/postgres').sort().reverse()
 }
 
 export const PEERS = {
@@ -40,6 +44,12 @@ export const PEERS = {
     version: /version (\S+)/,
     aptPackage: 'haproxy',
   },
+  mariadbd: {
+    commands: ['mariadbd'],
+    versionArguments: ['--version'],
+    version: /Ver (\S+)/,
+    aptPackage: 'mariadb-server',
+  },
   named: {
     commands: ['named'],
     versionArguments: ['-v'],
@@ -57,6 +67,13 @@ export const PEERS = {
     versionArguments: ['version'],
     version: /^OpenSSL (\S+)/,
     aptPackage: 'openssl',
+  },
+  postgres: {
+    // Debian keeps each version's programs in a folder of its own.
+    commands: ['postgres', ...postgresPrograms()],
+    versionArguments: ['--version'],
+    version: /PostgreSQL\) (\S+)/,
+    aptPackage: 'postgresql',
   },
   prometheus: {
     commands: ['prometheus'],

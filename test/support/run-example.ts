@@ -24,7 +24,9 @@ export async function runExample(path: string): Promise<string> {
           fromRoot(`src/doors/${door}.ts`),
         )
         // What the reader installs is installed here.
-        .replaceAll(/(?<=from ')@opentelemetry\/[^']+(?=')/g, (name) => import.meta.resolve(name)),
+        .replaceAll(/(?<=from ')(?:@opentelemetry\/[^']+|undici)(?=')/g, (name) =>
+          import.meta.resolve(name),
+        ),
     )
     const { stdout } = await run(
       process.execPath,

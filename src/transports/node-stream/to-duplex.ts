@@ -17,7 +17,8 @@ import { Duplex } from 'node:stream'
 import type { Address } from '../../core/address.ts'
 import type { Clock, Timer } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
-import { checkInteger } from '../../core/errors.ts'
+import { checkInteger, toError, UsageError } from '../../core/errors.ts'
+import type { ConnectOptions, Transport } from '../../core/transport.ts'
 import { defer } from '../../platform/process-access.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 
@@ -60,12 +61,41 @@ export function toDuplex(connection: Connection, options: ToDuplexOptions = {}):
   return new ConnectionDuplex(connection, options)
 }
 
+/**
+ * As `net.connect`: a duplex at once, which connects meanwhile, then emits `connect` and `ready`.
+ * What is written before waits; `destroy` gives the attempt up. For drivers that want a function
+ * that makes a stream, as pg and mysql2 do:
+ *
+ *     new pg.Pool({ stream: () => dialDuplex(transport, address) })
+ */
+export function dialDuplex(
+  transport: Transport,
+  address: Address,
+  options: DialDuplexOptions = {},
+): ConnectionDuplex {
+  const { serverName, deadline, ...rest } = options
+  const connecting = {
+    ...(serverName !== undefined && { serverName }),
+    ...(deadline !== undefined && { deadline }),
+  }
+  return new ConnectionDuplex(
+    (signal) => transport.connect(address, { ...connecting, signal }),
+    rest,
+  )
+}
+
+export interface DialDuplexOptions
+  extends ToDuplexOptions,
+    Pick<ConnectOptions, 'serverName' | 'deadline'> {}
+
+/** Makes the connection of a duplex; rejects with the signal's reason when that aborts. */
+type Dial = (signal: AbortSignal) => Promise<Connection>
+
 export class ConnectionDuplex extends Duplex {
-  readonly connection: Connection
-  /** As on `net.Socket`: there is nothing to wait for. */
-  readonly connecting = false
-  readonly pending = false
   readonly #clock: Clock
+  readonly #dialing: AbortController | undefined
+  #connection: Connection | undefined
+  #wantsRef = true
   readonly #lingerMs: number
   #afterDrain: ((error?: Error | null) => void) | undefined
   #afterClose: (() => void) | undefined
@@ -76,7 +106,7 @@ export class ConnectionDuplex extends Duplex {
   #idleTimer: Timer | undefined
   #lingerTimer: Timer | undefined
 
-  constructor(connection: Connection, options: ToDuplexOptions = {}) {
+  constructor(source: Connection | Dial, options: ToDuplexOptions = {}) {
     const {
       clock = systemClock,
       readableHighWaterMarkBytes = toDuplexDefaults.readableHighWaterMarkBytes,
@@ -89,18 +119,40 @@ export class ConnectionDuplex extends Duplex {
       allowHalfOpen,
       readableHighWaterMark: checkInteger('readableHighWaterMarkBytes', readable, 0, MAX_MARK),
       writableHighWaterMark: checkInteger('writableHighWaterMarkBytes', writable, 0, MAX_MARK),
+      // Until it calls back, Node holds reads, writes and the end.
+      ...(typeof source === 'function' && {
+        construct: (done: (error?: Error | null) => void) => void this.#dial(source, done),
+      }),
     })
     this.#clock = clock
     this.#lingerMs = checkInteger('lingerMs', lingerMs, 0, 3_600_000)
-    this.connection = connection
-    connection.open({
-      onData: (chunk) => this.#onData(chunk),
-      onDrain: () => this.#settleWrite(null),
-      onEnd: () => {
-        if (!this.destroyed) this.push(null)
-      },
-      onClose: (reason) => this.#onClose(reason),
-    })
+    if (typeof source === 'function') this.#dialing = new AbortController()
+    else this.#attach(source)
+  }
+
+  /**
+   * What is below.
+   *
+   * @throws UsageError ERR_NOT_OPEN while it is being connected
+   */
+  get connection(): Connection {
+    if (this.#connection !== undefined) return this.#connection
+    throw new UsageError('ERR_NOT_OPEN', 'the duplex is not connected yet')
+  }
+
+  /** As on `net.Socket`: false of a duplex that was made of a connection. */
+  get connecting(): boolean {
+    return this.#connection === undefined && !this.destroyed
+  }
+
+  get pending(): boolean {
+    return this.connecting
+  }
+
+  override destroy(error?: Error): this {
+    // Node waits with the rest until the attempt has ended.
+    if (this.connecting) this.#dialing?.abort(error ?? new UsageError('ERR_STATE', 'destroyed'))
+    return super.destroy(error)
   }
 
   override _read(): void {
@@ -132,7 +184,8 @@ export class ConnectionDuplex extends Duplex {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.setTimeout(0)
-    if (this.#closed) return callback(error)
+    // Nothing was connected: there is nothing to close.
+    if (this.#closed || this.#connection === undefined) return callback(error)
     this.#afterClose = () => callback(error)
     if (error !== null || !this.#ended || this.#lingerMs === 0) {
       return this.connection.destroy(error ?? undefined)
@@ -147,45 +200,49 @@ export class ConnectionDuplex extends Duplex {
   // What drivers ask of a socket.
 
   get remoteAddress(): string | undefined {
-    return hostOf(this.connection.facts.remote)
+    return hostOf(this.#connection?.facts.remote)
   }
 
   get remotePort(): number | undefined {
-    return portOf(this.connection.facts.remote)
+    return portOf(this.#connection?.facts.remote)
   }
 
   get localAddress(): string | undefined {
-    return hostOf(this.connection.facts.local)
+    return hostOf(this.#connection?.facts.local)
   }
 
   get localPort(): number | undefined {
-    return portOf(this.connection.facts.local)
+    return portOf(this.#connection?.facts.local)
   }
 
   get encrypted(): boolean {
-    return this.connection.facts.tls !== undefined
+    return this.#connection?.facts.tls !== undefined
   }
 
   get authorized(): boolean {
-    return this.connection.facts.tls?.authorized ?? false
+    return this.#connection?.facts.tls?.authorized ?? false
   }
 
   get alpnProtocol(): string | false {
-    return this.connection.facts.tls?.alpn ?? false
+    return this.#connection?.facts.tls?.alpn ?? false
   }
 
   get timeout(): number {
     return this.#idleMs
   }
 
-  get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening'
     if (this.readable) return this.writable ? 'open' : 'readOnly'
     return this.writable ? 'writeOnly' : 'closed'
   }
 
-  /** There is a connection already; some drivers call this on whatever stream they are given. */
+  /**
+   * Where to is known already; some drivers call this on whatever stream they are given, and wait
+   * for `connect`.
+   */
   connect(): this {
-    defer(() => this.emit('connect'))
+    if (!this.connecting) defer(() => this.emit('connect'))
     return this
   }
 
@@ -211,12 +268,14 @@ export class ConnectionDuplex extends Duplex {
   }
 
   ref(): this {
-    this.connection.ref()
+    this.#wantsRef = true
+    this.#connection?.ref()
     return this
   }
 
   unref(): this {
-    this.connection.unref()
+    this.#wantsRef = false
+    this.#connection?.unref()
     return this
   }
 
@@ -225,6 +284,37 @@ export class ConnectionDuplex extends Duplex {
     if (this.writable) this.end()
     if (this.writableFinished) this.destroy()
     else this.once('finish', () => this.destroy())
+  }
+
+  async #dial(dial: Dial, done: (error?: Error | null) => void): Promise<void> {
+    const { signal } = this.#dialing as AbortController
+    let connection: Connection
+    try {
+      connection = await dial(signal)
+    } catch (error) {
+      return done(toError(error))
+    }
+    if (signal.aborted) {
+      connection.destroy()
+      return done(toError(signal.reason))
+    }
+    this.#attach(connection)
+    if (!this.#wantsRef) connection.unref()
+    this.emit('connect')
+    this.emit('ready')
+    done()
+  }
+
+  #attach(connection: Connection): void {
+    this.#connection = connection
+    connection.open({
+      onData: (chunk) => this.#onData(chunk),
+      onDrain: () => this.#settleWrite(null),
+      onEnd: () => {
+        if (!this.destroyed) this.push(null)
+      },
+      onClose: (reason) => this.#onClose(reason),
+    })
   }
 
   #onData(chunk: Uint8Array): void {
@@ -277,12 +367,12 @@ export class ConnectionDuplex extends Duplex {
   }
 }
 
-function hostOf(address: Address): string | undefined {
-  return address.kind === 'ip' ? address.host : undefined
+function hostOf(address: Address | undefined): string | undefined {
+  return address?.kind === 'ip' ? address.host : undefined
 }
 
-function portOf(address: Address): number | undefined {
-  return address.kind === 'ip' ? address.port : undefined
+function portOf(address: Address | undefined): number | undefined {
+  return address?.kind === 'ip' ? address.port : undefined
 }
 
 const MAX_MARK = 0x4000_0000
