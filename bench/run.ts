@@ -26,6 +26,7 @@ import { gatewaySuite } from './suites/gateway.ts'
 import { memorySuite } from './suites/memory.ts'
 import { serverSuite } from './suites/server.ts'
 import type { AnyResult, Suite } from './suites/suite.ts'
+import { udpSuite } from './suites/udp.ts'
 import { webSocketSuite } from './suites/websocket.ts'
 
 const SUITES: readonly Suite[] = [
@@ -33,6 +34,7 @@ const SUITES: readonly Suite[] = [
   serverSuite,
   clientSuite,
   webSocketSuite,
+  udpSuite,
   gatewaySuite,
   memorySuite,
 ]

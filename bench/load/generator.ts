@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
+import { runDatagrams } from './datagrams.ts'
 import {
   type EchoJob,
   type HttpJob,
@@ -233,6 +234,8 @@ async function work(job: Job): Promise<LoadResult> {
       return openIdle(job)
     case 'release':
       return releaseIdle()
+    case 'datagrams':
+      return runDatagrams(job)
     default:
       return new Run(job).result()
   }

@@ -37,6 +37,12 @@ export interface WebSocketJob extends LoadShape {
   readonly deflate: boolean
 }
 
+/** Datagrams to an echo server, `depth` under way from each of `connections` sockets. */
+export interface DatagramJob extends LoadShape {
+  readonly type: 'datagrams'
+  readonly messageBytes: number
+}
+
 /** Opens connections, sends one request on each, and keeps them open until `release`. */
 export interface IdleJob {
   readonly type: 'idle'
@@ -50,7 +56,7 @@ export interface ReleaseJob {
   readonly type: 'release'
 }
 
-export type Job = HttpJob | EchoJob | WebSocketJob | IdleJob | ReleaseJob
+export type Job = HttpJob | EchoJob | WebSocketJob | DatagramJob | IdleJob | ReleaseJob
 
 export interface LoadResult {
   readonly requests: number

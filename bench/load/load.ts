@@ -5,7 +5,16 @@
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { EchoJob, HttpJob, IdleJob, Job, JobAnswer, LoadResult, WebSocketJob } from './jobs.ts'
+import type {
+  DatagramJob,
+  EchoJob,
+  HttpJob,
+  IdleJob,
+  Job,
+  JobAnswer,
+  LoadResult,
+  WebSocketJob,
+} from './jobs.ts'
 
 export interface LoadOptions {
   /** Use our own generator for everything. */
@@ -33,6 +42,10 @@ export class Load {
   }
 
   webSocket(job: WebSocketJob): Promise<LoadResult> {
+    return this.#run(job)
+  }
+
+  datagrams(job: DatagramJob): Promise<LoadResult> {
     return this.#run(job)
   }
 
