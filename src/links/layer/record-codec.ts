@@ -17,6 +17,11 @@ export interface RecordCodec {
   readonly ready: boolean
   /** The peer said with authority that it sends no more. A codec that has no such record: always. */
   readonly ended: boolean
+  /**
+   * Set by `receiveHandshake` when this side does not agree: its answer, which says so, is sent, and
+   * the connection ended.
+   */
+  readonly refusal?: Error | undefined
   /** The records that this side sends first, each in one piece. */
   begin(): readonly Uint8Array[]
   /** One record of the peer before `ready`. @returns what to answer @throws HeddleError */

@@ -113,6 +113,8 @@ export class RecordMessages implements MessageConnection, MessageHandler, Shakin
     try {
       if (!this.#codec.ready) {
         for (const answer of this.#codec.receiveHandshake(record)) this.#carrier.send(answer)
+        // The peer closes when it has heard the refusal, or is cut off when its time is up.
+        if (this.#codec.refusal !== undefined) return this.#carrier.end()
         return this.#checkReady()
       }
       const payload = this.#codec.open(record)
@@ -182,6 +184,7 @@ export class RecordMessages implements MessageConnection, MessageHandler, Shakin
     if (done === undefined) return
     this.#shaken = undefined
     const error =
+      this.#codec.refusal ??
       reason ??
       new TransportError('ERR_CONNECT', 'the peer ended the connection before both sides agreed')
     done(error)

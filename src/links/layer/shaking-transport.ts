@@ -7,6 +7,7 @@ import type { Address } from '../../core/address.ts'
 import type { Clock, Timer } from '../../core/clock.ts'
 import {
   ClosedError,
+  HeddleError,
   OverloadError,
   TimeoutError,
   TransportError,
@@ -73,7 +74,7 @@ function shaken(layer: Shaking, options: ConnectOptions, limits: ShakingLimits):
 
 /** Errors of connecting are of the network and have sent nothing of the caller's. */
 function asConnectError(error: Error): Error {
-  if (error instanceof TransportError && error.sent === 'nothing') return error
+  if (error instanceof HeddleError && error.sent === 'nothing') return error
   const message = `the layer was not agreed: ${error.message}`
   const retryable = error instanceof TransportError ? error.retryable : 'no'
   return new TransportError('ERR_CONNECT', message, { cause: error, sent: 'nothing', retryable })
