@@ -74,4 +74,34 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     right: '    this.#pick.done(now, tells ? now - this.#startedAt : undefined, endpointFailure)\n',
     wrong: '',
   },
+  {
+    name: 'rate-limit-refills-twice-as-fast',
+    file: 'src/runtime/rate-limit/key-slots.ts',
+    right: 'const next = full + cost * costMs',
+    wrong: 'const next = full + (cost * costMs) / 2',
+  },
+  {
+    name: 'place-is-kept-by-calls-that-waited',
+    file: 'src/runtime/middleware/concurrency.ts',
+    right: 'if (cancelReason === undefined) return enter(gate, request, context)',
+    wrong: 'if (cancelReason === undefined) return next(request, context)',
+  },
+  {
+    name: 'one-place-more-than-the-limit',
+    file: 'src/runtime/concurrency/concurrency-gate.ts',
+    right: 'if (this.#inFlight >= this.limit || this.#queue.length > 0) return false',
+    wrong: 'if (this.#inFlight > this.limit || this.#queue.length > 0) return false',
+  },
+  {
+    name: 'an-allowing-role-hides-a-denial',
+    file: 'src/security/authorization/access-policy.ts',
+    right: 'if (denied !== undefined) return { allow: false',
+    wrong: 'if (denied !== undefined && role.allow.length > 0) return { allow: false',
+  },
+  {
+    name: 'failed-checks-are-not-heard',
+    file: 'src/runtime/balancer/balancer.ts',
+    right: '    member.healthy = healthy\n    if (healthy)',
+    wrong: '    member.healthy = true\n    if (healthy)',
+  },
 ]

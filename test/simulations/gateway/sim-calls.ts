@@ -2,6 +2,7 @@
 import type { HttpClient } from '../../../src/clients/http/http-client.ts'
 import type { HttpRequestInit } from '../../../src/protocols/http/messages.ts'
 import { fill, isFilled } from './sim-bytes.ts'
+import { DENIED } from './sim-config.ts'
 import type { World } from './sim-world.ts'
 
 export interface CallRecord {
@@ -12,6 +13,8 @@ export interface CallRecord {
   readonly timeoutMs: number
   /** The caller gives up by itself after so long. */
   readonly abortAfterMs: number | undefined
+  /** Asks for what nobody may have, where the seed has access rules. */
+  readonly denied: boolean
   startedAt: number
   endedAt: number
   /** How often it ended: once. */
@@ -19,6 +22,9 @@ export interface CallRecord {
   /** Of the answer; undefined: an error. */
   status: number | undefined
   error: unknown
+  /** What a refusal says: its code, and the request that it is about. */
+  refusedBy: string | undefined
+  refusedRequest: string | undefined
 }
 
 /** The caller's own reason: it must come back untouched. */
@@ -58,7 +64,7 @@ export class CallLog {
 
   /** One more call, at once. */
   async extra(id: number): Promise<CallRecord> {
-    const record = this.#record(id, 'GET', true, 5_000, undefined)
+    const record = this.#record(id, 'GET', true, 5_000, undefined, false)
     await this.run(record)
     return record
   }
@@ -90,6 +96,7 @@ export class CallLog {
       method !== 'POST' || keyed,
       timeoutMs,
       abortAfterMs,
+      this.#world.limits.denies && random.chance(0.1),
     )
   }
 
@@ -99,6 +106,7 @@ export class CallLog {
     idempotent: boolean,
     timeoutMs: number,
     abortAfterMs: number | undefined,
+    denied: boolean,
   ): CallRecord {
     return {
       id,
@@ -106,17 +114,20 @@ export class CallLog {
       idempotent,
       timeoutMs,
       abortAfterMs,
+      denied,
       startedAt: 0,
       endedAt: 0,
       ends: 0,
       status: undefined,
       error: undefined,
+      refusedBy: undefined,
+      refusedRequest: undefined,
     }
   }
 }
 
 async function exchange(world: World, record: CallRecord): Promise<number> {
-  const { id, timeoutMs, abortAfterMs } = record
+  const { timeoutMs, abortAfterMs } = record
   const { clock } = world.simulation
   const controller = new AbortController()
   const timer =
@@ -125,31 +136,41 @@ async function exchange(world: World, record: CallRecord): Promise<number> {
       : clock.setTimer(clock.now() + abortAfterMs, () => controller.abort(new GivenUp()))
   try {
     const request = { ...requestOf(world, record), timeoutMs, signal: controller.signal }
-    return await answerOf(world.client, id, request)
+    return await answerOf(world.client, record, request)
   } finally {
     timer?.cancel()
   }
 }
 
-function requestOf(world: World, { id, method }: CallRecord): HttpRequestInit {
+function requestOf(world: World, { id, method, denied }: CallRecord): HttpRequestInit {
   const [name = 'GET', key] = method.split('+')
   const hasBody = name === 'PUT' || name === 'POST'
   const size = hasBody ? world.simulation.random.pick([10, 3_000, 30_000]) : 0
   const fields: Record<string, string> = { 'x-id': String(id), 'x-size': String(size) }
   if (key !== undefined) fields['idempotency-key'] = String(id)
-  return { method: name, target: `/${id}`, fields, ...(hasBody && { body: fill(id, size) }) }
+  return {
+    method: name,
+    target: denied ? `${DENIED}${id}` : `/${id}`,
+    fields,
+    ...(hasBody && { body: fill(id, size) }),
+  }
 }
 
 /** @throws Error when the answer is another call's, or cut */
 async function answerOf(
   client: HttpClient,
-  id: number,
+  record: CallRecord,
   request: Parameters<HttpClient['request']>[0],
 ): Promise<number> {
   const response = await client.request(request)
   const got = await response.body.bytes()
   const { status, fields } = response
-  if (status !== 200) return status
+  const { id } = record
+  if (status !== 200) {
+    record.refusedBy = fields.get('x-heddle-error')
+    record.refusedRequest = fields.get('x-request-id')
+    return status
+  }
   if (fields.get('x-id') !== String(id)) throw new WrongAnswer(`answer of ${fields.get('x-id')}`)
   const expected = request?.method === 'HEAD' ? 0 : Number(fields.get('x-size'))
   if (got.length !== expected) throw new WrongAnswer(`${got.length} bytes of ${expected}`)

@@ -23,15 +23,13 @@ export function checkCalls(world: World, calls: CallLog): void {
   for (const record of calls.records) checkCall(world, record)
   checkAmplification(world, calls.records.length)
   checkBudget(world, calls.records)
-  for (const { address, index } of world.upstreams) {
-    const most = world.network.most.get(address) ?? 0
-    // An endpoint that DNS lost and gave back has a new pool, beside one that finishes its calls.
-    const limit = world.maxConnections * 2
-    simulation.check(most <= limit, `${most} connections to upstream ${index}, at most ${limit}`)
-  }
+  const { tooMany } = world.network
+  simulation.check(tooMany.length === 0, tooMany.slice(0, 5).join('; '))
 }
 
-function checkCall({ simulation, executions, frozenMs }: World, record: CallRecord): void {
+function checkCall(world: World, record: CallRecord): void {
+  const { simulation, executions, frozenMs } = world
+  checkRefusal(world, record)
   const { id, method, idempotent, ends, error, abortAfterMs, timeoutMs } = record
   const name = `call ${id} (${method})`
   simulation.check(ends === 1, `${name} ended ${ends} times`)
@@ -54,6 +52,23 @@ function checkCall({ simulation, executions, frozenMs }: World, record: CallReco
   }
   const times = executions.get(id)?.length ?? 0
   simulation.check(idempotent || times <= 1, `${name} was executed ${times} times`)
+}
+
+/** Of limits of the listener: nothing else of the configuration answers with them. */
+const POLICY_CODES: ReadonlySet<string> = new Set(['ERR_RATE_LIMITED', 'ERR_SHED', 'ERR_LIMITED'])
+
+/** Who is refused by a policy is told so, and what was refused has reached nobody. */
+function checkRefusal({ simulation, limits, admitted }: World, record: CallRecord): void {
+  const { id, method, denied, status, refusedBy, refusedRequest } = record
+  if (denied && limits.denies && status !== undefined) {
+    const told = status === 403 || POLICY_CODES.has(refusedBy ?? '')
+    simulation.check(told, `call ${id} (${method}) may not be, and was answered ${status}`)
+  }
+  if (!denied) simulation.check(status !== 403, `call ${id} (${method}) was denied`)
+  const policy = status === 403 || POLICY_CODES.has(refusedBy ?? '')
+  if (!policy || refusedRequest === undefined) return
+  const reached = admitted.has(refusedRequest)
+  simulation.check(!reached, `call ${id}: ${refusedBy} for ${refusedRequest}, which was sent on`)
 }
 
 /** Retries stay a share of calls: those of the client, and those of the gateway on top of them. */
@@ -99,6 +114,9 @@ export async function checkRecovery(world: World): Promise<void> {
   await simulation.clock.advanceAsync(100)
   const inFlight = world.gateway.clusters()[0]?.endpoints.map((each) => each.inFlight) ?? []
   simulation.check(inFlight.join() === '0,0,0', `${inFlight.join()} calls in flight at the end`)
+  for (const { name, inFlight = 0, queued = 0 } of world.gateway.limits()) {
+    simulation.check(inFlight + queued === 0, `${name} keeps ${inFlight} places, ${queued} wait`)
+  }
   const { counts } = world.client.core
   simulation.check(counts.inFlight === 0, `${counts.inFlight} calls of the client in flight`)
   upstreams.forEach(({ index, arrivals }, at) => {

@@ -21,8 +21,10 @@ export class SimNetwork implements Transport {
   readonly name = 'simulated'
   readonly traits: TransportTraits
   readonly network: MemoryNetwork = new MemoryNetwork()
-  /** Most connections at a time, by the address dialled. */
-  readonly most = new Map<string, number>()
+  /** How many connections there may be now, by the address dialled. */
+  limitOf: (address: string) => number = () => Number.POSITIVE_INFINITY
+  /** Where there were more. */
+  readonly tooMany: string[] = []
   readonly #simulation: Simulation
   readonly #inner: Transport
   readonly #faulty = new Map<string, FaultyTransport>()
@@ -60,7 +62,8 @@ export class SimNetwork implements Transport {
     const connection = await this.to(name).connect(memoryAddress(name), options)
     // Counted now: what was given up to make room for it has been ended by the end of that tick.
     const { connections } = this.to(name)
-    this.most.set(name, Math.max(connections, this.most.get(name) ?? 0))
+    const limit = this.limitOf(name)
+    if (connections > limit) this.tooMany.push(`${connections} connections to ${name} of ${limit}`)
     return connection
   }
 

@@ -7,6 +7,7 @@ import type { Endpoint } from '../../../src/core/policy.ts'
 import { type HttpRequest, HttpResponse } from '../../../src/protocols/http/messages.ts'
 import { type HttpServer, httpServer } from '../../../src/servers/http/http-server.ts'
 import { fill, isFilled } from './sim-bytes.ts'
+import { HEALTH_PATH } from './sim-config.ts'
 import type { World } from './sim-world.ts'
 
 /** `refusing` answers 503 and says when to come back; `failing` answers 500, 502, 503 without. */
@@ -49,6 +50,11 @@ export class SimUpstream {
     const { simulation } = world
     const { clock, random } = simulation
     const { mode } = this
+    if (request.target === HEALTH_PATH) {
+      if (mode === 'slow') await simulation.wait(4_000)
+      const well = mode === 'well' || mode === 'slow'
+      return HttpResponse.text('', { status: well ? 200 : 503 })
+    }
     const id = Number(request.fields.get('x-id'))
     this.arrivals++
     this.#watchBreaker()

@@ -14,10 +14,16 @@ import { nodeHost } from '../../../src/platform/node-host.ts'
 import type { HttpRequest } from '../../../src/protocols/http/messages.ts'
 import { silentLogger } from '../../../src/telemetry/log.ts'
 import type { Simulation } from '../../../src/testing/simulation.ts'
-import { gatewayConfig } from './sim-config.ts'
+import { DENIED, drawLimits, gatewayConfig, type SimLimits } from './sim-config.ts'
 import { SimNames } from './sim-names.ts'
 import { SimNetwork } from './sim-network.ts'
 import { type Execution, SimUpstream } from './sim-upstream.ts'
+
+/** A pool whose endpoint is gone finishes its calls: a call, its retries and the rest of a body. */
+const LONGEST_DRAIN_MS = 20_000
+
+/** A call that was sent to an endpoint before it was called unhealthy: an attempt, a stall. */
+const LONGEST_ON_THE_WAY_MS = 4_000
 
 export class World {
   readonly simulation: Simulation
@@ -30,11 +36,16 @@ export class World {
   readonly maxConnections: number
   /** The gateway sends slow calls twice. */
   readonly hedged: boolean
+  readonly limits: SimLimits
   readonly wrongs: string[] = []
   /** When the client decided on each retry. */
   readonly retriesAt: number[] = []
   /** How long the process stood still, in all: timers are late by as much. */
   frozenMs = 0
+  /** Requests that the gateway let through to an upstream, by the id that it gave them. */
+  readonly admitted = new Set<string>()
+  #limitedSince = 0
+  readonly #unhealthySince = new Map<string, number>()
   /** By call. */
   readonly executions = new Map<number, Execution[]>()
   readonly #pushedBackUntil = new Map<number, number>()
@@ -48,9 +59,11 @@ export class World {
     this.host = { ...nodeHost, random: random.fork().next }
     this.maxConnections = random.integer(3, 12)
     this.hedged = random.chance(0.3)
+    this.limits = drawLimits(random)
     this.upstreams = [0, 1, 2].map((index) => new SimUpstream(this, index))
     this.endpoints = this.upstreams.map(({ endpoint }) => endpoint)
-    this.names = new SimNames(this.endpoints)
+    this.names = new SimNames(this.endpoints, simulation.clock)
+    this.network.limitOf = (address) => this.#mostConnections(address)
   }
 
   get gateway(): Gateway {
@@ -69,6 +82,7 @@ export class World {
     for (const { server, endpoint } of this.upstreams) {
       await this.settled(server.listen(network, endpoint.address))
     }
+    this.#limitedSince = clock.now()
     const text = JSON.stringify(gatewayConfig(this))
     const load = async () => loadConfig(text, { file: 'g.yaml', environment: () => undefined })
     const loaded = await load()
@@ -156,6 +170,55 @@ export class World {
       this.wrong(`call ${id} (${request.method}) came back ${early} ms too soon`)
     }
     if (id < 0) this.wrong(`upstream ${upstream.index} got a request without an id`)
+    this.#checkLimits(request)
+    this.#checkHealth(upstream)
+  }
+
+  /** Attempts at one request have one id: what arrives first of each was let through. */
+  #checkLimits(request: HttpRequest): void {
+    const { rate, burst, concurrent } = this.limits
+    this.admitted.add(request.fields.get('x-request-id') ?? '')
+    if (request.target.startsWith(DENIED)) this.wrong(`${request.target} reached an upstream`)
+    if (rate !== undefined) {
+      const seconds = (this.simulation.clock.now() - this.#limitedSince) / 1_000
+      const most = burst + rate * seconds + 1
+      const { size } = this.admitted
+      if (size > most) this.wrong(`${size} requests were let through, at most ${most}`)
+    }
+    if (concurrent === undefined) return
+    for (const { policy, inFlight = 0 } of this.#gateway?.limits() ?? []) {
+      if (policy !== 'concurrency' || inFlight <= concurrent) continue
+      this.wrong(`${inFlight} requests at a time, at most ${concurrent}`)
+    }
+  }
+
+  /** Who is called unhealthy gets nothing more, but what had left for it, as long as others are well. */
+  #checkHealth(upstream: SimUpstream): void {
+    if (!this.limits.checked) return
+    const now = this.simulation.clock.now()
+    const endpoints = this.#gateway?.clusters()[0]?.endpoints ?? []
+    for (const { address, health } of endpoints) {
+      if (health !== 'unhealthy') this.#unhealthySince.delete(address)
+      else if (!this.#unhealthySince.has(address)) this.#unhealthySince.set(address, now)
+    }
+    // Where nobody is well everybody is used: the time counts from the end of that.
+    const someoneIsWell = endpoints.some(
+      ({ health, ejected, breaker }) => health !== 'unhealthy' && !ejected && breaker === 'closed',
+    )
+    if (!someoneIsWell) this.#unhealthySince.clear()
+    const since = this.#unhealthySince.get(upstream.address)
+    if (since === undefined || now - since <= LONGEST_ON_THE_WAY_MS + this.frozenMs) return
+    this.wrong(`upstream ${upstream.index} is called, unhealthy for ${now - since} ms`)
+  }
+
+  /** An endpoint that DNS lost and gave back has a new pool, beside each that finishes its calls. */
+  #mostConnections(address: string): number {
+    const upstream = this.upstreams.find((each) => each.address === address)
+    if (upstream === undefined) return Number.POSITIVE_INFINITY
+    const since = this.simulation.clock.now() - LONGEST_DRAIN_MS
+    const draining = this.names.lossesOf(upstream.endpoint).filter((at) => at >= since).length
+    // A health check has a connection of its own.
+    return this.maxConnections * (1 + draining) + (this.limits.checked ? 1 : 0)
   }
 
   breakerOf({ address }: SimUpstream): BreakerState | undefined {
