@@ -199,7 +199,10 @@ function openSocket(
 let idle: Socket[] = []
 
 async function openIdle(job: IdleJob): Promise<LoadResult> {
-  const request = requestBytes(job.request)
+  const request =
+    job.upgrade === true
+      ? upgradeRequest({ port: job.port, deflate: false })
+      : requestBytes(job.request)
   const open = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const counter = new ResponseCounter()
@@ -208,7 +211,8 @@ async function openIdle(job: IdleJob): Promise<LoadResult> {
         job.tls,
         () => socket.write(request),
         (chunk) => {
-          if (counter.push(chunk) > 0) resolve()
+          const answered = job.upgrade === true ? isUpgraded(chunk) : counter.push(chunk) > 0
+          if (answered) resolve()
         },
       )
       socket.on('error', reject)
@@ -219,6 +223,11 @@ async function openIdle(job: IdleJob): Promise<LoadResult> {
     await Promise.all(Array.from({ length: batch }, open))
   }
   return { requests: job.connections, errors: 0, seconds: 0, p50Ms: 0, p99Ms: 0 }
+}
+
+/** The head of an answer is one chunk. */
+function isUpgraded(chunk: Buffer): boolean {
+  return chunk.toString('latin1').startsWith('HTTP/1.1 101 ')
 }
 
 function releaseIdle(): LoadResult {

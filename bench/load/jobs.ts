@@ -50,6 +50,8 @@ export interface IdleJob {
   readonly tls: boolean
   readonly connections: number
   readonly request: HttpRequestShape
+  /** The request is a WebSocket handshake; the connection is one then. */
+  readonly upgrade?: boolean
 }
 
 export interface ReleaseJob {

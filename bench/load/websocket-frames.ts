@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { constants, deflateRawSync } from 'node:zlib'
 import type { WebSocketJob } from './jobs.ts'
 
-export function upgradeRequest(job: WebSocketJob): Buffer {
+export function upgradeRequest(job: Pick<WebSocketJob, 'port' | 'deflate'>): Buffer {
   const extension = job.deflate
     ? 'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n'
     : ''

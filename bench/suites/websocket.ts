@@ -5,6 +5,7 @@
 import { WebSocket } from 'ws'
 import { type Contestant, script } from '../harness/contestant.ts'
 import type { Scenario } from '../harness/measure.ts'
+import type { MemoryScenario } from '../harness/memory.ts'
 import { samplePayload } from '../load/websocket-frames.ts'
 import { ratioAim, type Suite } from './suite.ts'
 
@@ -106,12 +107,29 @@ const clientName = (bytes: number): string =>
 const beatsWs = (text: string, atLeast: number, ...scenarios: string[]) =>
   ratioAim({ text, scenarios, against: ['ws'], figure: 'speed', atLeast })
 
+const idle: MemoryScenario = {
+  kind: 'memory',
+  name: 'ws-idle',
+  description: 'connections that were opened and are silent',
+  contestants: [ws, heddle],
+  baseline: 'ws',
+  check: ({ port }) => checkEcho(port, 100, false),
+  job: ({ port }, connections) => ({
+    type: 'idle',
+    port,
+    tls: false,
+    connections,
+    request: { method: 'GET', path: '/', bodyBytes: 0 },
+    upgrade: true,
+  }),
+}
+
 export const webSocketSuite: Suite = {
   name: 'websocket',
   title: 'WebSocket echo',
   about:
     'Servers on loopback TCP, asked by raw sockets with frames made beforehand; ratios against `ws`.',
-  scenarios: [...shapes.map(toScenario), ...clientSizes.map(toClientScenario)],
+  scenarios: [...shapes.map(toScenario), ...clientSizes.map(toClientScenario), idle],
   aims: [
     beatsWs('64 B and 1 KB, 64 in flight: at least 1.8× ws', 1.8, 'ws-64b', 'ws-1k'),
     beatsWs('1 KB on 100 connections: at least 1.3× ws', 1.3, 'ws-1k-many'),
@@ -123,6 +141,13 @@ export const webSocketSuite: Suite = {
       against: ['bare socket'],
       figure: 'speed',
       atLeast: 0.9,
+    }),
+    ratioAim({
+      text: 'memory per idle connection below that of ws',
+      scenarios: ['ws-idle'],
+      against: ['ws'],
+      figure: 'memory',
+      atLeast: 1,
     }),
     ratioAim({
       text: 'CPU per message below that of ws',

@@ -39,7 +39,7 @@ export interface WebSocketConnectionInit {
   readonly role: 'client' | 'server'
   readonly clock: Clock
   readonly host: Host
-  readonly options?: WebSocketOptions
+  readonly options?: WebSocketOptions | ResolvedWebSocketOptions
   readonly deflate?: NegotiatedDeflate | undefined
   /** What was agreed on, if anything. */
   readonly subprotocol?: string | undefined
@@ -80,7 +80,7 @@ export class WebSocketConnection implements MessageConnection, DriverOwner<WebSo
       host,
       deflate,
       now: clock.now(),
-      ...(options !== undefined && { options }),
+      options: this.#options,
     })
     this.facts = new WebSocketFacts(carrier, this.#session)
     this.#driver = new Driver(carrier, this.#session, this, { ...driver, clock })

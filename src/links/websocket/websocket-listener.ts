@@ -7,7 +7,6 @@ import type { Connection } from '../../core/connection.ts'
 import { ClosedError } from '../../core/errors.ts'
 import type { Listener, ListenOptions } from '../../core/transport.ts'
 import type { UpgradeAccepted } from '../../protocols/websocket/handshake.ts'
-import type { WebSocketOptions } from '../../protocols/websocket/options.ts'
 import {
   ServerHandshake,
   type ServerHandshakeOptions,
@@ -17,7 +16,6 @@ import { WebSocketConnection } from './websocket-connection.ts'
 
 export class WebSocketListener implements Listener, ServerHandshakeOwner {
   readonly #settings: ServerHandshakeOptions
-  readonly #options: WebSocketOptions
   readonly #listening: ListenOptions<WebSocketConnection>
   /** As many as the carrier's listener accepts: its limits bound them. */
   readonly #handshakes = new Set<ServerHandshake>()
@@ -25,13 +23,8 @@ export class WebSocketListener implements Listener, ServerHandshakeOwner {
   #address: Address | undefined
   #closing = false
 
-  constructor(
-    settings: ServerHandshakeOptions,
-    options: WebSocketOptions,
-    listening: ListenOptions<WebSocketConnection>,
-  ) {
+  constructor(settings: ServerHandshakeOptions, listening: ListenOptions<WebSocketConnection>) {
     this.#settings = settings
-    this.#options = options
     this.#listening = listening
   }
 
@@ -88,9 +81,8 @@ export class WebSocketListener implements Listener, ServerHandshakeOwner {
   // From the handshakes.
 
   onUpgraded(carrier: Connection, accepted: UpgradeAccepted, target: string): void {
-    const { clock, host } = this.#settings
+    const { clock, host, options } = this.#settings
     const { subprotocol, deflate } = accepted
-    const options = this.#options
     this.#listening.onConnection(
       new WebSocketConnection(carrier, {
         role: 'server',

@@ -58,7 +58,7 @@ export function webSocketUpgrade(
             role: 'server',
             clock,
             host,
-            options,
+            options: resolved,
             subprotocol,
             deflate,
             target,

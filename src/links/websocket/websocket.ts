@@ -147,7 +147,7 @@ export class WebSocketTransport implements MessageTransport {
       role: 'client',
       clock,
       host,
-      options: this.#options,
+      options: this.#resolved,
       subprotocol,
       deflate,
       target,
@@ -167,7 +167,6 @@ export class WebSocketTransport implements MessageTransport {
         handshakeTimeoutMs: this.#handshakeTimeoutMs,
         target: address.kind === 'url' ? at.target : undefined,
       },
-      this.#options,
       options,
     )
     const onConnection = (connection: Connection): void => listener.accept(connection)

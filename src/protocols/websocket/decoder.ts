@@ -41,7 +41,7 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
   #chunkIsOurs = false
 
   /** A header that arrived in parts. */
-  readonly #header = new Uint8Array(MAX_HEADER_BYTES)
+  #header: Uint8Array = EMPTY
   #headerBytes = 0
 
   // The frame under way.
@@ -63,7 +63,7 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
   #checkedBytes = 0
 
   /** A control frame that arrived in parts, possibly between two parts of a message. */
-  readonly #control = new Uint8Array(MAX_CONTROL_BYTES)
+  #control: Uint8Array = EMPTY
   #controlBytes = 0
 
   /** Where single frames are unmasked, for as long as one chunk is worked on. */
@@ -191,6 +191,8 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
   }
 
   #carryHeader(count: number): boolean {
+    if (count === 0) return false
+    if (this.#header === EMPTY) this.#header = new Uint8Array(MAX_HEADER_BYTES)
     this.#header.set(this.#chunk.subarray(this.#at, this.#at + count))
     this.#headerBytes = count
     this.#at += count
@@ -338,6 +340,7 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
   }
 
   #collectControl(count: number): void {
+    if (this.#control === EMPTY) this.#control = new Uint8Array(MAX_CONTROL_BYTES)
     const into = this.#control
     if (this.#masked) {
       const phase = this.#length - this.#left

@@ -135,8 +135,14 @@ export const deflateDefaults: Readonly<Required<DeflateOptions>> = Object.freeze
   expansionFreeBytes: 1_048_576,
 })
 
-/** Fills in the defaults and refuses what is out of range; never changes the caller's object. */
-export function resolveWebSocketOptions(options: WebSocketOptions = {}): ResolvedWebSocketOptions {
+/**
+ * Fills in the defaults and refuses what is out of range; never changes the caller's object. What
+ * was resolved before is returned as it is: connections of one transport share it.
+ */
+export function resolveWebSocketOptions(
+  options: WebSocketOptions | ResolvedWebSocketOptions = {},
+): ResolvedWebSocketOptions {
+  if (isResolved(options)) return options
   const {
     maxFrameBytes = webSocketDefaults.maxFrameBytes,
     maxMessageBytes = webSocketDefaults.maxMessageBytes,
@@ -148,7 +154,7 @@ export function resolveWebSocketOptions(options: WebSocketOptions = {}): Resolve
     compression = webSocketDefaults.compression,
   } = options
   const deflate = compression === true ? {} : compression
-  return Object.freeze({
+  const checked: ResolvedWebSocketOptions = Object.freeze({
     maxFrameBytes: checkInteger('maxFrameBytes', maxFrameBytes, 1, MAX_BYTES),
     maxMessageBytes: checkInteger('maxMessageBytes', maxMessageBytes, 1, MAX_BYTES),
     sendFrameBytes: checkInteger('sendFrameBytes', sendFrameBytes, 1, MAX_BYTES),
@@ -158,7 +164,17 @@ export function resolveWebSocketOptions(options: WebSocketOptions = {}): Resolve
     maxAnswers: checkInteger('maxAnswers', maxAnswers, 1, 65_536),
     compression: deflate === false ? undefined : resolveDeflateOptions(deflate),
   })
+  resolved.add(checked)
+  return checked
 }
+
+function isResolved(
+  options: WebSocketOptions | ResolvedWebSocketOptions,
+): options is ResolvedWebSocketOptions {
+  return resolved.has(options)
+}
+
+const resolved = new WeakSet<object>()
 
 function resolveDeflateOptions(options: DeflateOptions): Readonly<Required<DeflateOptions>> {
   const {

@@ -58,7 +58,7 @@ export interface NegotiatedDeflate {
 export interface WebSocketSessionInit {
   readonly role: 'client' | 'server'
   readonly host: Host
-  readonly options?: WebSocketOptions
+  readonly options?: WebSocketOptions | ResolvedWebSocketOptions
   /** Undefined: not agreed on. */
   readonly deflate?: NegotiatedDeflate | undefined
   /** Monotonic time of its beginning. */
