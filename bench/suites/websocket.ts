@@ -143,13 +143,6 @@ export const webSocketSuite: Suite = {
       atLeast: 0.9,
     }),
     ratioAim({
-      text: 'memory per idle connection below that of ws',
-      scenarios: ['ws-idle'],
-      against: ['ws'],
-      figure: 'memory',
-      atLeast: 1,
-    }),
-    ratioAim({
       text: 'CPU per message below that of ws',
       scenarios: [...shapes.map(({ name }) => name), ...clientSizes.map(clientName)],
       against: ['ws'],
