@@ -38,6 +38,18 @@ export const PEERS = {
     version: /etcd Version: (\S+)/,
     aptPackage: 'etcd-server',
   },
+  gtlsclient: {
+    commands: ['gtlsclient'],
+    versionArguments: ['--help'],
+    version: /Usage: (client)/,
+    aptPackage: 'ngtcp2-client',
+  },
+  gtlsserver: {
+    commands: ['gtlsserver'],
+    versionArguments: ['--help'],
+    version: /Usage: (server)/,
+    aptPackage: 'ngtcp2-server',
+  },
   haproxy: {
     commands: ['haproxy'],
     versionArguments: ['-v'],
@@ -98,6 +110,12 @@ export const PEERS = {
     versionArguments: ['--version'],
     version: /v=(\S+)/,
     aptPackage: 'redis-server',
+  },
+  'python-venv': {
+    commands: ['/usr/bin/python3', 'python3'],
+    versionArguments: ['-c', 'import sys, ensurepip, venv; print("venv", sys.version.split()[0])'],
+    version: /^venv (\S+)/,
+    aptPackage: 'python3-venv',
   },
   'python-websockets': {
     // Debian's, before one that somebody put in front of it.

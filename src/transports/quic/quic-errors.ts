@@ -51,6 +51,9 @@ export function defaultCodeOf(reason: Error | undefined): QuicCode {
   if (reason === undefined) return quicCodes.normal
   if (!(reason instanceof HeddleErrorClass)) return quicCodes.protocol
   switch (reason.code) {
+    case 'ERR_RESET': // the peer began it, or the caller gave a code of its own
+    case 'ERR_DISCONNECTED':
+      return quicCodes.normal
     case 'ERR_FRAME_TOO_LARGE':
       return quicCodes.tooLarge
     case 'ERR_MALFORMED':

@@ -97,8 +97,9 @@ test('quic closes with a code for each kind of reason', () => {
     new TimeoutError('ERR_DEADLINE', ''),
     new ClosedError('ERR_CLOSED', ''),
     new Error('anything'),
+    new TransportError('ERR_RESET', ''),
   ].map(defaultCodeOf)
-  assert.deepEqual(codes, [0, 1, 2, 3, 4, 5, 1])
+  assert.deepEqual(codes, [0, 1, 2, 3, 4, 5, 1, 0])
   assert.equal(checkCode(2n ** 62n - 1n), 2n ** 62n - 1n)
   for (const bad of [2n ** 62n, -1n, -1, 0.5, Number.NaN]) {
     assert.throws(() => checkCode(bad), { code: 'ERR_OPTION_RANGE' })
