@@ -76,6 +76,39 @@ test('reliableDatagrams waits for what is in flight when it closes, unless it is
   assert.equal(clock.pendingTimers, 0)
 })
 
+test('reliableDatagrams sends and closes from within onMessage', async () => {
+  const clock = new ManualClock()
+  const network = new MemoryDatagramNetwork()
+  const transport = memoryDatagrams({ clock, network, strict: true })
+  const said: string[] = []
+  let closing: Promise<void> | undefined
+  let failed: unknown
+  const near = reliableDatagrams(await transport.bind(address('0')), {
+    clock,
+    onMessage(payload) {
+      said.push(Buffer.from(payload).toString())
+      near.send(bytes('never'), far.address).catch((error: unknown) => {
+        failed = error
+      })
+      closing = near.close({ signal: AbortSignal.abort() })
+    },
+    onClose: () => void said.push('closed'),
+  })
+  const far = reliableDatagrams(await transport.bind(address('0')), {
+    clock,
+    onMessage: (payload, from) => void far.send(payload, from).catch(() => {}),
+  })
+  const sending = near.send(bytes('ping'), far.address)
+  await clock.advanceAsync(10)
+  await Promise.all([sending, closing])
+  assert.deepEqual(said, ['ping', 'closed'])
+  assert.equal((failed as { code?: string }).code, 'ERR_CLOSED')
+  const cut = far.close({ signal: AbortSignal.abort() })
+  await clock.advanceAsync(10)
+  await cut
+  assert.deepEqual([network.socketCount, clock.pendingTimers], [0, 0])
+})
+
 test('reliableDatagrams drops and counts what is none of its datagrams', async () => {
   const { clock, near, far, transport } = await pair()
   const stranger = await transport.bind(address('0'))

@@ -19,7 +19,7 @@ export interface ReliableDatagramOptions {
   maxInFlight?: number
   /** Numbers of messages remembered of each peer, to know a second copy. @default 4_096 */
   rememberedMessages?: number
-  /** Peers whose messages are remembered; the one longest silent is forgotten. @default 1_024 */
+  /** Peers whose messages are remembered; the one longest silent is forgotten. @default 256 */
   maxPeers?: number
 }
 
@@ -29,7 +29,7 @@ export const reliableDatagramDefaults: Readonly<Required<ReliableDatagramOptions
   maxAttempts: 5, // the last wait is 4 s: longer outages are for who called to bridge
   maxInFlight: 256, // at 1,400 bytes some 350 KiB, below what a socket of Linux buffers twice
   rememberedMessages: 4_096,
-  maxPeers: 1_024, // with 4,096 numbers each some 64 MiB when all of them are busy
+  maxPeers: 256, // at most some 80 MiB, if made-up senders fill every table
 })
 
 /** @throws UsageError ERR_OPTION_RANGE */

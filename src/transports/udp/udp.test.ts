@@ -205,6 +205,13 @@ test('udp sets TTL, buffers and broadcast, and tells what the kernel gave', asyn
   await socket.close()
 })
 
+test('udp wants the zone of a link-local address', async () => {
+  await assert.rejects(udp().connect(ip('fe80::1', 53)), {
+    code: 'ERR_ADDRESS_INVALID',
+    message: /link-local and needs a zone, as in fe80::1%eth0/,
+  })
+})
+
 test('udp shares a port with reuseAddress only', async () => {
   const [first] = await bound({ reuseAddress: true })
   const [second] = await bound({ reuseAddress: true }, first.address)

@@ -20,6 +20,7 @@ import { systemClock } from '../../platform/system-clock.ts'
 import { socketAddress } from '../node-stream/socket-facts.ts'
 import { connectError, listenError } from '../node-stream/system-errors.ts'
 import { withTimeLimit } from '../node-stream/time-limit.ts'
+import { requireIp } from '../tcp/tcp-sockets.ts'
 import { interfaceAddress, joinGroup } from './udp-groups.ts'
 import {
   MAX_IPV4_PAYLOAD_BYTES,
@@ -197,12 +198,6 @@ function set(option: string, apply: () => void): void {
     const message = `udp cannot honour ${option}: ${cause.message}`
     throw new UsageError('ERR_OPTION_UNSUPPORTED', message, { cause })
   }
-}
-
-function requireIp(address: Address): IpAddress {
-  if (address.kind === 'ip') return address
-  const text = formatAddress(address)
-  throw new UsageError('ERR_ADDRESS_INVALID', `${text}: expected a host and a port`)
 }
 
 function wrongFamily(to: IpAddress, family: 4 | 6 | undefined): HeddleError {
