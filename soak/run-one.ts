@@ -8,15 +8,17 @@ const STALL_MS = 10_000
 const DEFAULT_GROWTH_BYTES = 8 * 1024 * 1024
 const SAMPLES_IN_A_RUN = 40
 
-const [file = '', seconds = '60'] = process.argv.slice(2)
+const [file = '', seconds = '60', whole] = process.argv.slice(2)
 const name = basename(file, '.soak.ts')
 const module = (await import(pathToFileURL(file).href)) as { soak?: Soak }
 if (module.soak === undefined) throw new Error(`${file} does not export soak`)
-process.exitCode = (await watch(module.soak, Number(seconds) * 1000)) ? 0 : 1
+const wanted = whole === '--whole' ? module.soak.cycles : undefined
+process.exitCode = (await watch(module.soak, Number(seconds) * 1000, wanted)) ? 0 : 1
 // What the soak left open keeps this process alive, and then the exit is not ours to wait for.
 process.disconnect?.()
 
-async function watch(soak: Soak, runMs: number): Promise<boolean> {
+/** @param wanted units of work, instead of the time */
+async function watch(soak: Soak, runMs: number, wanted: number | undefined): Promise<boolean> {
   console.log(`${name}: ${soak.about}`)
   const before = countResources()
   const ending = new AbortController()
@@ -41,8 +43,9 @@ async function watch(soak: Soak, runMs: number): Promise<boolean> {
   const problems: string[] = []
   const heap: number[] = []
   const over = Date.now() + runMs
-  while (Date.now() < over && !finished) {
-    await sleep(Math.min(runMs / SAMPLES_IN_A_RUN, 5_000))
+  const goesOn = () => (wanted === undefined ? Date.now() < over : done < wanted)
+  while (goesOn() && !finished) {
+    await sleep(wanted === undefined ? Math.min(runMs / SAMPLES_IN_A_RUN, 5_000) : 100)
     heap.push(liveHeapBytes())
     if (Date.now() - lastProgressAt > STALL_MS) {
       problems.push(`no progress for ${STALL_MS} ms`)

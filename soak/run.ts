@@ -4,6 +4,8 @@
  *     npm run soak -- --list
  *     npm run soak -- echo --seconds 3600    files whose name contains the word
  *
+ *     npm run soak -- cycles --whole         each as many connections as its file says
+ *
  * Default: each for a minute. It fails when a run throws, makes no progress for ten seconds, keeps
  * more memory at its end than near its start, or leaves sockets and timers open.
  */
@@ -18,6 +20,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seconds: { type: 'string', default: '60' },
+    whole: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -28,7 +31,7 @@ const chosen = all.filter(
 )
 
 if (values.help) {
-  console.log('npm run soak -- [words…] [--list] [--seconds n]')
+  console.log('npm run soak -- [words…] [--list] [--seconds n] [--whole]')
 } else if (values.list) {
   for (const file of all) console.log(file)
 } else if (chosen.length === 0) {
@@ -39,7 +42,8 @@ if (values.help) {
 }
 
 function runOne(file: string): Promise<number> {
-  const child = fork(join(FOLDER, 'run-one.ts'), [join(FOLDER, file), values.seconds], {
+  const parameters = [join(FOLDER, file), values.seconds, ...(values.whole ? ['--whole'] : [])]
+  const child = fork(join(FOLDER, 'run-one.ts'), parameters, {
     execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
   })
   return new Promise((done) => child.on('exit', (code) => done(code ?? 1)))
