@@ -20,6 +20,7 @@ export const WALL_CLOCK: Readonly<Record<string, string>> = {
   'src/security/audit/audit-log.ts': 'timestamps of records and checkpoints; order is their number',
 
   // Dates that others have written.
+  'src/cli/block.ts': 'the timestamp of a new block, and the age of one',
   'src/cli/run.ts': 'heddle check: certificates that end',
   'src/clients/http/http-client.ts': 'Retry-After as a date, handed to the classifier',
   'src/gateway/upstream/cluster.ts': 'Retry-After as a date, handed to the classifier',

@@ -13,6 +13,7 @@ export type Command =
   | AuditCommand
   | TransportsCommand
   | { readonly name: 'audit-help' }
+  | { readonly name: 'block'; readonly args: readonly string[] }
   | { readonly name: 'usage'; readonly message: string }
 
 export interface CheckCommand {
@@ -71,6 +72,7 @@ export function readArguments(args: readonly string[]): Command {
   if (first === 'check') return readCheck(rest)
   if (first === 'top') return readTop(rest)
   if (first === 'audit') return readAudit(rest)
+  if (first === 'block') return { name: 'block', args: rest }
   if (first === 'transports') return readTransports(rest)
   const hint = nearest(first, COMMANDS)
   const meant = hint === undefined ? '' : `; did you mean '${hint}'?`
@@ -234,7 +236,7 @@ const TRANSPORTS_OPTIONS: Options = {
   timeout: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 }
-const COMMANDS = ['up', 'check', 'top', 'audit', 'transports', 'help', 'version']
+const COMMANDS = ['up', 'check', 'top', 'audit', 'transports', 'block', 'help', 'version']
 
 export const HELP = `heddle: any protocol over any transport
 
@@ -258,6 +260,7 @@ export const HELP = `heddle: any protocol over any transport
     --json                     … as JSON
     --timeout <ms>             time that one probe may take                  (3000)
   heddle audit verify <files>  says whether an audit log was touched (heddle audit --help)
+  heddle block <command>       makes, verifies, sends and receives signed blocks (heddle block --help)
   heddle --version
   heddle --help
 

@@ -22,6 +22,7 @@ import {
   type UpCommand,
 } from './arguments.ts'
 import { auditVerify } from './audit-verify.ts'
+import { block } from './block.ts'
 import type { CliProcess } from './cli-process.ts'
 import { ExitCode } from './exit-code.ts'
 import { importAll } from './imports.ts'
@@ -52,6 +53,8 @@ export async function run(args: readonly string[], host: CliProcess): Promise<Ex
     case 'audit-help':
       terminal.out(AUDIT_HELP)
       return ExitCode.OK
+    case 'block':
+      return await block(command.args, host, terminal)
     case 'transports':
       return transports(command, terminal)
     case 'audit':

@@ -16,9 +16,12 @@ export {
   type SendToOptions,
 } from '../links/blocks/block-socket.ts'
 export type { BlockTransport, UnsupportedSetting } from '../links/blocks/block-transport.ts'
+export { type BlocksForOptions, blocksFor } from '../links/blocks/blocks-for.ts'
 export * from '../links/blocks/configs.ts'
 export { type NegotiateOptions, negotiateDefaults } from '../links/blocks/negotiate.ts'
 export * from '../links/blocks/network-error.ts'
+export { type QuicBlocksOptions, quicBlocks } from '../links/blocks/quic-blocks.ts'
+export { type BlockResponder, QuicBlockConnection } from '../links/blocks/quic-connection.ts'
 export {
   type BlockTransportOptions,
   memoryBlocks,

@@ -69,6 +69,8 @@ export class BlockConnection implements BlockPeer, BlockCarrierHandler {
   readonly connectionId: string = randomUuid()
   readonly transportType: TransportType
   readonly closed: Promise<Error | undefined>
+  /** Settles when the peer has ended its side, or the connection is over, and everything was received. */
+  readonly ended: Promise<void>
   /** Messages and blocks that were lost or refused while the connection went on. */
   onProblem: ((error: Error) => void) | undefined
   readonly #carrier: BlockCarrier
@@ -83,6 +85,7 @@ export class BlockConnection implements BlockPeer, BlockCarrierHandler {
   #settleClosed!: (reason: Error | undefined) => void
   #readTimer: Timer | undefined
   #progress = 0
+  #finished = false
   #writeTimer: Timer | undefined
 
   constructor(type: TransportType, carrier: BlockCarrier, options: ResolvedBlockOptions) {
@@ -94,7 +97,12 @@ export class BlockConnection implements BlockPeer, BlockCarrierHandler {
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve
     })
+    let settleEnded!: () => void
+    this.ended = new Promise((resolve) => {
+      settleEnded = resolve
+    })
     this.#received = new ReceiveQueue({
+      onOver: settleEnded,
       maxMessages: options.maxQueuedMessages,
       maxBytes: options.maxQueuedBytes,
       decode: (message) => this.#reader.read(message, this.#format),
@@ -178,6 +186,14 @@ export class BlockConnection implements BlockPeer, BlockCarrierHandler {
     }
   }
 
+  /** Sends what is queued, and that no more will come; receiving goes on (half-close). */
+  async finish(): Promise<void> {
+    if (this.#state !== 'open' || this.#finished) return
+    this.#finished = true
+    await this.#sending.whenIdle()
+    if (this.#state === 'open') this.#carrier.end()
+  }
+
   async close(options: WaitOptions = {}): Promise<void> {
     const { signal } = options
     if (this.#state === 'open') {
@@ -255,6 +271,9 @@ export class BlockConnection implements BlockPeer, BlockCarrierHandler {
 
   #send(message: Eventual<OutgoingMessage>, options: WaitOptions): Promise<void> {
     if (this.#state !== 'open') return Promise.reject(this.#reason ?? CLOSED_HERE())
+    if (this.#finished) {
+      return Promise.reject(new ClosedError('ERR_CLOSED', 'this side has finished sending'))
+    }
     return this.#sending.send(message, options.signal)
   }
 

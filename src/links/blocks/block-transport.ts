@@ -4,7 +4,9 @@
  */
 import { type Address, parseAddress } from '../../core/address.ts'
 import { checkInteger } from '../../core/errors.ts'
+import { readTransportUrl } from '../../core/multiaddr-url.ts'
 import type { ConnectOptions, Listener } from '../../core/transport.ts'
+import { formatTransportUrl } from '../../core/transport-url.ts'
 import type { BlockCarrier } from './block-carrier.ts'
 import { BlockConnection, type BlockPeer } from './block-connection.ts'
 import { BlockListener, type BlockListenOptions } from './block-listener.ts'
@@ -122,6 +124,11 @@ export class CarrierBlockTransport implements BlockTransport<BlockConnection> {
   }
 }
 
+/** URLs, `host:port` and multiaddrs. */
 export function addressOf(address: Address | string): Address {
-  return typeof address === 'string' ? parseAddress(address) : address
+  if (typeof address !== 'string') return address
+  if (!address.startsWith('/')) return parseAddress(address)
+  const url = readTransportUrl(address)
+  // The path of a WebSocket is in its URL only.
+  return url.resource === undefined ? url.address : { kind: 'url', url: formatTransportUrl(url) }
 }

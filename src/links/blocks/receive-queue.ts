@@ -21,6 +21,8 @@ export interface ReceiveQueueOptions {
   decode(message: ReceivedMessage): Eventual<Outcome>
   /** A block that is none was received by whoever asked, or by the listener. */
   onInvalid(error: Error, message: ReceivedMessage): void
+  /** Everything was received, and nothing more will come. */
+  onOver?(): void
   /** Whether more may arrive. */
   onPressure(full: boolean): void
 }
@@ -46,6 +48,7 @@ export class ReceiveQueue {
   #waiter: Waiter | undefined
   #listener: BlockListenerCallback | undefined
   #pumping = false
+  #over = false
   /** Nothing more will arrive, and what a receiver is told after the rest. */
   #end: Error | undefined
 
@@ -168,6 +171,10 @@ export class ReceiveQueue {
   #tellEnd(): void {
     const reason = this.#end
     if (reason === undefined || this.#items.length > 0) return
+    if (!this.#over) {
+      this.#over = true
+      this.#options.onOver?.()
+    }
     this.#settle((waiter) => waiter.reject(reason))
   }
 

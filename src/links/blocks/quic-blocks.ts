@@ -1,0 +1,131 @@
+/**
+ * Blocks over QUIC, with the seed's configuration. ALPN is `olocus/1`.
+ *
+ * What OpenSSL decides by itself (streams at a time, windows, keep-alive) is in `unsupported`, with
+ * what holds instead.
+ */
+import type { Address } from '../../core/address.ts'
+import { checkInteger, HeddleError, UsageError } from '../../core/errors.ts'
+import type { MultiplexedConnection } from '../../core/multiplexed-connection.ts'
+import type { ConnectOptions, MultiplexedTransport } from '../../core/transport.ts'
+import { blockCodeOf } from '../../protocols/olocus/block-codes.ts'
+import { quic } from '../../transports/quic/quic.ts'
+import { defaultCodeOf } from '../../transports/quic/quic-errors.ts'
+import type { QuicOptions } from '../../transports/quic/quic-options.ts'
+import type { QuicCode } from '../../transports/quic/quic-types.ts'
+import { BlockListener, type BlockListenOptions } from './block-listener.ts'
+import type { ResolvedBlockOptions } from './block-options.ts'
+import { addressOf, type BlockTransport, type UnsupportedSetting } from './block-transport.ts'
+import { type QuicConfig, quicConfigDefaults } from './configs.ts'
+import { QuicBlockConnection } from './quic-connection.ts'
+import { type BlockTransportOptions, settingsOf } from './stream-blocks.ts'
+
+export interface QuicBlocksOptions extends Omit<BlockTransportOptions, 'negotiate'> {
+  /** Everything else that QUIC can be told: authorities, client certificates, limits. */
+  quic?: Omit<QuicOptions, 'alpn' | 'codeOf' | 'idleTimeoutMs'>
+}
+
+export function quicBlocks(
+  config: QuicConfig = {},
+  options: QuicBlocksOptions = {},
+): BlockTransport<QuicBlockConnection> {
+  const {
+    maxIdleTimeoutMs = quicConfigDefaults.maxIdleTimeoutMs,
+    keepAliveIntervalMs = quicConfigDefaults.keepAliveIntervalMs,
+    maxConcurrentStreams = quicConfigDefaults.maxConcurrentStreams,
+    initialMaxData = quicConfigDefaults.initialMaxData,
+    initialMaxStreamData = quicConfigDefaults.initialMaxStreamData,
+    certChain = quicConfigDefaults.certChain,
+    privateKey = quicConfigDefaults.privateKey,
+  } = config
+  checkInteger('maxIdleTimeoutMs', maxIdleTimeoutMs, 1, 3_600_000)
+  if (keepAliveIntervalMs !== null && keepAliveIntervalMs * 2 >= maxIdleTimeoutMs) {
+    const text = `keepAliveIntervalMs ${keepAliveIntervalMs} is not below half of maxIdleTimeoutMs`
+    throw new UsageError('ERR_OPTION_RANGE', `${text} ${maxIdleTimeoutMs}`)
+  }
+  if ((certChain === null) !== (privateKey === null)) {
+    throw new UsageError('ERR_ARGUMENT', 'certChain and privateKey belong together')
+  }
+  const settings = settingsOf(options)
+  const transport = quic({
+    onWarning: () => {}, // `unsupported` has them
+    ...options.quic,
+    clock: settings.clock,
+    alpn: ['olocus/1'],
+    codeOf: closeCodeOf,
+    idleTimeoutMs: maxIdleTimeoutMs,
+    ...(certChain !== null &&
+      privateKey !== null && { credentials: { certificate: certChain, key: privateKey } }),
+    maxConcurrentStreams,
+    initialMaxData,
+    initialMaxStreamData,
+    ...(keepAliveIntervalMs !== null && { keepAliveMs: keepAliveIntervalMs }),
+  })
+  return new MultiplexedBlockTransport(transport, settings, transport.unsupported)
+}
+
+/** Blocks over any transport of connections with streams. */
+export class MultiplexedBlockTransport implements BlockTransport<QuicBlockConnection> {
+  readonly transportType = 'QUIC'
+  readonly supportsMultiplexing = true
+  readonly supportsEncryption = true
+  readonly unsupported: readonly UnsupportedSetting[]
+  readonly #transport: MultiplexedTransport
+  readonly #settings: ResolvedBlockOptions & { readonly connectTimeoutMs: number }
+
+  constructor(
+    transport: MultiplexedTransport,
+    settings: ResolvedBlockOptions & { readonly connectTimeoutMs: number },
+    unsupported: readonly UnsupportedSetting[] = [],
+  ) {
+    this.#transport = transport
+    this.#settings = settings
+    this.unsupported = unsupported
+  }
+
+  async listen(
+    address: Address | string,
+    options: BlockListenOptions<QuicBlockConnection> = {},
+  ): Promise<BlockListener<QuicBlockConnection>> {
+    const { onError } = options
+    const listener = new BlockListener<QuicBlockConnection>(options)
+    const onConnection = (one: MultiplexedConnection): void =>
+      listener.add(new QuicBlockConnection(one, this.#settings))
+    const carrier = await this.#transport.listen(addressOf(address), {
+      onConnection,
+      ...(onError && { onError }),
+    })
+    return listener.attach(carrier)
+  }
+
+  async connect(
+    address: Address | string,
+    options: ConnectOptions = {},
+  ): Promise<QuicBlockConnection> {
+    const { clock, connectTimeoutMs } = this.#settings
+    const ours = clock.now() + connectTimeoutMs
+    const deadline = Math.min(options.deadline ?? Number.POSITIVE_INFINITY, ours)
+    const carrier = await this.#transport.connect(addressOf(address), { ...options, deadline })
+    return new QuicBlockConnection(carrier, this.#settings)
+  }
+
+  async connectTimeout(
+    address: Address | string,
+    timeoutMs: number,
+    options: Omit<ConnectOptions, 'deadline'> = {},
+  ): Promise<QuicBlockConnection> {
+    checkInteger('timeoutMs', timeoutMs, 1, 3_600_000)
+    const deadline = this.#settings.clock.now() + timeoutMs
+    return await this.connect(address, { ...options, deadline })
+  }
+}
+
+/** 0 normal, 1 protocol, 2 too large, 3 bad block, 4 timeout, 5 shutting down. */
+function closeCodeOf(reason: Error | undefined): QuicCode {
+  if (reason instanceof HeddleError && reason.code !== 'ERR_FRAME_TOO_LARGE') {
+    if (blockCodeOf(reason) !== undefined) return BAD_BLOCK
+  }
+  return defaultCodeOf(reason)
+}
+
+const BAD_BLOCK = 3
