@@ -21,10 +21,11 @@ export async function simulate(simulation: Simulation): Promise<void> {
   const inner = memoryDatagrams({ clock, network, strict: true, bufferBytes })
   // A third has no faults, so that success is tested too.
   const isBad = !random.chance(1 / 3)
+  const loss = isBad ? random.pick([0.05, 0.3, 0.6]) : 0
   const transport = new FaultyDatagramTransport(inner, {
     clock,
     random: random.fork().next,
-    loss: isBad ? random.pick([0.05, 0.3, 0.6]) : 0,
+    loss,
     duplication: isBad ? random.pick([0, 0.3]) : 0,
     maxDelayMs: isBad ? random.pick([0, 30, 600]) : 0,
   })
@@ -66,8 +67,11 @@ export async function simulate(simulation: Simulation): Promise<void> {
     if (outcome === 'delivered') simulation.check(times === 1, `${text} was acknowledged, and lost`)
     else failed += 1
   }
-  if (!isBad && bufferBytes > 2_000)
-    simulation.check(failed === 0, `${failed} failed without a fault`)
+  // Five attempts fail for one message in 100,000 when a twentieth is lost, each way.
+  const isRoomy = bufferBytes > 2_000
+  if (!isBad && isRoomy) simulation.check(failed === 0, `${failed} failed without a fault`)
+  if (loss <= 0.05 && isRoomy)
+    simulation.check(failed <= 1, `${failed} failed of few that were lost`)
   const closing = Promise.all(peers.map((peer) => peer.close()))
   let closed = false
   void closing.then(() => {

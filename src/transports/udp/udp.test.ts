@@ -344,6 +344,19 @@ linux('udp tells how many datagrams the kernel dropped while nobody read', async
   assert.equal(receiver.kernelDropCount(), undefined)
 })
 
+test('udp keeps the process alive unless it is told not to', async () => {
+  const alive = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name.startsWith('UDP')).length
+  const before = alive()
+  const [socket] = await bound()
+  assert.equal(alive(), before + 1)
+  socket.unref()
+  assert.equal(alive(), before)
+  socket.ref()
+  assert.equal(alive(), before + 1)
+  await socket.close()
+})
+
 test('udp counts what is sent after the close, and throws for no other reason', async () => {
   const [socket] = await bound()
   const to: IpAddress = ip('127.0.0.1', 9)
