@@ -90,6 +90,8 @@ export class AuthenticationPlan {
           clockToleranceMs: durationMs(jwt.clock_tolerance),
           requiredClaims: jwt.required_claims,
           idClaim: jwt.id_claim,
+          // Two issuers may each have an alice.
+          ...(config.jwt.length > 1 && { qualifyId: true }),
           rolesClaim: jwt.roles_claim,
           ...(jwt.algorithms !== undefined && { algorithms: jwt.algorithms }),
           ...(jwt.type !== undefined && { type: jwt.type }),

@@ -65,6 +65,21 @@ test('JwtVerifier makes a principal of a token: id, roles and claims', async () 
   assert.equal(principal.attributes.tenant, 'a')
 })
 
+test('JwtVerifier puts the issuer before the id where several are accepted', async () => {
+  const other = 'https://other.example/'
+  const idOf = async (claims: JWTPayload, options: Partial<JwtVerifierOptions>) => {
+    const outcome = await verifier(options).verify(await sign(one.privateKey, claims))
+    assert.ok(outcome.outcome === 'accepted')
+    return outcome.principal.id
+  }
+  const both = { issuer: [ISSUER, other] }
+  assert.equal(await idOf({}, both), 'https://login.example/|alice')
+  assert.equal(await idOf({ iss: other }, both), 'https://other.example/|alice')
+  assert.equal(await idOf({}, { ...both, qualifyId: false }), 'alice')
+  assert.equal(await idOf({}, { qualifyId: true }), 'https://login.example/|alice')
+  assert.equal(await idOf({}, { issuer: [ISSUER] }), 'alice')
+})
+
 test('JwtVerifier reads roles from lists, from names with spaces, and inside of objects', async () => {
   const rolesOf = async (claims: JWTPayload, rolesClaim: string): Promise<unknown> => {
     const token = await sign(one.privateKey, { roles: undefined, ...claims })

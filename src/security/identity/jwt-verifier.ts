@@ -48,6 +48,13 @@ export interface JwtVerifierOptions {
   /** The claim that names the principal. @default 'sub' */
   idClaim?: string
   /**
+   * Puts the issuer before the name: `https://a.example|alice`. Subjects are unique for one issuer
+   * only (RFC 7519, 4.1.2): with several, one's `alice` would have the rights of another's.
+   *
+   * @default true when `issuer` names several, else false
+   */
+  qualifyId?: boolean
+  /**
    * The claim with the roles: a list, or names with spaces between; `realm_access.roles` looks
    * inside of objects.
    *
@@ -89,6 +96,7 @@ export class JwtVerifier {
   readonly #clock: Pick<Clock, 'wallNow'>
   readonly #verify: JWTVerifyOptions
   readonly #idClaim: string
+  readonly #qualifyId: boolean
   readonly #rolesClaim: readonly string[]
   readonly #maxTokenLength: number
 
@@ -101,6 +109,7 @@ export class JwtVerifier {
     this.#keys = keys
     this.#clock = clock
     this.#idClaim = idClaim
+    this.#qualifyId = options.qualifyId ?? nonEmpty('issuer', issuer).length > 1
     this.#rolesClaim = given.rolesClaim.split('.')
     this.#maxTokenLength = checkInteger('maxTokenLength', maxTokenLength, 64, 65_536)
     this.#verify = {
@@ -169,10 +178,12 @@ export class JwtVerifier {
   }
 
   #accept(claims: JWTPayload): JwtOutcome {
-    const id = claims[this.#idClaim]
-    if (typeof id !== 'string' || id === '' || id.length > MAX_ID) {
+    const name = claims[this.#idClaim]
+    if (typeof name !== 'string' || name === '' || name.length > MAX_ID) {
       return refused(`the claim ${this.#idClaim} names nobody`)
     }
+    // The issuer was compared with those that are accepted, and none of these is long.
+    const id = this.#qualifyId ? `${claims.iss}|${name}` : name
     const roles = rolesOf(claims, this.#rolesClaim)
     if (roles === undefined) return refused(`the claim ${this.#rolesClaim.join('.')} is no list`)
     const attributes = Object.freeze({ ...claims })

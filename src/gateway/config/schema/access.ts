@@ -46,7 +46,11 @@ const jwt = z
     max_token_age: duration(1).optional().describe('By iat; default what exp says'),
     required_claims: z.array(z.string().min(1)).max(32).default([]),
     type: z.string().optional().describe('typ of the header, as at+jwt; default any'),
-    id_claim: z.string().min(1).default('sub').describe('Names the principal'),
+    id_claim: z
+      .string()
+      .min(1)
+      .default('sub')
+      .describe('Names the principal; with several issuers, behind the issuer and a bar'),
     roles_claim: z.string().min(1).default('roles').describe('realm.roles looks into objects'),
   })
   .refine(
