@@ -446,7 +446,12 @@ test('Gateway allows what roles allow, on the path that the upstream gets', asyn
 
 test('Gateway asks a policy service, and denies when it is not there', async (t) => {
   const write = await folder(t)
-  const inputs: { action: string; resource: string; principal: { id: string } }[] = []
+  const inputs: {
+    action: string
+    resource: string
+    principal: { id: string }
+    context: { attributes: { host: string } }
+  }[] = []
   let up = true
   const service = await upstream(t, async (request) => {
     const { input } = (await request.body.json()) as { input: (typeof inputs)[number] }
@@ -469,6 +474,7 @@ test('Gateway asks a policy service, and denies when it is not there', async (t)
   assert.equal(await status('/no'), 403)
   const [first] = inputs
   assert.deepEqual([first?.action, first?.resource, first?.principal.id], ['GET', '/yes', 'carol'])
+  assert.equal(first?.context.attributes.host, new URL(gateway.url('/')).host)
   assert.doesNotMatch(JSON.stringify(inputs), /right|Basic/)
   up = false
   assert.equal(await status('/yes'), 403)

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { verifyAudit } from '../../src/security/audit/audit-verify.ts'
-import { collect, HTTP, start } from './running-gateway.ts'
+import { collect, HTTP, rawUpstream, start } from './running-gateway.ts'
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'heddle-audit-'))
@@ -114,6 +114,28 @@ test('Gateway answers 503 while nothing can be recorded, unless it may drop', li
   gateway.audit({ type: 'test', reason: 'x'.repeat(900) })
   assert.equal((await fetch(url('/'))).status, 503)
   await gateway.destroy()
+
+  let reached = 0
+  const endpoint = await rawUpstream(t, (socket) => {
+    reached += 1
+    socket.end('reached')
+  })
+  const raw = await start(t, {
+    ...config('refuse'),
+    listeners: [{ ...HTTP, protocol: 'raw', raw_routes: [{ cluster: 'c' }] }],
+    clusters: [{ name: 'c', endpoints: [endpoint] }],
+    routes: [],
+  })
+  const visit = () => {
+    const socket = connect({ host: '127.0.0.1', port: raw.at().port })
+    socket.on('error', () => {})
+    return collect(socket).catch(() => '')
+  }
+  assert.equal(await visit(), 'reached')
+  raw.gateway.audit({ type: 'test', reason: 'x'.repeat(2_000) })
+  assert.equal(await visit(), '', 'bytes without a protocol are not served either')
+  assert.equal(reached, 1)
+  await raw.gateway.destroy()
 
   const dropping = await start(t, config('drop'))
   dropping.gateway.audit({ type: 'test', reason: 'x'.repeat(2_000) })

@@ -63,6 +63,7 @@ export class AuthorizationPlan {
             levels,
             addressOf,
             resource: resourceOf,
+            attributes: (request) => ({ host: hostOf(request) }),
             ...(observer && { observer }),
           })
   }
@@ -113,6 +114,11 @@ function levelsOf({ roles, allow, deny }: AuthorizationConfig): ReadonlySet<Acce
 function resourceOf(request: HttpRequest): string | undefined {
   const path = request.note instanceof ProxiedRequest ? request.note.path : request.path
   return plainPath(path)
+}
+
+/** One path may mean something else at each name that the listener serves. */
+function hostOf(request: HttpRequest): string {
+  return request.authority.toLowerCase()
 }
 
 const NOBODY: Authorizer = { decide: () => ({ allow: false, reason: 'no rule allows it' }) }

@@ -14,7 +14,7 @@ import { type Address, formatAddress } from '../../core/address.ts'
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { CallInit } from '../../core/context.ts'
-import { ClosedError, ProtocolError, TimeoutError } from '../../core/errors.ts'
+import { ClosedError, OverloadError, ProtocolError, TimeoutError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Listener, Transport } from '../../core/transport.ts'
 import { httpClassifier } from '../../protocols/http/classifier.ts'
@@ -386,7 +386,9 @@ export class GatewayListener {
     control: ConnectionControl,
     hello: TlsHello | undefined,
   ): ServerConnection {
-    const refusal = this.#plan.mayConnect?.(connection)
+    // What cannot be recorded does not happen, bytes without a protocol included.
+    const unrecorded = this.#options.audit.accepting ? undefined : unrecordable()
+    const refusal = unrecorded ?? this.#plan.mayConnect?.(connection)
     if (refusal !== undefined) return this.#refuse(connection, control, refusal)
     const route = matchRaw(this.#plan.raw, hello)
     if (route === undefined) {
@@ -510,3 +512,7 @@ function start(stage: FirstBytes): FirstBytes {
 
 const MAX_DETECT_BYTES = 20_000
 const MAX_START_LINE = 8_192
+
+function unrecordable(): Error {
+  return new OverloadError('ERR_SHED', 'the audit log takes nothing more')
+}
