@@ -80,6 +80,7 @@ export class ConnectionHandle {
   }
 
   handshake(role: 'client' | 'server'): HandshakeStep {
+    if (this.#ssl === 0) return 'failed'
     const { f } = this.#openssl
     if (role === 'server') return f.SSL_in_init(this.#ssl) === 0 ? 'done' : 'pending'
     const result = f.SSL_connect(this.#ssl)
@@ -140,10 +141,7 @@ export class ConnectionHandle {
   shutdown(code: bigint, reason: string, flush: boolean): void {
     if (this.#ssl === 0) return
     const { f, at, scratch, scratch64 } = this.#openssl
-    const { written } = new TextEncoder().encodeInto(
-      reason,
-      scratch.subarray(REASON_AT, REASON_END),
-    )
+    const { written } = TEXT.encodeInto(reason, scratch.subarray(REASON_AT, REASON_END))
     scratch[REASON_AT + written] = 0
     scratch64[ARGUMENTS_AT / 8] = code
     scratch64[ARGUMENTS_AT / 8 + 1] = BigInt(at + REASON_AT)
@@ -184,6 +182,7 @@ export class ConnectionHandle {
   }
 
   alpn(): string | undefined {
+    if (this.#ssl === 0) return undefined
     const { f, at, scratch32, scratch64 } = this.#openssl
     f.SSL_get0_alpn_selected(this.#ssl, at, at + 8)
     const pointer = Number(scratch64[0])
@@ -193,6 +192,7 @@ export class ConnectionHandle {
   }
 
   cipher(): string {
+    if (this.#ssl === 0) return ''
     const { f } = this.#openssl
     const cipher = f.SSL_get_current_cipher(this.#ssl)
     return (cipher === 0 ? null : f.SSL_CIPHER_get_name(cipher)) ?? ''
@@ -200,11 +200,12 @@ export class ConnectionHandle {
 
   /** Server: the name that was asked for. */
   askedName(): string | undefined {
+    if (this.#ssl === 0) return undefined
     return this.#openssl.f.SSL_get_servername(this.#ssl, 0) ?? undefined
   }
 
   get resumed(): boolean {
-    return this.#openssl.f.SSL_session_reused(this.#ssl) === 1
+    return this.#ssl !== 0 && this.#openssl.f.SSL_session_reused(this.#ssl) === 1
   }
 
   /** DER of the peer's certificate. */
@@ -262,6 +263,8 @@ export class ConnectionHandle {
     this.#ssl = 0
   }
 }
+
+const TEXT = new TextEncoder()
 
 /** A peer's words end up in logs. */
 function printable(text: string): string {

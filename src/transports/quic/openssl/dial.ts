@@ -2,6 +2,7 @@
  * Beginning a connection as a client.
  */
 import { isIP } from 'node:net'
+import { ClosedError } from '../../../core/errors.ts'
 import type { DrivenSettings } from '../quic-driver.ts'
 import { ConnectionHandle } from './connection-handle.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -16,6 +17,7 @@ export function dialConnection(
   session: Uint8Array | undefined,
   settings: DrivenSettings,
 ): OpensslConnection {
+  if (endpoint.isClosed) throw new ClosedError('ERR_CLOSED', 'the socket to dial from is closed')
   const { openssl, context } = endpoint
   const { serverName } = settings
   const peer = endpoint.attachment.peer(settings.remote)

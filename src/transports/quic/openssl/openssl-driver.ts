@@ -31,6 +31,7 @@ export class OpensslDriver implements QuicDriver {
   readonly #openssl: Openssl
   readonly #options: ResolvedQuicOptions
   #clientContext: TlsContext | undefined
+  #clients = 0
   #sockets: DatagramTransport | undefined
 
   constructor(openssl: Openssl, options: ResolvedQuicOptions) {
@@ -39,12 +40,24 @@ export class OpensslDriver implements QuicDriver {
   }
 
   async openClient(family: CarrierFamily): Promise<QuicEndpoint> {
-    this.#clientContext ??= this.#context('client')
     const attachment = await this.#attach(ANY_ADDRESS[family], 'only')
-    return new OpensslEndpoint(this.#openssl, this.#clientContext, attachment, {
-      listens: false,
-      retry: false,
-    })
+    let context: TlsContext
+    try {
+      context = this.#clientContext ??= this.#context('client')
+    } catch (error) {
+      await attachment.close()
+      throw error
+    }
+    this.#clients += 1
+    // Nobody closes a transport: what it holds goes with its last socket.
+    const onFree = (): void => {
+      this.#clients -= 1
+      if (this.#clients > 0) return
+      context[Symbol.dispose]()
+      this.#clientContext = undefined
+    }
+    const options = { listens: false, retry: false, onFree }
+    return new OpensslEndpoint(this.#openssl, context, attachment, options)
   }
 
   async openServer(address: Address, server: QuicServer): Promise<readonly QuicEndpoint[]> {

@@ -53,6 +53,8 @@ export class Openssl {
   readonly at: number
   /** A batch is read and sent before anything else runs: one for the thread. */
   readonly slots: DatagramSlots
+  /** The authorities that Node trusts, once somebody asked for them. */
+  defaultStore = 0
   /** Roots: what OpenSSL or libuv points to. */
   readonly pins = new Set<object>()
 

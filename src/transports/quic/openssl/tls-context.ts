@@ -115,19 +115,34 @@ export class TlsContext implements Disposable {
 
   #trust(ca: readonly (string | Uint8Array)[] | undefined): void {
     const { f } = this.#openssl
+    // What Node trusts does not change: one for the thread.
+    const store = ca === undefined ? this.#defaultStore() : this.#newStore(ca)
+    f.SSL_CTX_set1_cert_store(this.#pointer, store)
+    if (ca !== undefined) f.X509_STORE_free(store)
+  }
+
+  #defaultStore(): number {
+    if (this.#openssl.defaultStore === 0) {
+      this.#openssl.defaultStore = this.#newStore(getCACertificates('default'))
+    }
+    return this.#openssl.defaultStore
+  }
+
+  #newStore(authorities: readonly (string | Uint8Array)[]): number {
+    const { f } = this.#openssl
     const store = this.#openssl.must(f.X509_STORE_new(), 'X509_STORE_new')
     try {
-      const authorities = ca === undefined ? getCACertificates('default') : ca
       for (const pem of authorities.flatMap(pemCertificates)) {
         const certificate = this.#certificate(pem, 'ca')
         const added = f.X509_STORE_add_cert(store, certificate)
         f.X509_free(certificate)
         this.#openssl.must(added, 'X509_STORE_add_cert')
       }
-      f.SSL_CTX_set1_cert_store(this.#pointer, store)
-    } finally {
+    } catch (error) {
       f.X509_STORE_free(store)
+      throw error
     }
+    return store
   }
 
   #certificate(pem: string, option: string): number {
