@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { obstacleOf, wrongVersion } from './openssl/self-test.ts'
 import { selfSigned } from './openssl/self-test-certificate.ts'
@@ -47,4 +48,32 @@ test('the certificate of the self-test is one that others can read', async () =>
   assert.equal(read.checkPrivateKey(createPrivateKey(key)), true)
   assert.equal(read.verify(read.publicKey), true)
   assert.match(read.validFrom, /Jan {2}1 00:00:00 2030/)
+})
+
+test('where no stack loads, every use throws ERR_OPTION_UNSUPPORTED with the reason', () => {
+  const quicUrl = new URL('./quic.ts', import.meta.url).href
+  const streamsUrl = new URL('./quic-streams.ts', import.meta.url).href
+  const script = `
+    const { quic } = await import(${JSON.stringify(quicUrl)})
+    const { quicStreams } = await import(${JSON.stringify(streamsUrl)})
+    const at = { kind: 'ip', host: '127.0.0.1', port: 1 }
+    const options = { onConnection() {} }
+    for (const transport of [quic(), quicStreams()]) {
+      for (const use of [transport.connect(at), transport.listen(at, options)]) {
+        await use.then(
+          () => console.log('works'),
+          ({ code, message }) => console.log(code, message),
+        )
+      }
+    }`
+  const parameters = ['--no-addons', '--input-type=module', '--eval', script]
+  const { stdout } = spawnSync(process.execPath, parameters, { encoding: 'utf8' })
+  const lines = stdout.trim().split('\n')
+  assert.equal(lines.length, 4, stdout)
+  for (const line of lines) {
+    assert.match(
+      line,
+      /^ERR_OPTION_UNSUPPORTED QUIC is not available here: .*koffi cannot be loaded/,
+    )
+  }
 })
