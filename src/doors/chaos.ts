@@ -1,0 +1,5 @@
+/** `heddle/chaos`: fault injection around any transport, by seed, changed while it runs. */
+export * from '../core/chaos/toxic.ts'
+export { type ToxicChange, ToxicSet, type ToxicSetOptions } from '../core/chaos/toxic-set.ts'
+export { type ChaosTransport, chaos } from '../links/chaos/chaos.ts'
+export { type ChaosOptions, chaosDefaults } from '../links/chaos/chaos-options.ts'
