@@ -6,7 +6,9 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fromRoot } from '../../scripts/repository.ts'
 import { byteStreamDefaults } from '../../src/links/byte-stream/byte-stream.ts'
+import { fragmentedDefaults } from '../../src/links/fragmented/fragmented.ts'
 import { messageStreamDefaults } from '../../src/links/message-stream/message-stream.ts'
+import { signallingClientDefaults } from '../../src/links/webrtc-signalling/signalling-client.ts'
 import { webSocketTransportDefaults } from '../../src/links/websocket/websocket.ts'
 import { browserWebSocketDefaults } from '../../src/links/websocket-browser/browser-websocket.ts'
 import { reliableDatagramDefaults } from '../../src/protocols/reliable-datagrams/options.ts'
@@ -18,6 +20,7 @@ import { tcpDefaults } from '../../src/transports/tcp/tcp-options.ts'
 import { tlsDefaults } from '../../src/transports/tls/tls-options.ts'
 import { udpDefaults } from '../../src/transports/udp/udp-options.ts'
 import { unixDefaults } from '../../src/transports/unix/unix-options.ts'
+import { webRtcDefaults } from '../../src/transports/webrtc/webrtc-options.ts'
 
 const PAGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   tcp: tcpDefaults,
@@ -33,6 +36,11 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   duplex: toDuplexDefaults,
   'byte-stream': byteStreamDefaults,
   'message-stream': messageStreamDefaults,
+  webrtc: {
+    ...without(fragmentedDefaults, 'maxMessageBytes'),
+    ...signallingClientDefaults,
+    ...webRtcDefaults,
+  },
   websocket: {
     ...webSocketDefaults,
     ...webSocketTransportDefaults,
@@ -55,6 +63,12 @@ for (const [page, defaults] of Object.entries(PAGES)) {
       }
     }
   })
+}
+
+/** Another option of the page has the name. */
+function without(defaults: Readonly<Record<string, unknown>>, name: string) {
+  const { [name]: _, ...rest } = defaults
+  return rest
 }
 
 function shown(name: string, value: unknown): string {

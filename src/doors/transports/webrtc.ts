@@ -1,4 +1,6 @@
 /** `heddle/transports/webrtc`: data channels between peers, and their signalling. */
+
+export { signallingClient } from '../../links/webrtc-signalling/connect-signalling.ts'
 export {
   MemorySignalling,
   memorySignalling,
@@ -12,6 +14,7 @@ export {
 } from '../../links/webrtc-signalling/signalling-server.ts'
 export * from '../../links/webrtc-signalling/signed-signalling.ts'
 export type { WebRtcConnection, WebRtcHandler } from '../../transports/webrtc/channel-connection.ts'
+export type { WebRtcTransport } from '../../transports/webrtc/data-channel-transport.ts'
 export { type IceServer, seedIceServers } from '../../transports/webrtc/ice-servers.ts'
 export {
   nodeDataChannelDriver,
@@ -20,7 +23,7 @@ export {
 } from '../../transports/webrtc/node-datachannel-driver.ts'
 export * from '../../transports/webrtc/signalling.ts'
 export * from '../../transports/webrtc/w3c-driver.ts'
-export { type WebRtcTransport, webRtc } from '../../transports/webrtc/webrtc.ts'
+export { webRtc } from '../../transports/webrtc/webrtc.ts'
 export { webRtcAddress } from '../../transports/webrtc/webrtc-address.ts'
 export type * from '../../transports/webrtc/webrtc-driver.ts'
 export type { WebRtcChannelFacts, WebRtcFacts } from '../../transports/webrtc/webrtc-facts.ts'

@@ -18,8 +18,7 @@ import {
   toError,
 } from '../../core/errors.ts'
 import type { MessageConnection, MessageHandler } from '../../core/message-connection.ts'
-import type { MessageTransport, TransportBaseOptions } from '../../core/transport.ts'
-import { systemClock } from '../../platform/system-clock.ts'
+import type { MessageTransport } from '../../core/transport.ts'
 import type {
   SignalHandler,
   Signalling,
@@ -33,7 +32,9 @@ import {
   type RefusalCode,
 } from './signalling-messages.ts'
 
-export interface SignallingClientOptions extends TransportBaseOptions {
+export interface SignallingClientOptions {
+  /** @default the system's; the page's in a browser */
+  clock?: Clock
   /** First wait before a broken connection is made again; doubled each time. @default 500 */
   reconnectMinMs?: number
   /** Longest wait. @default 30_000 */
@@ -49,14 +50,6 @@ export const signallingClientDefaults: Readonly<{
   reconnectMinMs: 500, // a server that restarts is back after seconds
   reconnectMaxMs: 30_000,
 })
-
-export function signallingClient(
-  transport: MessageTransport,
-  server: Address,
-  options: SignallingClientOptions = {},
-): SignallingClient {
-  return new SignallingClient(transport, server, options)
-}
 
 interface Member {
   /** The name it asked for; undefined: any. */
@@ -79,7 +72,11 @@ export class SignallingClient implements Signalling {
   #failures = 0
   #retry: Timer | undefined
 
-  constructor(transport: MessageTransport, server: Address, options: SignallingClientOptions) {
+  constructor(
+    transport: MessageTransport,
+    server: Address,
+    options: SignallingClientOptions & { readonly clock: Clock },
+  ) {
     const {
       reconnectMinMs = signallingClientDefaults.reconnectMinMs,
       reconnectMaxMs = signallingClientDefaults.reconnectMaxMs,
@@ -87,7 +84,7 @@ export class SignallingClient implements Signalling {
     } = options
     this.#transport = transport
     this.#server = server
-    this.#clock = options.clock ?? systemClock
+    this.#clock = options.clock
     checkInteger('reconnectMinMs', reconnectMinMs, 1, 3_600_000)
     checkInteger('reconnectMaxMs', reconnectMaxMs, reconnectMinMs, 3_600_000)
     this.#options = { reconnectMinMs, reconnectMaxMs, random }

@@ -16,8 +16,8 @@ import type {
 import { webRtc } from '../../transports/webrtc/webrtc.ts'
 import { webRtcAddress } from '../../transports/webrtc/webrtc-address.ts'
 import { webSocket } from '../websocket/websocket.ts'
+import { signallingClient } from './connect-signalling.ts'
 import { memorySignalling } from './memory-signalling.ts'
-import { signallingClient } from './signalling-client.ts'
 import { decodeClientMessage, decodeServerMessage } from './signalling-messages.ts'
 import {
   type SignallingServerOptions,

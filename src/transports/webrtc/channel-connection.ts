@@ -99,6 +99,7 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
   #ending: 'no' | 'asked' | 'sent' = 'no'
   #endReceived = false
   #endTold = false
+  #doneReceived = false
   #closing = false
   #closeTold = false
   #reason: Error | undefined
@@ -191,7 +192,11 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
   }
 
   onMessage(message: Uint8Array | string): void {
-    if (this.#closing || this.#endReceived) return
+    if (this.#closing || this.#endReceived) {
+      if (message !== 'done' || this.#closing) return
+      this.#doneReceived = true
+      return this.#scheduleDelivery()
+    }
     try {
       if (typeof message !== 'string') this.#receive(message, message.length)
       else if (this.#credit === undefined) this.#receive(message, lengthOf(message))
@@ -339,6 +344,7 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
       this.onDrain()
       return
     }
+    if (message.type === 'done') throw new ProtocolError('ERR_PROTOCOL', "'done' before the end")
     this.#endReceived = true
     if (!this.#delivering) this.#deliver()
   }
@@ -403,13 +409,14 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
   // Closing.
 
   /**
-   * Both sides have said all. The accepting side closes the channel, behind everything it sent;
-   * the initiating side waits for that. So neither leaves before the other has heard the end.
+   * Both sides have said all. The accepting side says that it has heard so, and the initiating side
+   * waits for that before it leaves. So neither goes before the other has heard the end.
    */
   #closeCleanly(): void {
-    if (this.#credit === undefined || this.#channelClosed || this.facts.role === 'accepting') {
-      return this.#close(undefined, false)
-    }
+    const accepting = this.facts.role === 'accepting'
+    const flows = this.#credit !== undefined && !this.#channelClosed
+    if (flows && accepting) this.#say(formatControl({ type: 'done' }))
+    if (!flows || accepting || this.#doneReceived) return this.#close(undefined, false)
     if (this.#closeTimer !== undefined) return
     const { clock, closeTimeoutMs } = this.#settings
     const at = clock.now() + closeTimeoutMs
@@ -428,7 +435,9 @@ export class ChannelConnection implements WebRtcConnection, ChannelEvents {
     this.#drainPoll?.cancel()
     // First the host: a peer that is dropped must not take the closed channel for an end.
     this.#host.channelDone(this, abrupt)
-    if (!this.#channelClosed) this.#channel.close()
+    // After 'done' the initiating side closes it; closing now might overtake what we have said.
+    const theirs = this.#credit !== undefined && this.facts.role === 'accepting' && !abrupt
+    if (!this.#channelClosed && !theirs) this.#channel.close()
     this.#scheduleDelivery()
   }
 

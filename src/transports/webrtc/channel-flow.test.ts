@@ -14,31 +14,39 @@ import {
 
 test('a description carries the window, and gives it back', () => {
   for (const sdp of ['v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n', 'v=0']) {
-    assert.equal(announcedWindow(sdp), undefined)
-    const announced = announceFlow(sdp, 4_194_304)
-    assert.equal(announcedWindow(announced), 4_194_304)
-    assert.ok(announced.endsWith('\r\na=heddle-flow:1 4194304\r\n'))
+    assert.equal(announcedWindow(sdp, 'offer'), undefined)
+    const offer = announceFlow(sdp, 'offer', 4_194_304)
+    assert.equal(announcedWindow(offer, 'offer'), 4_194_304)
+    assert.ok(offer.endsWith('\r\na=heddle-flow:1 offer 4194304\r\n'))
+    // What a library copies into its answer is not an answer.
+    assert.equal(announcedWindow(offer, 'answer'), undefined)
+    assert.equal(announcedWindow(announceFlow(offer, 'answer', 99_999), 'answer'), 99_999)
   }
 })
 
 test('a window out of range, or of another version, counts as none', () => {
   for (const window of [MIN_WINDOW_BYTES, MAX_WINDOW_BYTES]) {
-    assert.equal(announcedWindow(`a=heddle-flow:1 ${window}\r\n`), window)
+    assert.equal(announcedWindow(`a=heddle-flow:1 offer ${window}\r\n`, 'offer'), window)
   }
   for (const line of [
-    `a=heddle-flow:1 ${MIN_WINDOW_BYTES - 1}`,
-    `a=heddle-flow:1 ${MAX_WINDOW_BYTES + 1}`,
-    'a=heddle-flow:2 4194304',
-    'a=heddle-flow:1 -1',
-    'a=heddle-flow:1 4194304 more',
-    'x a=heddle-flow:1 4194304',
+    `a=heddle-flow:1 offer ${MIN_WINDOW_BYTES - 1}`,
+    `a=heddle-flow:1 offer ${MAX_WINDOW_BYTES + 1}`,
+    'a=heddle-flow:2 offer 4194304',
+    'a=heddle-flow:1 4194304',
+    'a=heddle-flow:1 offer -1',
+    'a=heddle-flow:1 offer 4194304 more',
+    'x a=heddle-flow:1 offer 4194304',
   ]) {
-    assert.equal(announcedWindow(`${line}\r\n`), undefined, line)
+    assert.equal(announcedWindow(`${line}\r\n`, 'offer'), undefined, line)
   }
 })
 
 test('control messages are read as they are written, and nothing else is one', () => {
-  for (const message of [{ type: 'end' }, { type: 'credit', bytes: 77 }] as const) {
+  for (const message of [
+    { type: 'end' },
+    { type: 'done' },
+    { type: 'credit', bytes: 77 },
+  ] as const) {
     assert.deepEqual(parseControl(formatControl(message)), message)
   }
   for (const text of ['', 'END', 'credit', 'credit 0', 'credit -1', 'credit 1e3', 'hello']) {

@@ -6,13 +6,15 @@
  * Both ends announce it by one line of their descriptions, with the bytes they accept before the
  * first grant:
  *
- *     a=heddle-flow:1 4194304
+ *     a=heddle-flow:1 offer 4194304        … answer 4194304
  *
  * Unknown attributes are ignored (RFC 8866, section 5.13), so other peers are not disturbed, and
- * with them nothing of this is used. These are text messages; binary ones are always the user's:
+ * with them nothing of this is used. A library may copy what it does not know from the offer into
+ * its answer (libdatachannel does), so the line says whose it is. These are text messages; binary ones are always the user's:
  *
  *     credit 2097152      the sender of this accepts so many bytes more
  *     end                 the sender of this sends no more messages
+ *     done                the accepting side has heard the end as well, so the other may leave
  *     text hello          a text message of the user
  *
  * A message costs its length and 64 bytes, so that empty messages do not come for free.
@@ -29,32 +31,31 @@ export const MIN_WINDOW_BYTES = 65_536
 export type ControlMessage =
   | { readonly type: 'credit'; readonly bytes: number }
   | { readonly type: 'end' }
+  | { readonly type: 'done' }
 
-/** The line of a description, with its line end. */
-export function flowAttribute(windowBytes: number): string {
-  return `a=heddle-flow:${VERSION} ${windowBytes}\r\n`
-}
+export type DescriptionType = 'offer' | 'answer'
 
 /** The description with the line added. */
-export function announceFlow(sdp: string, windowBytes: number): string {
-  return `${sdp}${sdp.endsWith('\n') ? '' : '\r\n'}${flowAttribute(windowBytes)}`
+export function announceFlow(sdp: string, type: DescriptionType, windowBytes: number): string {
+  const line = `a=heddle-flow:${VERSION} ${type} ${windowBytes}\r\n`
+  return `${sdp}${sdp.endsWith('\n') ? '' : '\r\n'}${line}`
 }
 
 /** The window that a description announces; undefined: none, or a version that is not ours. */
-export function announcedWindow(sdp: string): number | undefined {
-  const match = /^a=heddle-flow:1 (\d{1,10})\r?$/m.exec(sdp)
+export function announcedWindow(sdp: string, type: DescriptionType): number | undefined {
+  const match = LINE[type].exec(sdp)
   if (match === null) return undefined
   const bytes = Number(match[1])
   return bytes >= MIN_WINDOW_BYTES && bytes <= MAX_WINDOW_BYTES ? bytes : undefined
 }
 
 export function formatControl(message: ControlMessage): string {
-  return message.type === 'end' ? 'end' : `credit ${message.bytes}`
+  return message.type === 'credit' ? `credit ${message.bytes}` : message.type
 }
 
 /** @throws ProtocolError ERR_MALFORMED */
 export function parseControl(text: string): ControlMessage {
-  if (text === 'end') return { type: 'end' }
+  if (text === 'end' || text === 'done') return { type: text }
   const match = /^credit (\d{1,10})$/.exec(text)
   if (match !== null && Number(match[1]) > 0) return { type: 'credit', bytes: Number(match[1]) }
   const shown = JSON.stringify(text.slice(0, 40))
@@ -122,5 +123,9 @@ export class ReceiveWindow {
 }
 
 const VERSION = 1
+const LINE = Object.freeze({
+  offer: /^a=heddle-flow:1 offer (\d{1,10})\r?$/m,
+  answer: /^a=heddle-flow:1 answer (\d{1,10})\r?$/m,
+})
 /** Highest window and highest sum of credit. */
 export const MAX_WINDOW_BYTES = 0x4000_0000

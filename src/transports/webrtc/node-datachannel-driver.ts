@@ -254,9 +254,11 @@ class NativeChannel implements DriverChannel {
  * The description with the offerer as DTLS client. An answerer that takes that part itself sends
  * its first message as soon as it may, often before the offerer has read the answer: it is lost,
  * and comes again after one second (RFC 6347, section 4.2.4.1). An offerer that begins knows that
- * the answerer is ready. Both parts are open to the answerer (RFC 8842, section 5.3).
+ * the answerer is ready. Both parts are open to the answerer (RFC 8842, section 5.3); still only
+ * with libdatachannel on the other side, because werift numbers its channels wrongly then.
  */
 function letOffererBegin(offer: string): string {
+  if (!/^o=rtc /m.test(offer)) return offer
   return offer.replace(/^a=setup:actpass(?=\r?$)/gm, 'a=setup:active')
 }
 

@@ -185,7 +185,7 @@ export class PeerLink implements PeerEvents, ChannelHost {
     if (this.#ended) return
     const { options, role } = this.#setup
     const announce = role === 'initiating' ? this.#mayControl : this.#peerWindow !== undefined
-    const text = announce ? announceFlow(sdp, options.receiveWindowBytes) : sdp
+    const text = announce ? announceFlow(sdp, type, options.receiveWindowBytes) : sdp
     this.#send({ type, sdp: text })
   }
 
@@ -277,7 +277,7 @@ export class PeerLink implements PeerEvents, ChannelHost {
 
   #setRemote(type: 'offer' | 'answer', sdp: string): void {
     this.#remoteSet = true
-    if (this.#mayControl) this.#peerWindow = announcedWindow(sdp)
+    if (this.#mayControl) this.#peerWindow = announcedWindow(sdp, type)
     this.#peer.setRemote(type, sdp)
     const early = this.#candidates
     this.#candidates = []

@@ -60,6 +60,13 @@ export interface W3cDataChannel {
 export interface W3cDriverOptions {
   /** Members of `RTCConfiguration` that heddle has no option for: `certificates`, a library's own. */
   readonly configuration?: Readonly<Record<string, unknown>>
+  /**
+   * What a channel is given for bytes that are its own to keep: `Buffer.from` for a library that
+   * wants a Buffer.
+   *
+   * @default the bytes
+   */
+  readonly toData?: (bytes: Uint8Array<ArrayBuffer>) => unknown
 }
 
 /** The class of a browser or a library. */
@@ -82,7 +89,8 @@ export function w3cDriver(
       }))
       const { iceTransportPolicy } = settings
       const configuration = { iceServers, iceTransportPolicy, ...options.configuration }
-      return new W3cPeer(new peerConnection(configuration), events)
+      const { toData = (bytes) => bytes } = options
+      return new W3cPeer(new peerConnection(configuration), events, toData)
     },
   }
 }
@@ -98,6 +106,7 @@ function refuseUnsupported({ bindAddress, portRange }: PeerSettings): void {
 class W3cPeer implements DriverPeer {
   readonly #peer: W3cPeerConnection
   readonly #events: PeerEvents
+  readonly #toData: ToData
   readonly #channels = new Set<W3cChannel>()
   #negotiating = false
   #described = false
@@ -106,8 +115,9 @@ class W3cPeer implements DriverPeer {
   #remoteReady: Promise<void> = Promise.resolve()
   #closed = false
 
-  constructor(peer: W3cPeerConnection, events: PeerEvents) {
+  constructor(peer: W3cPeerConnection, events: PeerEvents, toData: ToData) {
     this.#peer = peer
+    this.#toData = toData
     this.#events = events
     const on = peer as unknown as Handlers
     on.onicecandidate = guard((event) => this.#found(event as CandidateEvent))
@@ -179,7 +189,9 @@ class W3cPeer implements DriverPeer {
   }
 
   #adopt(channel: W3cDataChannel): W3cChannel {
-    const adopted = new W3cChannel(channel, this, () => this.#channels.delete(adopted))
+    const adopted = new W3cChannel(channel, this, this.#toData, () =>
+      this.#channels.delete(adopted),
+    )
     this.#channels.add(adopted)
     return adopted
   }
@@ -224,15 +236,17 @@ class W3cChannel implements DriverChannel {
   readonly protocol: string
   readonly #channel: W3cDataChannel
   readonly #peer: W3cPeer
+  readonly #toData: ToData
   readonly #forget: () => void
   #events: ChannelEvents | undefined
   /** Messages that came before anybody was attached. */
   #early: (Uint8Array | string)[] = []
   #closed = false
 
-  constructor(channel: W3cDataChannel, peer: W3cPeer, forget: () => void) {
+  constructor(channel: W3cDataChannel, peer: W3cPeer, toData: ToData, forget: () => void) {
     this.#channel = channel
     this.#peer = peer
+    this.#toData = toData
     this.#forget = forget
     this.label = channel.label
     this.protocol = channel.protocol
@@ -265,10 +279,8 @@ class W3cChannel implements DriverChannel {
   }
 
   send(message: Uint8Array): boolean {
-    // Libraries in JavaScript keep what they are given, and some of them want a Buffer of Node.
-    const copy = message.slice()
-    const { Buffer: NodeBuffer } = globalThis as { Buffer?: typeof Buffer }
-    this.#channel.send(NodeBuffer?.from(copy.buffer, copy.byteOffset, copy.byteLength) ?? copy)
+    // A copy: libraries in JavaScript keep what they are given.
+    this.#channel.send(this.#toData(new Uint8Array(message)))
     return this.#channel.bufferedAmount === 0
   }
 
@@ -305,6 +317,8 @@ class W3cChannel implements DriverChannel {
     this.#events?.onClosed()
   }
 }
+
+type ToData = NonNullable<W3cDriverOptions['toData']>
 
 /** Event handler attributes, which every implementation has. */
 type Handlers = Record<string, unknown>
