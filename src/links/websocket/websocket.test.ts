@@ -94,6 +94,18 @@ test('webSocket carries text and bytes both ways, with their boundaries', async 
   assert.equal(client.messages[0]?.length, 100_000)
 })
 
+test('webSocket takes a handshake and messages that drip in byte by byte', async () => {
+  const { clock, client, server } = await setUp({}, {}, { maxChunkBytes: 1 })
+  client.connection.sendText('héllo')
+  client.connection.send(new Uint8Array(300).fill(1))
+  server.connection.sendText('€')
+  server.connection.end()
+  await clock.settle()
+  assert.deepEqual([server.texts, client.texts], [['héllo'], ['€']])
+  assert.deepEqual(server.messages, [new Uint8Array(300).fill(1)])
+  assert.deepEqual([client.closed, server.closed], [{ reason: undefined }, { reason: undefined }])
+})
+
 test('webSocket closes cleanly from either side, with code and reason', async () => {
   const { clock, client, server } = await setUp()
   server.connection.sendText('last')
