@@ -53,12 +53,13 @@ export class CarrierAttachment implements Attachment {
 
   drain(): void {
     const { slots } = this.#pair
-    while (this.#pair.read() > 0) {
+    do {
+      this.#pair.read()
       for (let slot = 0; slot < slots.filled; slot++) {
         const peer = this.#byNumber.get(numberAt(slots.addresses, slot * ADDRESS_BYTES))
         if (peer !== undefined) this.#send(slots.payload(slot), peer)
       }
-    }
+    } while (this.#pair.mayHaveMore)
   }
 
   peer(remote: Address): AttachedPeer {

@@ -39,17 +39,22 @@ export class DatagramPair {
 
   /** Reads a batch into the slots. @returns how many; 0: none is left */
   read(): number {
-    if (this.#net === 0) return 0
     const { f, at, scratch32 } = this.#openssl
     const { slots } = this
     slots.reset()
+    slots.filled = 0
+    if (this.#net === 0) return 0
     if (f.BIO_recvmmsg(this.#net, slots.messagesAt, MESSAGE_BYTES, SLOTS, 0, at) !== 1) {
       f.ERR_clear_error()
-      slots.filled = 0
       return 0
     }
     slots.filled = scratch32[0] as number
     return slots.filled
+  }
+
+  /** The last batch was full. Asking once more for nothing would cost an error of OpenSSL. */
+  get mayHaveMore(): boolean {
+    return this.slots.filled === SLOTS
   }
 
   /** Frees our half. The other goes with its SSL object. */

@@ -71,7 +71,9 @@ export class DescriptorAttachment implements Attachment, DescriptorEvents {
   }
 
   drain(): void {
-    while (this.#pair.read() > 0) this.#descriptor.send(this.#pair.slots, this)
+    do {
+      if (this.#pair.read() > 0) this.#descriptor.send(this.#pair.slots, this)
+    } while (this.#pair.mayHaveMore)
   }
 
   peer(remote: Address): AttachedPeer {
