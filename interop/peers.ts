@@ -111,19 +111,17 @@ export const PEERS = {
     version: /v=(\S+)/,
     aptPackage: 'redis-server',
   },
-<<<<<<< HEAD
-  'python-venv': {
-    commands: ['/usr/bin/python3', 'python3'],
-    versionArguments: ['-c', 'import sys, ensurepip, venv; print("venv", sys.version.split()[0])'],
-    version: /^venv (\S+)/,
-    aptPackage: 'python3-venv',
-=======
   'python-aiortc': {
     commands: ['/usr/bin/python3', 'python3'],
     versionArguments: ['-c', 'import aiortc as a; print("aiortc", a.__version__)'],
     version: /^aiortc (\S+)/,
     aptPackage: 'python3-aiortc',
->>>>>>> 290718e (transports/webrtc: a browser build, real peers, the page, an example and a soak)
+  },
+  'python-venv': {
+    commands: ['/usr/bin/python3', 'python3'],
+    versionArguments: ['-c', 'import sys, ensurepip, venv; print("venv", sys.version.split()[0])'],
+    version: /^venv (\S+)/,
+    aptPackage: 'python3-venv',
   },
   'python-websockets': {
     // Debian's, before one that somebody put in front of it.
