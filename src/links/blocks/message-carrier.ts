@@ -53,8 +53,16 @@ export class MessageCarrier implements BlockCarrier, MessageHandler {
 
   onMessage(message: Uint8Array): void {
     this.handler?.onProgress()
-    const bytes = this.messages.ownsMessages ? message : new Uint8Array(message)
+    const bytes = this.own(message)
     this.handler?.onMessage({ bytes, kind: 'message', blockHash: undefined })
+  }
+
+  /** As a plain array that is the receiver's: some libraries give Node's `Buffer`. */
+  protected own(message: Uint8Array): Uint8Array {
+    if (!this.messages.ownsMessages) return new Uint8Array(message)
+    return message.constructor === Uint8Array
+      ? message
+      : new Uint8Array(message.buffer, message.byteOffset, message.length)
   }
 
   onDrain(): void {

@@ -30,7 +30,7 @@ export class WebSocketCarrier extends MessageCarrier {
 
   override onMessage(message: Uint8Array): void {
     this.handler?.onProgress()
-    const bytes = this.messages.ownsMessages ? message : new Uint8Array(message)
+    const bytes = this.own(message)
     this.handler?.onMessage({ bytes, kind: 'binary', blockHash: undefined })
   }
 

@@ -1,0 +1,12 @@
+/** `heddle/blocks/browser`: blocks made, verified and exchanged in a page; nothing of Node in it. */
+export * from '../../links/blocks/block-connection.ts'
+export * from '../../links/blocks/browser-blocks.ts'
+export * from '../../links/blocks/network-error.ts'
+export { generateWebKey, webKey, webSigning } from '../../platform/web-signing.ts'
+export { Block } from '../../protocols/olocus/block.ts'
+export * from '../../protocols/olocus/chain.ts'
+export * from '../../protocols/olocus/create.ts'
+export { decodeBlock, encodeBlock } from '../../protocols/olocus/encodings/encodings.ts'
+export * from '../../protocols/olocus/payload.ts'
+export * from '../../protocols/olocus/verify.ts'
+export { WireFormat } from '../../protocols/olocus/wire-format.ts'
