@@ -27,17 +27,16 @@ export const BUNDLES: readonly BrowserBundle[] = [
     why: 'half of it is the table of error codes with its texts; with gzip it is 5 KB',
   },
   {
-<<<<<<< HEAD
     subpath: 'transports/webrtc/browser',
     source: 'src/doors/transports/webrtc/browser.ts',
     maxBytes: 51_000,
     why: 'with WebSocket for its signalling and the table of error codes; with gzip it is 17 KB',
-=======
+  },
+  {
     subpath: 'blocks/browser',
     source: 'src/doors/blocks/browser.ts',
     maxBytes: 68_000,
     why: 'all encodings, fragments, negotiation and LZ4 besides the WebSocket',
->>>>>>> ff4484b (links/blocks, interop: blocks in a browser)
   },
 ]
 
