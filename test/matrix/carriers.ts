@@ -12,7 +12,10 @@ import {
 } from '../../src/core/address.ts'
 import type { Transport } from '../../src/core/transport.ts'
 import { byteStream } from '../../src/links/byte-stream/byte-stream.ts'
+import { compressed } from '../../src/links/compressed/compressed.ts'
+import { sealed } from '../../src/links/sealed/sealed.ts'
 import { webSocket } from '../../src/links/websocket/websocket.ts'
+import { yamuxStreams } from '../../src/links/yamux/yamux-streams.ts'
 import { systemClock } from '../../src/platform/system-clock.ts'
 import { createDevCertificate } from '../../src/security/dev-certificate.ts'
 import { MemoryNetwork } from '../../src/transports/memory/memory-network.ts'
@@ -57,6 +60,12 @@ export const CARRIERS: Readonly<Record<TransportName, () => Promise<Carrier>>> =
     const address = ip('127.0.0.1', 0)
     return { server, client, address, [Symbol.dispose]() {} }
   },
+  'yamux over TCP': async () => same(yamuxStreams(tcp()), ip('127.0.0.1', 0)),
+  'sealed TCP': async () => {
+    const keys = [{ id: 'matrix', key: new Uint8Array(32).fill(7) }]
+    return same(sealed(tcp(), { keys }), ip('127.0.0.1', 0))
+  },
+  'compressed TCP': async () => same(compressed(tcp()), ip('127.0.0.1', 0)),
   'Node Duplex': async () => same(throughDuplex(inMemory()), memoryAddress('matrix')),
 }
 

@@ -12,6 +12,9 @@ export const TRANSPORTS = [
   'Node Duplex',
   'WebSocket',
   'QUIC',
+  'yamux over TCP',
+  'sealed TCP',
+  'compressed TCP',
 ] as const
 
 export type Protocol = (typeof PROTOCOLS)[number]
