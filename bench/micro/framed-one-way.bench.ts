@@ -73,8 +73,8 @@ function pump(near: MessageConnection, from: number, count: number): number {
 async function withNodeNet(): Promise<Variant> {
   const counter = new Counter()
   const server = net.createServer((socket) => {
-    let held = Buffer.alloc(0)
-    socket.on('data', (chunk) => {
+    let held: Buffer = Buffer.alloc(0)
+    socket.on('data', (chunk: Buffer) => {
       held = held.length === 0 ? chunk : Buffer.concat([held, chunk])
       let at = 0
       while (held.length - at >= 4) {
