@@ -559,14 +559,14 @@ describe('what leaves', () => {
     ])
   })
 
-  test('no more than the window, and the rest after an update, with the end on the last frame', () => {
+  test('no more than the window, and the rest after an update, then the end in a frame of its own', () => {
     const peer = new Peer()
     peer.give(frame(DATA, SYN, 1))
     peer.submit(accept(1), write(1, YAMUX_INITIAL_WINDOW + 5), { type: 'end', stream: 1 })
     peer.sent()
     assert.deepEqual(peer.sent(), [])
     peer.give(frame(WINDOW_UPDATE, 0, 1, 5))
-    assert.deepEqual(peer.sent(), [`0 ${FIN} 1 5`])
+    assert.deepEqual(peer.sent(), ['0 0 1 5', `1 ${FIN} 1 0`])
   })
 })
 

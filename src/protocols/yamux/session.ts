@@ -547,9 +547,8 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
     stream.queuedBytes -= count
     stream.sendWindow -= count
     const ends = stream.ending && stream.queuedBytes === 0
-    const flags = ends ? YamuxFlag.FIN : 0
-    encodeYamuxHeader(YamuxType.DATA, flags, stream.id, count, this.#out)
     if (piece !== undefined) {
+      encodeYamuxHeader(YamuxType.DATA, 0, stream.id, count, this.#out)
       this.#out.give(count === piece.length ? piece : piece.subarray(0, count))
       if (count === piece.length) stream.queue.shift()
       else stream.queue[0] = piece.subarray(count)
@@ -559,6 +558,8 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
       if (!stream.ending) this.#events.push({ type: 'writable', stream: stream.id })
     }
     if (ends) {
+      // In a frame of its own: libp2p-yamux 8.0.1 drops the data of a frame that has the end as well.
+      encodeYamuxHeader(YamuxType.WINDOW_UPDATE, YamuxFlag.FIN, stream.id, 0, this.#out)
       stream.ended = true
       this.#closeIfDone(stream)
     }
