@@ -62,6 +62,12 @@ export const PEERS = {
     version: /Ver (\S+)/,
     aptPackage: 'mariadb-server',
   },
+  lz4: {
+    commands: ['lz4'],
+    versionArguments: ['--version'],
+    version: /v(\d+\.\d+\.\d+)/,
+    aptPackage: 'lz4',
+  },
   named: {
     commands: ['named'],
     versionArguments: ['-v'],
