@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { yamux as libp2pYamux, type YamuxMuxer } from '@chainsafe/libp2p-yamux'
+import { yamux as libp2pYamux } from '@chainsafe/libp2p-yamux'
 import type { MultiaddrConnection, Stream, Upgrader } from '@libp2p/interface'
 import { defaultLogger } from '@libp2p/logger'
 import { tcp as libp2pTcp } from '@libp2p/tcp'
@@ -101,6 +101,7 @@ function libp2p(onInbound: (connection: MultiaddrConnection) => void = () => {})
 }
 
 const muxers = libp2pYamux({ enableKeepAlive: false })()
+type YamuxMuxer = ReturnType<(typeof muxers)['createStreamMuxer']> & { ping(): Promise<number> }
 
 test('libp2p opens streams, heddle answers', async () => {
   const accepted: MultiplexedConnection[] = []
@@ -137,7 +138,7 @@ test('heddle opens streams, libp2p answers', async () => {
   const inbound = Promise.withResolvers<YamuxMuxer>()
   const { transport, upgrader } = libp2p((carrier) => {
     const muxer = muxers.createStreamMuxer(carrier) as YamuxMuxer
-    muxer.addEventListener('stream', ({ detail }) => {
+    muxer.addEventListener('stream', ({ detail }: CustomEvent<Stream>) => {
       echoThere(detail).catch((error: Error) => detail.abort(error))
     })
     inbound.resolve(muxer)
