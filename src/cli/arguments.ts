@@ -12,6 +12,7 @@ export type Command =
   | TopCommand
   | AuditCommand
   | TransportsCommand
+  | ChaosCommand
   | { readonly name: 'audit-help' }
   | { readonly name: 'block'; readonly args: readonly string[] }
   | { readonly name: 'usage'; readonly message: string }
@@ -62,6 +63,12 @@ export interface TransportsCommand {
   readonly timeoutMs: number
 }
 
+/** Its words are read by itself (chaos.ts). */
+export interface ChaosCommand {
+  readonly name: 'chaos'
+  readonly args: readonly string[]
+}
+
 export function readArguments(args: readonly string[]): Command {
   const [first, ...rest] = args
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
@@ -74,6 +81,7 @@ export function readArguments(args: readonly string[]): Command {
   if (first === 'audit') return readAudit(rest)
   if (first === 'block') return { name: 'block', args: rest }
   if (first === 'transports') return readTransports(rest)
+  if (first === 'chaos') return { name: 'chaos', args: rest }
   const hint = nearest(first, COMMANDS)
   const meant = hint === undefined ? '' : `; did you mean '${hint}'?`
   const what = first.startsWith('-') ? 'option' : 'command'
@@ -236,7 +244,7 @@ const TRANSPORTS_OPTIONS: Options = {
   timeout: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 }
-const COMMANDS = ['up', 'check', 'top', 'audit', 'transports', 'block', 'help', 'version']
+const COMMANDS = ['up', 'check', 'top', 'audit', 'transports', 'chaos', 'block', 'help', 'version']
 
 export const HELP = `heddle: any protocol over any transport
 
@@ -259,6 +267,7 @@ export const HELP = `heddle: any protocol over any transport
   heddle transports            lists what this machine can do, and why not
     --json                     … as JSON
     --timeout <ms>             time that one probe may take                  (3000)
+  heddle chaos                 breaks connections on purpose (heddle chaos --help)
   heddle audit verify <files>  says whether an audit log was touched (heddle audit --help)
   heddle block <command>       makes, verifies, sends and receives signed blocks (heddle block --help)
   heddle --version

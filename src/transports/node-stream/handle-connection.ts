@@ -124,7 +124,7 @@ export class HandleConnection extends NodeConnection implements ReadTarget {
     if (this.#handle.shutdown(request) !== 0) defer(() => this.endLeft())
   }
 
-  protected close(): void {
+  protected close(reason: Error | undefined): void {
     this.#facts ??= this.#makeFacts(this.#handle)
     this.#facts.capture()
     const handle = this.#handle
@@ -132,7 +132,9 @@ export class HandleConnection extends NodeConnection implements ReadTarget {
     this.#reader.close()
     // A stream that lost queued bytes must not look whole to the peer: reset instead of ending.
     // libuv refuses a reset after a shutdown request, and the handle would then never close.
-    const cut = this.#pendingBytes > 0 && !this.#sentEnd
+    // Whoever passes a reset on, as a proxy does, means a reset.
+    const isReset = (reason as { code?: unknown } | undefined)?.code === 'ERR_RESET'
+    const cut = (this.#pendingBytes > 0 || isReset) && !this.#sentEnd
     this.#pendingBytes = 0
     if (!cut || handle.reset === undefined || handle.reset(done) !== 0) handle.close(done)
   }
