@@ -55,7 +55,9 @@ function skipValue(bytes: Uint8Array, at: number, depth: number, maxDepth: numbe
   if (layout.kind === 'map') return skipMap(bytes, start, length, depth, maxDepth)
   const extension = layout.size === 0 ? byteAt(bytes, at + 1) : byteAt(bytes, start)
   if (extension !== TIMESTAMP) throw malformed(`extension ${(extension << 24) >> 24}`)
-  return skipBytes(bytes, start + 1, layout.size === 0 ? layout.length : length)
+  const count = layout.size === 0 ? layout.length : length
+  if (count !== 4 && count !== 8 && count !== 12) throw malformed(`a timestamp of ${count} bytes`)
+  return skipBytes(bytes, start + 1, count)
 }
 
 function skipItems(

@@ -94,6 +94,12 @@ const HOSTILE: Readonly<Record<string, readonly [PayloadFormat, Uint8Array, stri
     'ERR_MALFORMED',
   ],
   'a MessagePack extension': [messagePack(), hex('d4 72 40'), 'ERR_MALFORMED'],
+  'a MessagePack timestamp of 1 byte': [messagePack(), hex('d4 ff 00'), 'ERR_MALFORMED'],
+  'a MessagePack timestamp of 13 bytes': [
+    messagePack(),
+    hex('c7 0d ff 00000000000000000000000000'),
+    'ERR_MALFORMED',
+  ],
   'MessagePack with bytes behind it': [messagePack(), hex('01 02'), 'ERR_MALFORMED'],
   'the MessagePack type that is never used': [messagePack(), hex('c1'), 'ERR_MALFORMED'],
   'a MessagePack map as a key': [messagePack(), hex('81 80 01'), 'ERR_LIMIT'],

@@ -41,6 +41,8 @@ export class SealCodec implements RecordCodec {
   #state: 'hello' | 'confirm' | 'ready' = 'hello'
   #ended = false
   #hello: Uint8Array | undefined
+  /** What the hello of the initiating side named: keys may change before it is answered. */
+  #ownKeyId: string | undefined
   #facts: SealFacts | undefined
   #out: DirectionKeys | undefined
   #in: DirectionKeys | undefined
@@ -70,7 +72,9 @@ export class SealCodec implements RecordCodec {
 
   begin(): readonly Uint8Array[] {
     if (!this.#initiating) return []
-    const { cipher, keyId } = this.#settings
+    const { cipher, keys } = this.#settings
+    const { keyId = keys().keys().next().value as string } = this.#settings
+    this.#ownKeyId = keyId
     this.#hello = this.#makeHello(cipher, keyId)
     return [this.#hello]
   }
@@ -134,8 +138,8 @@ export class SealCodec implements RecordCodec {
     if (preShared === undefined) throw refused(`no key ${JSON.stringify(theirs.keyId)} here`)
     if (!accepted.includes(theirs.cipher)) throw refused(`cipher ${theirs.cipher} is not accepted`)
     if (this.#initiating) {
-      const { cipher, keyId } = this.#settings
-      if (theirs.cipher !== cipher || theirs.keyId !== keyId) {
+      const { cipher } = this.#settings
+      if (theirs.cipher !== cipher || theirs.keyId !== this.#ownKeyId) {
         throw refused('the peer’s hello names another key or cipher')
       }
     } else this.#hello = this.#makeHello(theirs.cipher, theirs.keyId)

@@ -17,7 +17,7 @@ export interface SealedOptions extends TransportBaseOptions {
   /**
    * The key that connections made by this side use.
    *
-   * @default the first of `keys`
+   * @default the first of `keys`; of a function, the first that it gives for that connection
    */
   keyId?: string
   /**
@@ -87,7 +87,8 @@ export const sealedDefaults = Object.freeze({
 export interface SealSettings {
   readonly clock: Clock
   keys(): ReadonlyMap<string, Secret<Uint8Array>>
-  readonly keyId: string
+  /** Undefined: the first of `keys`, as they are then. */
+  readonly keyId: string | undefined
   readonly cipher: SealCipher
   readonly accepted: readonly SealCipher[]
   readonly rekeyAfterBytes: number
@@ -124,8 +125,10 @@ export function resolveSealedOptions(options: SealedOptions): SealSettings {
   }
   const fixed = typeof keys === 'function' ? undefined : checkKeys(keys)
   const current = fixed ?? checkKeys((keys as () => readonly SealKey[])())
-  const { keyId = current.keys().next().value as string } = options
-  if (!current.has(keyId)) throw new UsageError('ERR_ARGUMENT', `keyId ${keyId} is not in keys`)
+  const { keyId } = options
+  if (keyId !== undefined && !current.has(keyId)) {
+    throw new UsageError('ERR_ARGUMENT', `keyId ${keyId} is not in keys`)
+  }
   return Object.freeze({
     clock,
     keys: fixed === undefined ? () => checkKeys((keys as () => SealKey[])()) : () => fixed,

@@ -352,6 +352,19 @@ test('sealed takes keys that were added meanwhile, and keeps connections of thos
   assert.equal(accepted[0]?.text, 'still')
 })
 
+test('sealed names the first key of those that a function gives at the time', async () => {
+  let current = [{ id: 'old', key: key(1) }]
+  const { connect, accepted } = await setUp({ keys: () => current }, { keys: () => current })
+  await connect()
+  current = [{ id: 'new', key: key(2) }]
+  const after = await connect()
+  assert.ok(!(after instanceof Error), `the key of yesterday was named: ${after}`)
+  assert.deepEqual(
+    accepted.map((log) => log.connection.facts.seal?.keyId),
+    ['old', 'new'],
+  )
+})
+
 /** Two codecs that have agreed, and the records that went between them. */
 function agreed(options: Partial<SealedOptions> = {}, peer: Partial<SealedOptions> = options) {
   const near = new SealCodec(resolveSealedOptions({ keys, ...options }), 'initiating')

@@ -49,6 +49,8 @@ test('webSocketTarget refuses other schemes, fragments and nonsense, without the
     'ws+unix:',
     'ws+unix:/s:x',
     'ws+unix::/x',
+    'ws://%E0%A4%A:x@a/',
+    'ws://u:%ff@a/',
   ]) {
     assert.throws(() => webSocketTarget(url(text), '/'), { code: 'ERR_ADDRESS_INVALID' }, text)
   }

@@ -55,13 +55,21 @@ function urlTarget(text: string): WebSocketTarget {
   const host = url.hostname.replace(/^\[|\]$/g, '')
   // URLs leave the scheme's own port out; port 0 is asked for to listen anywhere.
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
-  const user = decodeURIComponent(url.username)
+  const credentials = url.username === '' ? undefined : credentialsOf(url, text)
   return {
     carrier: secure ? 'secure' : 'plain',
     address: ip(host, port),
     authority: url.host,
     target: url.pathname + url.search,
-    credentials: url.username === '' ? undefined : `${user}:${decodeURIComponent(url.password)}`,
+    credentials,
+  }
+}
+
+function credentialsOf({ username, password }: URL, text: string): string {
+  try {
+    return `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  } catch {
+    throw invalid(text, 'a user and a password whose % escapes are UTF-8')
   }
 }
 

@@ -46,7 +46,8 @@ export interface YamuxOptions {
   maxQueuedBytes?: number
   /**
    * Frames that the peer makes this side answer (pings, streams that are refused) and whose answers
-   * have not left: with so many, nothing is read until they have.
+   * have not left: with so many, nothing is read until they have. Nor with 1,024 times as many frames
+   * that tell of streams which it opened, reset or sent data on.
    *
    * @default 64
    */

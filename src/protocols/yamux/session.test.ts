@@ -465,6 +465,24 @@ describe('limits, at the limit and one past it', () => {
     assert.deepEqual(peer.sent(), ['2 2 0 3'])
   })
 
+  test('maxAnswers: streams that come and go make no more output than 1,024 times as many frames', () => {
+    const peer = new Peer({ maxAnswers: 1 })
+    let opened = 0
+    const open = (): void => {
+      opened += 1
+      const id = 2 * opened - 1
+      peer.give(frame(WINDOW_UPDATE, SYN, id, 0))
+      peer.submit({ type: 'accept', stream: id }, { type: 'reset', stream: id })
+      peer.poll()
+    }
+    while (opened < 511) open()
+    assert.equal(peer.session.wantsRead, true)
+    open()
+    assert.equal(peer.session.wantsRead, false, '1,024 frames wait')
+    assert.equal(peer.sent().length, 1_024)
+    assert.equal(peer.session.wantsRead, true)
+  })
+
   test('maxPings', () => {
     const peer = new Peer({ maxPings: 2 })
     peer.submit({ type: 'ping' }, { type: 'ping' })

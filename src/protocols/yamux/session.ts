@@ -69,6 +69,8 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
   #arriving: YamuxStream | undefined
   #arrivingEnds = false
   #answers = 0
+  /** Frames without payload since nothing waited. */
+  #controls = 0
   #nextPing = 0
   /** Number and time of each ping that waits for its answer, oldest first. */
   readonly #pings = new Map<number, number>()
@@ -522,6 +524,8 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
   // Output.
 
   #control(type: number, flags: number, stream: number, length: number): void {
+    if (this.#out.pending === 0) this.#controls = 0
+    this.#controls += 1
     encodeYamuxHeader(type, flags, stream, length, this.#out)
   }
 
@@ -533,6 +537,10 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
   }
 
   get #answersWait(): boolean {
+    // Streams that a peer opens cost it as little as pings: each is accepted or reset here. By bytes
+    // that wait as well, because a busy connection may never be without output.
+    const waiting = Math.min(this.#controls, this.#out.pending / YAMUX_HEADER_BYTES)
+    if (waiting >= this.#options.maxAnswers * CONTROLS_PER_ANSWER) return true
     if (this.#answers < this.#options.maxAnswers) return false
     if (this.#out.pending > 0) return true
     this.#answers = 0
@@ -626,6 +634,9 @@ export class YamuxSession implements Session<YamuxCommand, YamuxEvent> {
     this.#pings.clear()
   }
 }
+
+/** So many more than its own maximum that only a peer that reads nothing gets there. */
+const CONTROLS_PER_ANSWER = 1_024
 
 /** Opens odd streams. */
 export class YamuxClientSession extends YamuxSession {
