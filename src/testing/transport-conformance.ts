@@ -1,20 +1,25 @@
 /**
  * Conformance kit for `Transport`: what core/transport.ts and core/connection.ts promise, as some
- * eighty properties, each on a fresh fixture, each checked for leaks afterwards.
+ * 180 properties, each on a fresh fixture, each checked for leaks afterwards.
  *
  * Properties that need a trait the transport does not have are skipped by its own declaration.
  */
 import type { TransportTraits } from '../core/transport.ts'
 import type { Harness } from './harness.ts'
 import { LeakCheck } from './leak-check.ts'
+import { abandoningProperties } from './transport/abandoning.ts'
 import { closingProperties } from './transport/closing.ts'
 import { connectingProperties } from './transport/connecting.ts'
 import { dataProperties } from './transport/data.ts'
 import { destroyingProperties } from './transport/destroying.ts'
 import { detachingProperties } from './transport/detaching.ts'
+import { knowingProperties } from './transport/knowing.ts'
 import { leasingProperties } from './transport/leasing.ts'
 import { listeningProperties } from './transport/listening.ts'
 import { pressureProperties } from './transport/pressure.ts'
+import { reenteringProperties } from './transport/reentering.ts'
+import { repeatingProperties } from './transport/repeating.ts'
+import { shapingProperties } from './transport/shaping.ts'
 import {
   type TransportFixture,
   type TransportProperty,
@@ -44,12 +49,17 @@ export interface TransportSubject {
 
 export const transportProperties: readonly TransportProperty[] = [
   ...connectingProperties,
+  ...abandoningProperties,
+  ...knowingProperties,
   ...dataProperties,
+  ...shapingProperties,
   ...leasingProperties,
   ...pressureProperties,
   ...closingProperties,
   ...destroyingProperties,
   ...detachingProperties,
+  ...reenteringProperties,
+  ...repeatingProperties,
   ...listeningProperties,
 ]
 

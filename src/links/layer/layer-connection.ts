@@ -128,7 +128,9 @@ export abstract class LayerConnection implements Connection {
 
   /** Whether `deliver` reaches the handler. */
   protected get reading(): boolean {
-    return this.#takes && this.#queue.length === 0
+    if (this.#queue.length > 0) return false
+    // After the end there is nothing to hold back, and the close must be heard while paused, too.
+    return this.#takes || (this.#end === 'told' && this.#handler !== undefined && !this.#over)
   }
 
   /** Destroyed, failed or closed. */

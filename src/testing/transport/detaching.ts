@@ -201,6 +201,163 @@ export const detachingProperties: readonly TransportProperty[] = [
       world.ok(false, 'detach without a handler was accepted')
     },
   },
+  {
+    name: 'detaches while its own bytes wait: the next handler hears the drain',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.expectedKey = 1
+      server.connection.pause()
+      const sent = await world.fillUntilStuck(client, 1)
+      const { drains } = client
+      client.connection.detach()
+      const next = world.log(client.connection).open()
+      server.connection.resume()
+      await world.until(() => next.drains > 0, 'the next handler hears the drain')
+      await world.until(() => server.received >= sent, 'everything arrives')
+      world.equal(server.received, sent, 'bytes')
+      world.equal(client.drains, drains, 'drains of the handler that was detached')
+      world.equal(next.drains, 1, 'drains of the next handler')
+    },
+  },
+  {
+    name: 'puts back more than any chunk holds',
+    async run(world) {
+      const { client, server } = await world.pair()
+      const unread = pattern(6, 0, 150_000)
+      server.connection.detach(unread)
+      client.send(pattern(6, 150_000, 50_000))
+      const next = world.log(server.connection)
+      next.expectedKey = 6
+      next.open()
+      await world.until(() => next.received >= 200_000, 'everything arrives')
+      world.equal(next.received, 200_000, 'bytes')
+      await finish(world, { client, next })
+    },
+  },
+  {
+    name: 'keeps the order over ten handlers, each of which puts back what it does not use',
+    async run(world) {
+      const { client, server } = await world.pair()
+      let log = server
+      let taken = ''
+      server.connection.detach(ascii('abcdefghijkl'))
+      for (let count = 0; count < 10; count++) {
+        const next = world.log(server.connection)
+        let used = false
+        next.hooks = {
+          onData(chunk) {
+            if (used) return
+            used = true
+            taken += String.fromCharCode(chunk[0] as number)
+            next.connection.detach(chunk.slice(1))
+          },
+        }
+        next.open()
+        await world.until(() => used, 'a byte arrives')
+        log = next
+      }
+      const last = world.log(server.connection).open()
+      client.write('m')
+      await world.until(() => last.received === 3, 'the rest arrives')
+      world.equal(taken + last.text, 'abcdefghijklm', 'bytes')
+      world.ok(!log.closed, 'a handler that was detached heard a close')
+      await finish(world, { client, next: last })
+    },
+  },
+  {
+    name: 'delivers what was put back, what came meanwhile, the end and the close in this order',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.connection.detach(ascii('un'))
+      server.connection.end()
+      client.write('read')
+      client.connection.end()
+      await world.quiet()
+      const order: string[] = []
+      const next = world.log(server.connection, {
+        onData: (chunk) => void order.push(String.fromCharCode(...chunk)),
+        onEnd: () => void order.push(' end'),
+        onClose: () => void order.push(' close'),
+      })
+      next.open()
+      await world.until(() => next.closed, 'it closes')
+      world.equal(order.join(''), 'unread end close', `order, with reason ${next.closeReason}`)
+    },
+  },
+  {
+    name: 'is opened again by the handler that detached',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.hooks = {
+        onData(chunk) {
+          if (server.received === 3) server.connection.detach(chunk.slice(0, 0))
+        },
+      }
+      client.write('one')
+      await world.until(() => server.received === 3, 'the first arrives')
+      client.write('two')
+      await world.quiet()
+      world.equal(server.received, 3, 'bytes while detached')
+      server.open()
+      await world.until(() => server.received === 6, 'the second arrives')
+      world.equal(server.text, 'onetwo', 'bytes')
+      await finish(world, { client, next: server })
+    },
+  },
+  {
+    name: 'pauses inside the onData of what was put back: what follows waits',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.connection.detach(ascii('ab'))
+      client.write('cd')
+      const next = world.log(server.connection)
+      next.hooks = { onData: () => next.connection.pause() }
+      next.open()
+      await world.until(() => next.received > 0, 'the first arrives')
+      const { received } = next
+      await world.quiet()
+      world.equal(next.received, received, 'bytes while paused')
+      next.hooks = {}
+      next.connection.resume()
+      await world.until(() => next.received === 4, 'the rest arrives')
+      world.equal(next.text, 'abcd', 'bytes')
+    },
+  },
+  {
+    name: 'destroys inside the onData of what was put back: nothing follows but the close',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.connection.detach(ascii('ab'))
+      client.write('cd')
+      await world.quiet()
+      const reason = new Error('enough')
+      const next = world.log(server.connection)
+      next.hooks = { onData: () => next.connection.destroy(reason) }
+      next.open()
+      await world.until(() => next.closed, 'it closes')
+      world.equal(next.closeReason, reason, 'reason')
+      world.equal(next.chunks, 1, 'chunks')
+    },
+  },
+  {
+    name: 'cannot be detached twice: ERR_NOT_OPEN, and nothing is lost',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.connection.detach(ascii('a'))
+      let code: string | undefined
+      try {
+        server.connection.detach(ascii('b'))
+      } catch (error) {
+        code = (error as { code?: string }).code
+      }
+      world.equal(code, 'ERR_NOT_OPEN', 'code')
+      const next = world.log(server.connection).open()
+      client.write('c')
+      await world.until(() => next.received === 2, 'the rest arrives')
+      world.equal(next.text, 'ac', 'bytes')
+      await finish(world, { client, next })
+    },
+  },
 ]
 
 async function finish(

@@ -2,7 +2,7 @@
  * Transport properties: a leased chunk stays what it was until it is released.
  */
 import type { ChunkLease } from '../../core/connection.ts'
-import { pattern } from './connection-log.ts'
+import { ascii, pattern } from './connection-log.ts'
 import type { TransportProperty } from './transport-world.ts'
 
 export const leasingProperties: readonly TransportProperty[] = [
@@ -101,6 +101,109 @@ export const leasingProperties: readonly TransportProperty[] = [
       await world.until(() => server.closed, 'it closes')
       world.equal(kept?.chunk[0], 0x7a, 'leased byte')
       kept?.lease.release()
+    },
+  },
+  {
+    name: 'leases one chunk twice: it stays until both came back',
+    async run(world) {
+      const { client, server } = await world.pair()
+      const kept: { chunk: Uint8Array; leases: ChunkLease[] }[] = []
+      server.hooks = {
+        onData(chunk) {
+          if (kept.length > 0) return
+          const leases = [server.connection.leaseChunk(), server.connection.leaseChunk()]
+          kept.push({ chunk, leases })
+        },
+      }
+      client.write('first')
+      await world.until(() => server.received === 5, 'it arrives')
+      const [first] = kept
+      const whole = first?.chunk[0]
+      first?.leases[0]?.release()
+      client.write('other')
+      await world.until(() => server.received === 10, 'the next arrives')
+      world.equal(first?.chunk[0], whole, 'a byte that is leased still')
+      first?.leases[1]?.release()
+    },
+  },
+  {
+    name: 'keeps a leased chunk over detach, and lends to the next handler',
+    async run(world) {
+      const { client, server } = await world.pair()
+      const kept: { chunk: Uint8Array; copy: Uint8Array; lease: ChunkLease }[] = []
+      const keep = (chunk: Uint8Array): void => {
+        kept.push({ chunk, copy: chunk.slice(), lease: server.connection.leaseChunk() })
+      }
+      server.hooks = { onData: keep }
+      client.write('one')
+      await world.until(() => server.received === 3, 'the first arrives')
+      server.connection.detach(ascii('put back'))
+      const next = world.log(server.connection, { onData: keep }).open()
+      client.write('two')
+      await world.until(() => next.received === 11, 'the rest arrives')
+      world.equal(next.text, 'put backtwo', 'bytes of the next handler')
+      for (const { chunk, copy, lease } of kept) {
+        world.ok(
+          chunk.every((byte, at) => byte === copy[at]),
+          'a leased chunk changed',
+        )
+        lease.release()
+      }
+    },
+  },
+  {
+    name: 'releases a lease inside a later onData',
+    async run(world) {
+      const { client, server } = await world.pair()
+      let held: ChunkLease | undefined
+      server.expectedKey = 6
+      server.hooks = {
+        onData() {
+          const before = held
+          held = server.connection.leaseChunk()
+          before?.release()
+        },
+      }
+      await world.sendAll(client, 6, 50_000, 2_000)
+      await world.until(() => server.received >= 50_000, 'everything arrives')
+      held?.release()
+    },
+  },
+  {
+    name: 'releases leases long after the close, and twice',
+    async run(world) {
+      const pair = await world.pair()
+      const leases: ChunkLease[] = []
+      pair.server.hooks = { onData: () => void leases.push(pair.server.connection.leaseChunk()) }
+      pair.client.send(pattern(1, 0, 3_000))
+      await world.until(() => pair.server.received === 3_000, 'it arrives')
+      await world.closeBoth(pair)
+      for (const lease of leases) lease.release()
+      for (const lease of leases) lease.release()
+      await world.quiet()
+    },
+  },
+  {
+    name: 'refuses a lease between chunks, inside onEnd, inside onClose and after it',
+    async run(world) {
+      const pair = await world.pair()
+      const { client, server } = pair
+      const codes: (string | undefined)[] = []
+      const tryLease = (): void => {
+        try {
+          server.connection.leaseChunk()
+          codes.push('granted')
+        } catch (error) {
+          codes.push((error as { code?: string }).code)
+        }
+      }
+      client.write('x')
+      await world.until(() => server.received === 1, 'it arrives')
+      server.hooks = { onEnd: tryLease, onClose: tryLease }
+      tryLease()
+      await world.closeBoth(pair)
+      tryLease()
+      world.equal(codes.join(' '), 'ERR_STATE ERR_STATE ERR_STATE ERR_STATE', 'codes')
     },
   },
 ]

@@ -2,7 +2,7 @@
  * Transport properties: backpressure, pause and resume.
  */
 import { SeededRandom } from '../seeded-random.ts'
-import { pattern } from './connection-log.ts'
+import { type ConnectionLog, pattern } from './connection-log.ts'
 import type { TransportProperty } from './transport-world.ts'
 
 export const pressureProperties: readonly TransportProperty[] = [
@@ -205,6 +205,123 @@ export const pressureProperties: readonly TransportProperty[] = [
       server.connection.resume()
       await world.until(() => server.received >= total, 'everything arrives')
       world.equal(server.received, total, 'bytes')
+    },
+  },
+  {
+    name: 'counts what waits: less and less without a write, never more unsent than waiting, then 0',
+    async run(world) {
+      const { client, server } = await world.pair()
+      const { connection } = client
+      server.connection.pause()
+      const sent = await world.fillUntilStuck(client, 1)
+      let before = connection.writableLength
+      world.ok(before > 0, 'nothing waits')
+      let unsentBefore = connection.unsentLength ?? before
+      server.connection.resume()
+      const check = (): boolean => {
+        const now = connection.writableLength
+        const unsent = connection.unsentLength ?? now
+        world.ok(Number.isInteger(now) && now <= before, `writableLength: ${before}, then ${now}`)
+        world.ok(unsent >= 0 && unsent <= now, `unsentLength ${unsent} of ${now}`)
+        world.ok(unsent <= unsentBefore, `unsentLength: ${unsentBefore}, then ${unsent}`)
+        before = now
+        unsentBefore = unsent
+        return server.received >= sent && now === 0
+      }
+      await world.until(check, 'everything arrives')
+      world.equal(connection.unsentLength ?? 0, 0, 'unsentLength')
+    },
+  },
+  {
+    name: 'counts what is written while nothing moves, and headers at most beside it',
+    async run(world) {
+      const { client, server } = await world.pair()
+      const { connection } = client
+      server.connection.pause()
+      await world.fillUntilStuck(client, 1)
+      const before = connection.writableLength
+      client.send(pattern(1, 0, 1_000))
+      connection.writeAll([pattern(1, 0, 100), pattern(1, 0, 10)])
+      const grown = connection.writableLength - before
+      world.ok(grown >= 1_110 && grown < 2_220, `writableLength grew by ${grown}, not 1110`)
+    },
+  },
+  {
+    name: 'goes on saying false above the mark, and drains once for all of it',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.connection.pause()
+      await world.fillUntilStuck(client, 1)
+      const { drains } = client
+      for (let count = 0; count < 5; count++) {
+        world.equal(client.send(pattern(1, 0, 1)), false, 'write above the mark')
+        world.equal(client.connection.writeAll([pattern(1, 0, 1)]), false, 'writeAll above it')
+      }
+      await world.quiet()
+      world.equal(client.drains, drains, 'drains while nothing moved')
+      server.connection.resume()
+      await world.until(() => client.drains > drains, 'onDrain')
+      await world.quiet()
+      world.equal(client.drains, drains + 1, 'drains')
+      world.equal(client.send(pattern(1, 0, 1)), true, 'a byte after the drain')
+    },
+  },
+  {
+    name: 'fills and drains again and again',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.expectedKey = 3
+      let sent = 0
+      for (let round = 0; round < 4; round++) {
+        server.connection.pause()
+        sent = world.fill(client, 3, sent)
+        const { drains } = client
+        server.connection.resume()
+        await world.until(() => client.drains > drains, 'onDrain')
+        await world.until(() => server.received >= sent, 'everything arrives')
+      }
+      world.equal(server.received, sent, 'bytes')
+    },
+  },
+  {
+    name: 'holds up nobody but the connection whose peer does not read',
+    async run(world) {
+      const servers: ConnectionLog[] = []
+      const listener = await world.listen({
+        onConnection: (connection) => void servers.push(world.log(connection).open()),
+      })
+      const stuck = world.log(await world.resolved(world.connect(listener.address))).open()
+      await world.until(() => servers.length === 1, 'one is accepted')
+      servers[0]?.connection.pause()
+      await world.fillUntilStuck(stuck, 1)
+      const free = world.log(await world.resolved(world.connect(listener.address))).open()
+      free.send(pattern(2, 0, 50_000))
+      await world.until(() => servers[1]?.received === 50_000, 'another goes on')
+      world.ok(stuck.connection.writableLength > 0, 'the first was not stuck')
+    },
+  },
+  {
+    name: 'writes to a peer that does not read, while it reads what that one writes',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.connection.pause()
+      await world.fillUntilStuck(client, 1)
+      client.expectedKey = 2
+      server.send(pattern(2, 0, 50_000))
+      await world.until(() => client.received >= 50_000, 'the other direction goes on')
+    },
+  },
+  {
+    name: 'hears that its peer was destroyed while its own bytes wait',
+    async run(world) {
+      const { client, server } = await world.pair()
+      server.connection.pause()
+      await world.fillUntilStuck(client, 1)
+      server.connection.destroy()
+      await world.until(() => client.closed || client.ended, 'it hears of it')
+      client.connection.destroy()
+      await world.until(() => client.closed, 'it closes')
+      world.equal(client.connection.writableLength, 0, 'writableLength')
     },
   },
 ]

@@ -18,7 +18,8 @@ export class MemoryPipe {
   #length = 0
   #viewedPage: Page | undefined
   #view: Uint8Array = EMPTY
-  #leased = false
+  /** Of the viewed chunk: it is nobody's when the last has come back. */
+  #leases: { count: number } | undefined
 
   /**
    * @param poisons overwrite each chunk when its borrower has had it
@@ -60,7 +61,7 @@ export class MemoryPipe {
     const count = Math.min(max, page.end - page.start)
     this.#view = page.bytes.subarray(page.start, page.start + count)
     this.#viewedPage = page
-    this.#leased = false
+    this.#leases = undefined
     page.start += count
     this.#length -= count
     return this.#view
@@ -68,14 +69,17 @@ export class MemoryPipe {
 
   /** Keeps the memory of the chunk that `take` gave last. */
   lease(): ChunkLease {
-    this.#leased = true
     const page = this.#viewedPage as Page
+    const leases = (this.#leases ??= { count: 0 })
+    leases.count += 1
     page.leases += 1
     const view = this.#view
     this.#onLease(1)
     return makeLease(() => {
       page.leases -= 1
-      if (this.#poisons) view.fill(POISON)
+      leases.count -= 1
+      const borrowed = this.#view === view // until onData returns: settle sees to it
+      if (this.#poisons && leases.count === 0 && !borrowed) view.fill(POISON)
       this.#onLease(-1)
     })
   }
@@ -84,7 +88,7 @@ export class MemoryPipe {
   settle(): void {
     const page = this.#viewedPage
     if (page === undefined) return
-    if (this.#poisons && !this.#leased) this.#view.fill(POISON)
+    if (this.#poisons && (this.#leases?.count ?? 0) === 0) this.#view.fill(POISON)
     this.#viewedPage = undefined
     this.#view = EMPTY
     if (page.start < page.end || this.#pages[0] !== page) return

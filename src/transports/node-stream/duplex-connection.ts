@@ -62,11 +62,14 @@ export class DuplexConnection extends NodeConnection {
     return this.isClosing ? 0 : this.#stream.writableLength
   }
 
-  /** As Node's own socket timeout finds progress: a socket hands a write over as a whole. */
+  /**
+   * As Node's own socket timeout finds progress: a socket hands a write over as a whole. TLS counts
+   * its records there, which are longer than what was written.
+   */
   get unsentLength(): number {
     if (this.isClosing) return 0
     const { writableLength, _handle } = this.#stream as Duplex & { _handle?: QueueingHandle | null }
-    return _handle?.writeQueueSize ?? writableLength
+    return Math.min(_handle?.writeQueueSize ?? writableLength, writableLength)
   }
 
   write(chunk: Uint8Array): boolean {

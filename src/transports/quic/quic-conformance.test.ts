@@ -37,5 +37,10 @@ else {
   const inMemory = () => fixture({ carrier: simulatedDatagrams() }, memory('0'))
   transportConformance('quic streams in memory', { traits, create: inMemory, bulkBytes }, harness)
   const onSockets = () => fixture({}, ip('127.0.0.1', 0))
-  transportConformance('quic streams over UDP', { traits, create: onSockets, bulkBytes }, harness)
+  const except = {
+    'shows each side the address of the other':
+      'a UDP socket that serves many peers does not know from which of its addresses it sends',
+  }
+  const overUdp = { traits, create: onSockets, bulkBytes, except }
+  transportConformance('quic streams over UDP', overUdp, harness)
 }

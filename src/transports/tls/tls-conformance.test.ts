@@ -38,6 +38,10 @@ transportConformance(
   'tls over memory',
   {
     traits,
+    except: {
+      'delivers what was put back, what came meanwhile, the end and the close in this order':
+        'Node destroys TLS over a stream of ours with what its paused reader has not read; the close says ERR_DISCONNECTED',
+    },
     create() {
       const inner = memory({ clock: systemClock, network: new MemoryNetwork(), strict: true })
       return realFixture(tls({ credentials, ca, inner }), memoryAddress('0'), { connectOptions })
