@@ -80,7 +80,7 @@ const CONNECTION_MUTANTS: Readonly<Record<string, Mutation>> = {
         return this.#count > 40 && chunk.length === 1 ? true : super.write(chunk)
       }
     },
-    ['carries 300 single bytes, a turn apart', 'carries single bytes one way and bulk the other'],
+    ['carries 100 single bytes, a turn apart', 'carries single bytes one way and bulk the other'],
   ],
   'loses all but 1,024 regions, and the last large one': [
     class extends Wrapped {
@@ -460,7 +460,7 @@ const CONNECTION_MUTANTS: Readonly<Record<string, Mutation>> = {
         this.#drained = true
       }
     },
-    ['fills and drains again and again'],
+    ['fills and drains again'],
   ],
   'reads nothing while its own bytes wait': [
     class extends Wrapped {

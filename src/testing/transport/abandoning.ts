@@ -11,7 +11,7 @@ export const abandoningProperties: readonly TransportProperty[] = [
     name: 'gives up at any turn of connecting, or has connected',
     async run(world) {
       const listener = await listenAndAnswerEnds(world)
-      for (let turns = 0; turns < 12; turns++) {
+      for (let turns = 0; turns < 6; turns++) {
         const controller = new AbortController()
         const reason = new Error(`after ${turns} turns`)
         const connecting = world.connect(listener.address, { signal: controller.signal })
