@@ -16,6 +16,11 @@ const wanted = whole === '--whole' ? module.soak.cycles : undefined
 process.exitCode = (await watch(module.soak, Number(seconds) * 1000, wanted)) ? 0 : 1
 // What the soak left open keeps this process alive, and then the exit is not ours to wait for.
 process.disconnect?.()
+// It has to end by itself; an unreferenced timer runs only if it does not.
+setTimeout(() => {
+  console.error(`✖ ${name}: the process does not end by itself`)
+  process.exit(1)
+}, 15_000).unref()
 
 /** @param wanted units of work, instead of the time */
 async function watch(soak: Soak, runMs: number, wanted: number | undefined): Promise<boolean> {

@@ -178,10 +178,10 @@ class SharedBreakerCell implements BreakerCell {
       const word = Atomics.load(this.#words, this.#at + PROBES)
       const count = countOf(word, version)
       if (!this.#mayProbe(count, now, limits)) return false
-      if (this.#exchange(PROBES, word, tagged(version, count + 1))) {
-        this.#setTime(LAST_PROBE_AT, now)
-        return true
-      }
+      // Before the count: whoever sees that must not see the time of an earlier opening, by which
+      // this probe would long be given up.
+      this.#setTime(LAST_PROBE_AT, now)
+      if (this.#exchange(PROBES, word, tagged(version, count + 1))) return true
     }
   }
 

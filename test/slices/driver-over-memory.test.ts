@@ -97,9 +97,11 @@ test('undici that gives up a request takes the connection down on both sides', a
   const arrived = once(server, 'request') as Promise<[IncomingMessage]>
   const request = undici.request({ method: 'GET', path: '/never', signal: controller.signal })
   const [{ socket }] = await arrived
-  const gone = once(socket, 'close')
+  const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  const told = once(socket, 'error') // giving up is a reset, and is passed on as one
   controller.abort()
   await assert.rejects(request, { name: 'AbortError' })
+  assert.equal(((await told)[0] as { code?: string }).code, 'ECONNRESET')
   await gone
   await undici.destroy()
 })

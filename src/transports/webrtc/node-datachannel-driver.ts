@@ -155,9 +155,10 @@ class NativePeer implements DriverPeer {
     // Also when the peer has closed: until then the library keeps callbacks, and so the process.
     if (this.#released) return
     this.#released = true
-    this.#peer.close()
-    // Channels that never opened are not closed with it, and would keep the process alive.
+    // Before the peer: one that goes first takes their last callback with it, and a channel that
+    // was never told that it closed keeps the process alive.
     for (const channel of [...this.#channels]) channel.close()
+    this.#peer.close()
   }
 
   #adopt(channel: NodeDataChannel.DataChannel): NativeChannel {
