@@ -44,6 +44,7 @@ export class ChaosProxies implements AsyncDisposable {
    */
   async add(spec: ProxySpec): Promise<ChaosProxy> {
     const { name, listen = '', upstream, enabled = true } = spec
+    checkName(name)
     if (this.#proxies.has(name)) throw new UsageError('ERR_STATE', `proxy '${name}' exists already`)
     const { maxProxies = 1_000, clock, onError } = this.#options
     if (this.#proxies.size >= maxProxies) {
@@ -77,8 +78,17 @@ export class ChaosProxies implements AsyncDisposable {
       else await proxy.disable()
       return proxy
     }
+    const wasEnabled = proxy.enabled
     await this.remove(proxy)
-    const next = await this.add({ name: proxy.name, listen, upstream, enabled })
+    let next: ChaosProxy
+    try {
+      next = await this.add({ name: proxy.name, listen, upstream, enabled })
+    } catch (error) {
+      // Its new address cannot be had: it stays what it was.
+      this.#proxies.set(proxy.name, proxy)
+      if (wasEnabled) await proxy.enable()
+      throw error
+    }
     for (const toxic of proxy.toxics.list) next.toxics.add(toxic)
     return next
   }
@@ -99,3 +109,12 @@ export class ChaosProxies implements AsyncDisposable {
     await Promise.all(this.list.map((proxy) => this.remove(proxy)))
   }
 }
+
+/** Names are shown on terminals: nothing in one may move the cursor. */
+function checkName(name: string): void {
+  if (name.length > 0 && name.length <= MAX_NAME && !/[\p{Cc}\p{Cf}]/u.test(name)) return
+  const message = `a proxy's name has 1 to ${MAX_NAME} characters and no control characters`
+  throw new UsageError('ERR_ARGUMENT', message)
+}
+
+const MAX_NAME = 255
