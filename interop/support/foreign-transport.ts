@@ -6,7 +6,7 @@ import { Duplex } from 'node:stream'
 import type { Address, IpAddress } from '../../src/core/address.ts'
 import { ip } from '../../src/core/address.ts'
 import type { Connection } from '../../src/core/connection.ts'
-import { ClosedError, toError, TransportError } from '../../src/core/errors.ts'
+import { ClosedError, TransportError, toError } from '../../src/core/errors.ts'
 import type { Listener, ListenOptions, Transport } from '../../src/core/transport.ts'
 import { fromDuplex } from '../../src/transports/node-stream/from-duplex.ts'
 
