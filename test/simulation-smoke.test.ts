@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { loadSimulation, simulationFiles } from '../scripts/sim.ts'
 import { simulate } from '../src/testing/simulation.ts'
 
-const SEEDS = 6
+const SEEDS = 3
 
 for (const [name, file] of simulationFiles()) {
   test(`simulation smoke: ${name}`, async () => {

@@ -36,8 +36,8 @@ const VARIANTS: readonly (readonly [
   () => Partial<MemoryOptions>,
 ])[] = [
   ['memory', 1_048_576, () => ({})],
-  ['memory, a byte per chunk', 65_536, () => ({ maxChunkBytes: 1 })],
-  ['memory, 3 bytes per chunk', 100_000, () => ({ maxChunkBytes: 3 })],
+  ['memory, a byte per chunk', 16_384, () => ({ maxChunkBytes: 1 })],
+  ['memory, 3 bytes per chunk', 30_000, () => ({ maxChunkBytes: 3 })],
   ['memory, small buffers', 100_000, () => ({ bufferBytes: 100, highWaterMarkBytes: 50 })],
   [
     'memory, random chunks and delays',
