@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { test } from 'node:test'
+import { systemClock } from '../../platform/system-clock.ts'
 import { ChaosProxies } from './chaos-proxies.ts'
 
 test('ChaosProxies keeps a proxy whose new address cannot be had', async () => {
@@ -9,7 +10,7 @@ test('ChaosProxies keeps a proxy whose new address cannot be had', async () => {
   const taken = createServer().listen(0, '127.0.0.1')
   await Promise.all([once(upstream, 'listening'), once(taken, 'listening')])
   try {
-    await using proxies = new ChaosProxies({ seed: 1 })
+    await using proxies = new ChaosProxies({ clock: systemClock, seed: 1 })
     const proxy = await proxies.add({
       name: 'db',
       listen: '127.0.0.1:0',
@@ -30,7 +31,7 @@ test('ChaosProxies keeps a proxy whose new address cannot be had', async () => {
 })
 
 test('ChaosProxies refuses names that would write to a terminal', async () => {
-  await using proxies = new ChaosProxies({ seed: 1 })
+  await using proxies = new ChaosProxies({ clock: systemClock, seed: 1 })
   const spec = { listen: '127.0.0.1:0', upstream: '127.0.0.1:1', enabled: false }
   for (const name of ['', '\u001b[2J', 'a\nb', 'x'.repeat(256)]) {
     await assert.rejects(proxies.add({ ...spec, name }), { code: 'ERR_ARGUMENT' })
