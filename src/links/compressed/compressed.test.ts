@@ -131,6 +131,9 @@ for (const algorithm of availableAlgorithms()) {
   test(`${algorithm} refuses corrupt records: ERR_ENCODING`, () => {
     const one = codec({ algorithms: [algorithm] })
     const record = seal(one, text(3_000))
+    for (let length = 2; length < record.length; length += 7) {
+      assert.throws(() => one.open(record.slice(0, length)), { code: 'ERR_ENCODING' })
+    }
     assert.throws(() => one.open(record.slice(0, -6)), { code: 'ERR_ENCODING' })
     assert.throws(() => one.open(Uint8Array.of(1)), { code: 'ERR_ENCODING' })
     assert.throws(() => one.open(Uint8Array.of(1, 9, 0, 0, 0, 6, 7)), { code: 'ERR_ENCODING' })
@@ -143,6 +146,16 @@ test('compressed records that begin with anything else are refused, and those to
   assert.throws(() => one.open(Uint8Array.of(2, 1)), { code: 'ERR_MALFORMED' })
   assert.equal(one.open(new Uint8Array(11)).length, 10)
   assert.throws(() => one.open(new Uint8Array(12)), { code: 'ERR_FRAME_TOO_LARGE' })
+})
+
+test('zstd records of every length come out whole', (context) => {
+  if (!availableAlgorithms().includes('zstd')) return context.skip('zstd is not in this Node')
+  const one = codec({ algorithms: ['zstd'], minBytes: 0 }, 200_000)
+  for (const size of [200, 255, 256, 257, 4_000, 65_535, 65_791, 65_792, 100_000]) {
+    const record = seal(one, text(size))
+    assert.equal(record[0], 1)
+    assert.deepEqual(one.open(record), Uint8Array.from(text(size)))
+  }
 })
 
 test('a zstd frame that announces a large window is refused before the window is made', (context) => {

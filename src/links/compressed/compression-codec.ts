@@ -103,9 +103,13 @@ export class CompressionCodec implements RecordCodec {
     const byRatio = Math.floor(ratioFreeBytes + input.length * maxRatio)
     const most = Math.max(1, Math.min(this.#maxOutputBytes, byRatio))
     try {
-      return this.#algorithm === 'gzip'
-        ? zlib.gunzipSync(input, { maxOutputLength: most })
-        : zlib.zstdDecompressSync(input, { maxOutputLength: most, params: zstdLimits(most) })
+      if (this.#algorithm === 'gzip') return zlib.gunzipSync(input, { maxOutputLength: most })
+      const params = zstdLimits(most)
+      const output = zlib.zstdDecompressSync(input, { maxOutputLength: most, params })
+      // Node 22 takes a frame that was cut for a whole one.
+      const size = zstdContentSize(input)
+      if (output.length === size) return output
+      throw new Error(`${output.length} bytes came out, the frame says ${size ?? 'nothing'}`)
     } catch (cause) {
       const { code } = cause as { code?: string }
       if (code === 'ERR_BUFFER_TOO_LARGE') checkExpansion(most + 1, input.length, limits)
@@ -133,6 +137,24 @@ function compress(
     pledgedSrcSize: payload.length,
     params: { [zlib.constants.ZSTD_c_compressionLevel]: level ?? ZSTD_LEVEL },
   })
+}
+
+/**
+ * The size that a zstd frame says it becomes (RFC 8878, 3.1.1.1), which ours always do. Undefined
+ * when it does not, or is none.
+ */
+function zstdContentSize(frame: Uint8Array): number | undefined {
+  const descriptor = frame[4]
+  if (descriptor === undefined) return undefined
+  const isSingleSegment = (descriptor & 0x20) !== 0
+  const flag = descriptor >>> 6
+  const length = flag === 0 ? Number(isSingleSegment) : 1 << flag
+  const at = 5 + Number(!isSingleSegment) + ([0, 1, 2, 4][descriptor & 3] as number)
+  if (length === 0 || frame.length < at + length) return undefined
+  let size = 0
+  for (let index = length - 1; index >= 0; index--)
+    size = size * 256 + (frame[at + index] as number)
+  return length === 2 ? size + 256 : size
 }
 
 /** The window is memory that a frame announces: no more of it than the output may have. */
