@@ -150,11 +150,11 @@ test('compressed records that begin with anything else are refused, and those to
 
 test('zstd records of every length come out whole', (context) => {
   if (!availableAlgorithms().includes('zstd')) return context.skip('zstd is not in this Node')
-  const one = codec({ algorithms: ['zstd'], minBytes: 0 }, 200_000)
+  const one = codec({ algorithms: ['zstd'], maxRatio: 1e9 }, 200_000)
   for (const size of [200, 255, 256, 257, 4_000, 65_535, 65_791, 65_792, 100_000]) {
     const record = seal(one, text(size))
     assert.equal(record[0], 1)
-    assert.deepEqual(one.open(record), Uint8Array.from(text(size)))
+    assert.ok(Buffer.from(text(size)).equals(one.open(record)), `${size} bytes`)
   }
 })
 
