@@ -119,6 +119,7 @@ export class BrowserWebSocketTransport implements MessageTransport {
       const fail = (reason: unknown): void => {
         settle()
         socket.onopen = null
+        socket.onerror = ignore
         socket.onclose = null
         socket.close()
         reject(reason)
@@ -132,17 +133,23 @@ export class BrowserWebSocketTransport implements MessageTransport {
         })
       }
       // Why it failed is kept from pages, so that they cannot look around in the network.
-      socket.onerror = () => {}
-      socket.onclose = ({ code }) => {
+      const refused = (code: number): void => {
         const message = `no WebSocket to ${url}: closed with ${code}`
         fail(new TransportError('ERR_CONNECT', message, { sent: 'nothing', status: code }))
       }
+      socket.onclose = ({ code }) => refused(code)
+      // The close follows at once, but in Node 22, which tells of the error only.
+      socket.onerror = () =>
+        this.#clock.defer(() => {
+          if (socket.onclose !== null) refused(1006)
+        })
       socket.onopen = () => {
         if (subprotocols.length > 0 && !subprotocols.includes(socket.protocol)) {
           const message = 'the server chose no subprotocol of those offered'
           return fail(new TransportError('ERR_CONNECT', message, { sent: 'nothing' }))
         }
         settle()
+        socket.onerror = ignore
         resolve(new BrowserConnection(socket, url, this.#limits, this.#clock))
       }
     })
@@ -154,6 +161,8 @@ export class BrowserWebSocketTransport implements MessageTransport {
     return Promise.reject(new UsageError('ERR_OPTION_UNSUPPORTED', message))
   }
 }
+
+function ignore(): void {}
 
 function urlOf(address: Address): string {
   if (address.kind === 'url' && /^wss?:/.test(address.url)) return address.url
