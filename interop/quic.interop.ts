@@ -209,6 +209,7 @@ describe('quic with aioquic', () => {
       // And it is heard when it closes.
       const last = await quic(options).connect(ip('127.0.0.1', port))
       last.open({ onStream() {}, onStreamsAvailable() {}, onClose() {} })
+      assert.equal(String(await ask(last, Buffer.from('x'))), 'x')
       await last.close({ code: 5, reason: 'bye' })
       for (;;) {
         const line = (await peer.next()) as { closed?: number; reason?: string }
