@@ -25,6 +25,9 @@ setTimeout(() => {
 /** @param wanted units of work, instead of the time */
 async function watch(soak: Soak, runMs: number, wanted: number | undefined): Promise<boolean> {
   console.log(`${name}: ${soak.about}`)
+  // Where they are pipes, the streams of the process are handles themselves, made when first used.
+  void process.stderr
+  await sleep(100)
   const before = countResources()
   const ending = new AbortController()
   let done = 0
