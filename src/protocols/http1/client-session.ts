@@ -387,6 +387,8 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
       version: head.minor === 1 ? '1.1' : '1.0',
       hasBody,
       bodyLength: framing === 'length' ? head.contentLength : hasBody ? undefined : 0,
+      content: undefined,
+      trailers: undefined,
     }
   }
 

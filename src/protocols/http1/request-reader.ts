@@ -87,6 +87,8 @@ export class RequestReader {
       bodyLength: chunked ? undefined : Math.max(contentLength, 0),
       expectsContinue,
       upgrade,
+      content: undefined,
+      trailers: undefined,
     }
   }
 
