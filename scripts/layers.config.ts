@@ -85,6 +85,9 @@ export const PROTOCOL_IMPORTS: readonly {
   { from: 'websocket', to: 'http2', why: 'extended CONNECT (RFC 8441)' },
   { from: 'grpc', to: 'http', why: 'a call is an HTTP exchange with trailers' },
   { from: 'grpc', to: 'http2', why: 'gRPC is defined on HTTP/2' },
+  { from: 'connect', to: 'http', why: 'a call is an HTTP exchange' },
+  { from: 'connect', to: 'grpc', why: 'status codes and metadata are gRPC’s' },
+  { from: 'connect', to: 'protobuf', why: 'error details and JSON' },
 ]
 
 /**
