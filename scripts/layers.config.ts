@@ -85,6 +85,7 @@ export const PROTOCOL_IMPORTS: readonly {
   { from: 'websocket', to: 'http2', why: 'extended CONNECT (RFC 8441)' },
   { from: 'grpc', to: 'http', why: 'a call is an HTTP exchange with trailers' },
   { from: 'grpc', to: 'http2', why: 'gRPC is defined on HTTP/2' },
+  { from: 'grpc', to: 'protobuf', why: 'messages are Protobuf' },
   { from: 'connect', to: 'http', why: 'a call is an HTTP exchange' },
   { from: 'connect', to: 'grpc', why: 'status codes and metadata are gRPC’s' },
   { from: 'connect', to: 'protobuf', why: 'error details and JSON' },
@@ -127,7 +128,7 @@ export const PACKAGES: readonly {
   { name: 'cborg', by: ['links'], why: 'payloads in CBOR, for who asks for them' },
   {
     name: '@bufbuild/protobuf',
-    by: ['links', 'protocols/grpc'],
+    by: ['links', 'protocols/grpc', 'protocols/protobuf', 'clients', 'servers'],
     why: 'payloads in Protobuf, by the user’s own descriptors',
   },
   { name: 'reflect-metadata', by: ['security'], why: '@peculiar/x509 needs it loaded first' },

@@ -1,0 +1,77 @@
+/**
+ * The replies of a call as a source that is there before the response is. Not to want them any more
+ * (`break` in `for await`, `flow.cancel`) cancels the call, down to the wire.
+ */
+import { iterate } from '../../core/channel.ts'
+import type { Call } from '../../core/context.ts'
+import { ClosedError, toError, UsageError } from '../../core/errors.ts'
+import type { Flow, Sink, Source } from '../../core/flow.ts'
+
+export class GrpcCallStream<Message> implements Source<Message>, Flow {
+  readonly #call: Call
+  #sink: Sink<Message> | undefined
+  #source: Source<Message> | undefined
+  #flow: Flow | undefined
+  #failure: Error | undefined
+  #opened = false
+  #flowing = false
+  #cancelled = false
+
+  /** @param replies settles with the head of the response */
+  constructor(call: Call, replies: Promise<Source<Message>>) {
+    this.#call = call
+    this.#sink = undefined
+    this.#source = undefined
+    this.#flow = undefined
+    this.#failure = undefined
+    replies.then(
+      (source) => this.#onSource(source),
+      (error: unknown) => this.#onError(error),
+    )
+  }
+
+  open(sink: Sink<Message>): Flow {
+    if (this.#opened) throw new UsageError('ERR_BODY_USED', 'the replies were consumed already')
+    this.#opened = true
+    this.#sink = sink
+    if (this.#source !== undefined) this.#flow = this.#source.open(sink)
+    return this
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Message> {
+    return iterate(this, (message) => message)
+  }
+
+  resume(): void {
+    this.#flowing = true
+    if (this.#failure !== undefined) this.#fail(this.#failure)
+    else this.#flow?.resume()
+  }
+
+  cancel(reason?: Error): void {
+    if (this.#cancelled) return
+    this.#cancelled = true
+    this.#sink = undefined
+    if (this.#flow !== undefined) this.#flow.cancel(reason)
+    this.#call.cancel(reason ?? new ClosedError('ERR_ABORTED', 'nobody wants more replies'))
+  }
+
+  #onSource(source: Source<Message>): void {
+    if (this.#cancelled) return
+    this.#source = source
+    if (this.#sink === undefined) return
+    this.#flow = source.open(this.#sink)
+    if (this.#flowing) this.#flow.resume()
+  }
+
+  #onError(error: unknown): void {
+    this.#failure = toError(error)
+    if (this.#flowing) this.#fail(this.#failure)
+  }
+
+  #fail(reason: Error): void {
+    const sink = this.#sink
+    this.#sink = undefined
+    sink?.fail(reason)
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * Calls of one method: everything that is the same for each is prepared once. A unary call is one
+ * request with its whole content and one response with content and trailers: no stream is made.
+ */
+import type { DescMethod } from '@bufbuild/protobuf'
+import { Call } from '../../core/context.ts'
+import { toError } from '../../core/errors.ts'
+import type { Source } from '../../core/flow.ts'
+import type { MaybePromise } from '../../core/service.ts'
+import { GrpcMetadata } from '../../protocols/grpc/call-metadata.ts'
+import { grpcFormat } from '../../protocols/grpc/content-type.ts'
+import { GRPC_PREFIX_BYTES, onlyMessage } from '../../protocols/grpc/decoder.ts'
+import { grpcFrame, setGrpcPrefix } from '../../protocols/grpc/encoder.ts'
+import { GrpcError } from '../../protocols/grpc/grpc-error.ts'
+import { feedOf, MessageBody, type MessageStream } from '../../protocols/grpc/message-body.ts'
+import { MessageSource } from '../../protocols/grpc/message-source.ts'
+import { onlyOne } from '../../protocols/grpc/only-one.ts'
+import { formatGrpcTimeout } from '../../protocols/grpc/timeout.ts'
+import { readStatus } from '../../protocols/grpc/trailers.ts'
+import { Body } from '../../protocols/http/body.ts'
+import { HttpFields } from '../../protocols/http/fields.ts'
+import { HttpRequest, type HttpResponse } from '../../protocols/http/messages.ts'
+import { type MessageCodec, messageCodec } from '../../protocols/protobuf/codec.ts'
+import { isPromise } from '../../runtime/settle.ts'
+import type { GrpcClientSettings } from './client-settings.ts'
+import type { GrpcCallOptions } from './client-types.ts'
+import { GrpcCallStream } from './grpc-call-stream.ts'
+
+export class GrpcMethodClient {
+  readonly #method: DescMethod
+  readonly #settings: GrpcClientSettings
+  readonly #path: string
+  readonly #input: MessageCodec
+  readonly #output: MessageCodec
+  /** The fields of every request, and with the default timeout; lists that are copied, not changed. */
+  readonly #list: readonly string[]
+  readonly #plain: HttpFields
+  readonly #idempotent: boolean | undefined
+  readonly #timeoutMs: number
+
+  constructor(method: DescMethod, settings: GrpcClientSettings) {
+    const { methodKind, parent, name, input, output, idempotency } = method
+    this.#method = method
+    this.#settings = settings
+    this.#path = `/${parent.typeName}/${name}`
+    this.#input = messageCodec(input)
+    this.#output = messageCodec(output)
+    this.#idempotent = idempotency === IDEMPOTENCY_UNKNOWN ? undefined : true
+    const repliesOnce = methodKind === 'unary' || methodKind === 'client_streaming'
+    this.#timeoutMs = repliesOnce ? settings.timeoutMs : Number.POSITIVE_INFINITY
+    const list = ['te', 'trailers', 'content-type', 'application/grpc']
+    list.push('user-agent', settings.userAgent)
+    list.push('grpc-accept-encoding', settings.compression.accepted)
+    if (settings.encoding !== undefined) list.push('grpc-encoding', settings.encoding)
+    this.#list = list
+    const plain = list.slice()
+    if (this.#timeoutMs !== Number.POSITIVE_INFINITY) {
+      plain.push('grpc-timeout', formatGrpcTimeout(this.#timeoutMs))
+    }
+    this.#plain = HttpFields.fromTrusted(plain)
+  }
+
+  toFunction(): (input: never, options?: GrpcCallOptions) => unknown {
+    switch (this.#method.methodKind) {
+      case 'unary':
+        return (input, options) => this.#unary(input, options)
+      case 'server_streaming':
+        return (input, options) => this.#replies(options, () => this.#single(input))
+      case 'client_streaming':
+        return (inputs, options) => this.#streamed(inputs, options)
+      default:
+        return (inputs, options) => this.#replies(options, () => this.#stream(inputs))
+    }
+  }
+
+  #unary(input: unknown, options: GrpcCallOptions | undefined): Promise<unknown> {
+    try {
+      const frame = this.#encode(input)
+      if (!(frame instanceof Uint8Array)) {
+        return frame.then((whole) => this.#send(Body.from(whole), options))
+      }
+      return this.#send(Body.from(frame), options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #streamed(inputs: MessageStream<never>, options: GrpcCallOptions | undefined): Promise<unknown> {
+    try {
+      return this.#send(this.#stream(inputs), options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** One reply. */
+  #send(body: Body, options: GrpcCallOptions | undefined): Promise<unknown> {
+    const context = this.#context(options)
+    const reply = this.#settings.call(this.#request(body, options, context), context)
+    if (!isPromise(reply)) {
+      const one = this.#onlyReply(reply, options)
+      const promise = isPromise(one) ? one : Promise.resolve(one)
+      return promise.finally(() => context.finish())
+    }
+    return reply.then(
+      (response) => {
+        const one = this.#onlyReply(response, options)
+        if (!isPromise(one)) {
+          context.finish()
+          return one
+        }
+        return one.finally(() => context.finish())
+      },
+      (error: unknown) => {
+        context.finish()
+        throw error
+      },
+    )
+  }
+
+  /** Many replies. */
+  #replies(
+    options: GrpcCallOptions | undefined,
+    makeBody: () => MaybePromise<Body>,
+  ): Source<unknown> {
+    const context = this.#context(options)
+    const begin = async (): Promise<Source<unknown>> => {
+      try {
+        const body = await makeBody()
+        const request = this.#request(body, options, context)
+        const response = await this.#settings.call(request, context)
+        return this.#source(response, options, context)
+      } catch (error) {
+        context.finish()
+        throw error
+      }
+    }
+    return new GrpcCallStream(context, begin())
+  }
+
+  #onlyReply(response: HttpResponse, options: GrpcCallOptions | undefined): MaybePromise<unknown> {
+    const { content, trailers } = response.body
+    if (content instanceof Uint8Array && trailers !== undefined) {
+      const payload = onlyMessage(content)
+      if (payload !== undefined && payload.length <= this.#settings.maxReceiveBytes) {
+        this.#checkHead(response)
+        options?.onHeader?.(GrpcMetadata.fromFields(response.fields))
+        options?.onTrailer?.(GrpcMetadata.fromFields(trailers))
+        const error = readStatus(trailers, response.status)
+        if (error !== undefined) throw error
+        return this.#decode(payload)
+      }
+    }
+    return onlyOne(this.#source(response, options, undefined), 'reply')
+  }
+
+  /** @throws GrpcError for a response that is no gRPC, or one that has only a status */
+  #source(
+    response: HttpResponse,
+    options: GrpcCallOptions | undefined,
+    context: Call | undefined,
+  ): Source<unknown> {
+    this.#checkHead(response)
+    const { body, fields } = response
+    const { compression, maxReceiveBytes } = this.#settings
+    if (body.isEmpty || (body.length === 0 && fields.has('grpc-status'))) {
+      options?.onTrailer?.(GrpcMetadata.fromFields(fields))
+      const error = readStatus(fields, response.status)
+      if (error !== undefined) throw error
+    } else options?.onHeader?.(GrpcMetadata.fromFields(fields))
+    return new MessageSource(body, {
+      decode: (payload) => this.#output.decode(payload),
+      decompress: decompressor(compression, fields),
+      maxMessageBytes: maxReceiveBytes,
+      onEnd: () => {
+        if (body.isEmpty) return undefined
+        const { trailers } = body
+        if (trailers !== undefined) options?.onTrailer?.(GrpcMetadata.fromFields(trailers))
+        return readStatus(trailers ?? fields, response.status)
+      },
+      onOver: () => context?.finish(),
+    })
+  }
+
+  #checkHead(response: HttpResponse): void {
+    const { status, fields, body } = response
+    const type = fields.get('content-type')
+    if (status === 200 && (type === 'application/grpc' || grpcFormat(type) !== undefined)) return
+    body.discard()
+    if (fields.has('grpc-status')) {
+      const error = readStatus(fields, status)
+      if (error !== undefined) throw error
+    }
+    if (status !== 200) throw readStatus(undefined, status) as GrpcError
+    const shown = JSON.stringify(type?.slice(0, 64) ?? '')
+    throw new GrpcError('UNKNOWN', `the response has content-type ${shown}, which is no gRPC`)
+  }
+
+  #decode(payload: Uint8Array): unknown {
+    try {
+      return this.#output.decode(payload)
+    } catch (error) {
+      const problem = `the reply cannot be decoded: ${toError(error).message}`
+      throw new GrpcError('INTERNAL', problem, { cause: error })
+    }
+  }
+
+  #context(options: GrpcCallOptions | undefined): Call {
+    const { clock } = this.#settings
+    const timeoutMs = options?.timeoutMs ?? this.#timeoutMs
+    const deadline = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.now() + timeoutMs
+    const idempotent = options?.idempotent ?? this.#idempotent
+    if (options === undefined) return new Call({ deadline, idempotent })
+    const { signal, priority, context } = options
+    return new Call({ deadline, signal, idempotent, priority, attempt: 1 }, context)
+  }
+
+  #request(body: Body, options: GrpcCallOptions | undefined, context: Call): HttpRequest {
+    const { scheme, authority } = this.#settings
+    const fields = options === undefined ? this.#plain : this.#fields(options, context)
+    const route = this.#path
+    return new HttpRequest({
+      method: 'POST',
+      target: route,
+      scheme,
+      authority,
+      fields,
+      body,
+      route,
+    })
+  }
+
+  #fields(options: GrpcCallOptions, { deadline }: Call): HttpFields {
+    const list = this.#list.slice()
+    if (deadline !== undefined) {
+      list.push('grpc-timeout', formatGrpcTimeout(deadline - this.#settings.clock.now()))
+    }
+    const { metadata } = options
+    if (metadata !== undefined) {
+      const given = metadata instanceof GrpcMetadata ? metadata : new GrpcMetadata(metadata)
+      given.writeTo(list)
+    }
+    return HttpFields.fromTrusted(list)
+  }
+
+  #single(input: unknown): MaybePromise<Body> {
+    const frame = this.#encode(input)
+    return frame instanceof Uint8Array ? Body.from(frame) : frame.then((whole) => Body.from(whole))
+  }
+
+  #stream(inputs: MessageStream<unknown>): Body {
+    const body = new MessageBody<unknown>(feedOf(inputs), {
+      encode: (message) => this.#encode(message),
+      onEnd: (error) => error,
+    })
+    return Body.from(body)
+  }
+
+  /** @throws GrpcError RESOURCE_EXHAUSTED, nothing was sent */
+  #encode(message: unknown): Uint8Array | Promise<Uint8Array> {
+    const frame = this.#input.encode(message as never, GRPC_PREFIX_BYTES)
+    const length = frame.length - GRPC_PREFIX_BYTES
+    const { maxSendBytes, encoding, compressMinBytes, compression } = this.#settings
+    if (length > maxSendBytes) {
+      const problem = `a message of ${length} bytes is over maxSendMessageBytes ${maxSendBytes}`
+      throw new GrpcError('RESOURCE_EXHAUSTED', problem, { sent: 'nothing' })
+    }
+    if (encoding === undefined || length < compressMinBytes) {
+      setGrpcPrefix(frame, length, false)
+      return frame
+    }
+    return compression
+      .compress(encoding, frame.subarray(GRPC_PREFIX_BYTES))
+      .then((compressed) => grpcFrame(compressed, true))
+  }
+}
+
+/** An answer in an encoding that was not offered is the server's mistake (compression.md). */
+function decompressor(
+  compression: GrpcClientSettings['compression'],
+  fields: HttpFields,
+): ReturnType<GrpcClientSettings['compression']['decoder']> {
+  try {
+    return compression.decoder(fields.get('grpc-encoding'))
+  } catch (error) {
+    throw new GrpcError('INTERNAL', (error as GrpcError).grpcMessage, { cause: error })
+  }
+}
+
+const IDEMPOTENCY_UNKNOWN = 0

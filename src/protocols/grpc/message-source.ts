@@ -1,0 +1,209 @@
+/**
+ * The messages of a body, decoded as they are asked for.
+ *
+ *     body ──chunks──▸ decoder ──frames──▸ (decompress) ──▸ decode ──▸ sink
+ *
+ * Nothing is read from the body that the taker of the messages has no demand for, but for the rest
+ * of a chunk that is there already.
+ */
+import { iterate } from '../../core/channel.ts'
+import { ProtocolError, toError, UsageError } from '../../core/errors.ts'
+import type { Flow, Sink, Source } from '../../core/flow.ts'
+import { compressedWithoutEncoding, type Decompress } from './compression.ts'
+import { GrpcDecoder } from './decoder.ts'
+import { grpcStatusOf } from './error-status.ts'
+import { GrpcError } from './grpc-error.ts'
+
+export interface MessageSourceOptions<Message> {
+  decode(payload: Uint8Array): Message
+  readonly decompress: Decompress | undefined
+  readonly maxMessageBytes: number
+  /** The body has ended as it should: why the stream has not. A client looks at the trailers here. */
+  onEnd?(): Error | undefined
+  /** It is over, however it ended. Once. */
+  onOver?(error: Error | undefined): void
+  /** What the taker hears when the body broke. @default the error itself */
+  mapError?(error: Error): Error
+}
+
+export class MessageSource<Message> implements Source<Message>, Flow, Sink<Uint8Array> {
+  readonly #options: MessageSourceOptions<Message>
+  readonly #body: Source<Uint8Array>
+  readonly #decoder: GrpcDecoder
+  #sink: Sink<Message> | undefined
+  #flow: Flow | undefined
+  #opened = false
+  #flowing = false
+  #pumping = false
+  /** The body was told to go on and has not been told to stop. */
+  #asked = false
+  #bodyEnded = false
+  #decompressing = false
+  #done = false
+
+  constructor(body: Source<Uint8Array>, options: MessageSourceOptions<Message>) {
+    this.#body = body
+    this.#options = options
+    this.#decoder = new GrpcDecoder({ maxMessageBytes: options.maxMessageBytes })
+  }
+
+  /** Everything was delivered, or nobody wants it any more. */
+  get done(): boolean {
+    return this.#done
+  }
+
+  open(sink: Sink<Message>): Flow {
+    if (this.#opened) throw new UsageError('ERR_BODY_USED', 'the messages were consumed already')
+    this.#opened = true
+    this.#sink = sink
+    this.#flow = this.#body.open(this)
+    return this
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Message> {
+    return iterate(this, (message) => message)
+  }
+
+  // --- what the taker asks
+
+  resume(): void {
+    if (this.#done) return
+    this.#flowing = true
+    this.#pump()
+  }
+
+  cancel(reason?: Error): void {
+    if (this.#done) return
+    this.#over(reason)
+    this.#flow?.cancel(reason)
+  }
+
+  // --- what the body gives
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#done) return false
+    this.#decoder.push(chunk)
+    this.#pump()
+    // The chunk is borrowed: what nobody has asked for yet is kept as a copy.
+    this.#decoder.hold()
+    if (this.#done || !this.#flowing || this.#decompressing) {
+      this.#asked = false
+      return false
+    }
+    return true
+  }
+
+  end(): void {
+    this.#bodyEnded = true
+    this.#pump()
+  }
+
+  fail(reason: Error): void {
+    this.#fail(this.#options.mapError?.(reason) ?? reason)
+  }
+
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      while (!this.#done && !this.#decompressing) {
+        if (!this.#flowing && !this.#bodyEnded) break
+        if (!this.#step()) break
+      }
+    } finally {
+      this.#pumping = false
+    }
+  }
+
+  /** One message, or the end; false: nothing can be done now. */
+  #step(): boolean {
+    if (!this.#flowing) {
+      // Nothing is wanted, but an end without a message before it needs no demand.
+      if (this.#decoder.buffered > 0) return false
+      this.#finish()
+      return false
+    }
+    let frame: ReturnType<GrpcDecoder['next']>
+    try {
+      frame = this.#decoder.next()
+      // A status that says why it was cut short tells more than that it was.
+      if (frame === undefined && this.#bodyEnded && this.#options.onEnd?.() === undefined) {
+        this.#decoder.end()
+      }
+    } catch (error) {
+      this.#refuse(error)
+      return false
+    }
+    if (frame === undefined) {
+      if (this.#bodyEnded) this.#finish()
+      else if (!this.#asked) {
+        this.#asked = true
+        this.#flow?.resume()
+        return this.#decoder.buffered > 0 || this.#bodyEnded
+      }
+      return false
+    }
+    if (frame.compressed) this.#decompress(frame.payload)
+    else this.#deliver(frame.payload)
+    return true
+  }
+
+  #deliver(payload: Uint8Array): void {
+    let message: Message
+    try {
+      message = this.#options.decode(payload)
+    } catch (cause) {
+      const problem = `a message cannot be decoded: ${toError(cause).message}`
+      return this.#refuse(new ProtocolError('ERR_MALFORMED', problem, { cause }))
+    }
+    this.#flowing = (this.#sink as Sink<Message>).write(message)
+  }
+
+  #decompress(payload: Uint8Array): void {
+    const { decompress, maxMessageBytes } = this.#options
+    if (decompress === undefined) return this.#refuse(compressedWithoutEncoding())
+    this.#decompressing = true
+    decompress(payload, maxMessageBytes).then(
+      (message) => {
+        this.#decompressing = false
+        if (this.#done) return
+        this.#deliver(message)
+        this.#pump()
+      },
+      (error: unknown) => {
+        this.#decompressing = false
+        this.#refuse(error)
+      },
+    )
+  }
+
+  #finish(): void {
+    const error = this.#options.onEnd?.()
+    if (error !== undefined) return this.#fail(error)
+    const sink = this.#sink
+    this.#over(undefined)
+    sink?.end()
+  }
+
+  /** The peer's messages are not what they should be: nothing more of them is wanted. */
+  #refuse(error: unknown): void {
+    const known = toError(error)
+    const refusal = new GrpcError(grpcStatusOf(known), known.message, { cause: known })
+    this.#flow?.cancel(refusal)
+    this.#fail(refusal)
+  }
+
+  #fail(error: Error): void {
+    if (this.#done) return
+    const sink = this.#sink
+    this.#over(error)
+    sink?.fail(error)
+  }
+
+  #over(error: Error | undefined): void {
+    this.#done = true
+    this.#flowing = false
+    this.#sink = undefined
+    this.#options.onOver?.(error)
+  }
+}
