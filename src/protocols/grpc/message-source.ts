@@ -120,23 +120,25 @@ export class MessageSource<Message> implements Source<Message>, Flow, Sink<Uint8
     if (!this.#flowing) {
       // Nothing is wanted, but an end without a message before it needs no demand.
       if (this.#decoder.buffered > 0) return false
-      this.#finish()
+      this.#finish(this.#options.onEnd?.())
       return false
     }
     let frame: ReturnType<GrpcDecoder['next']>
     try {
       frame = this.#decoder.next()
-      // A status that says why it was cut short tells more than that it was.
-      if (frame === undefined && this.#bodyEnded && this.#options.onEnd?.() === undefined) {
-        this.#decoder.end()
+      if (frame === undefined && this.#bodyEnded) {
+        // A status that says why it was cut short tells more than that it was.
+        const error = this.#options.onEnd?.()
+        if (error === undefined) this.#decoder.end()
+        this.#finish(error)
+        return false
       }
     } catch (error) {
       this.#refuse(error)
       return false
     }
     if (frame === undefined) {
-      if (this.#bodyEnded) this.#finish()
-      else if (!this.#asked) {
+      if (!this.#asked) {
         this.#asked = true
         this.#flow?.resume()
         return this.#decoder.buffered > 0 || this.#bodyEnded
@@ -177,8 +179,7 @@ export class MessageSource<Message> implements Source<Message>, Flow, Sink<Uint8
     )
   }
 
-  #finish(): void {
-    const error = this.#options.onEnd?.()
+  #finish(error: Error | undefined): void {
     if (error !== undefined) return this.#fail(error)
     const sink = this.#sink
     this.#over(undefined)
