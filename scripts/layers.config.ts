@@ -128,7 +128,14 @@ export const PACKAGES: readonly {
   { name: 'cborg', by: ['links'], why: 'payloads in CBOR, for who asks for them' },
   {
     name: '@bufbuild/protobuf',
-    by: ['links', 'protocols/grpc', 'protocols/protobuf', 'clients', 'servers'],
+    by: [
+      'links',
+      'protocols/grpc',
+      'protocols/protobuf',
+      'protocols/connect',
+      'clients',
+      'servers',
+    ],
     why: 'payloads in Protobuf, by the user’s own descriptors',
   },
   { name: 'reflect-metadata', by: ['security'], why: '@peculiar/x509 needs it loaded first' },

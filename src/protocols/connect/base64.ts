@@ -119,6 +119,11 @@ export class Base64Decoder implements Decoder<Uint8Array> {
     return bytes
   }
 
+  /** The chunk is only borrowed: copies what has not been decoded. */
+  hold(): void {
+    this.#chunk = this.#chunk?.slice()
+  }
+
   end(): void {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#count === 0) return

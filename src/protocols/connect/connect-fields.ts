@@ -68,7 +68,7 @@ export function splitTrailerFields(fields: HttpFields): {
   return { headers: HttpFields.fromTrusted(headers), trailers: HttpFields.fromTrusted(trailers) }
 }
 
-const TRAILER_PREFIX = 'trailer-'
+export const TRAILER_PREFIX = 'trailer-'
 const MAX_TIMEOUT_MS = 9_999_999_999
 const UNARY_CODING = Object.freeze({ coding: 'content-encoding', accepted: 'accept-encoding' })
 const STREAM_CODING = Object.freeze({
