@@ -1,6 +1,7 @@
 /**
  * What a client of a service is told, checked once and shared by its methods.
  */
+import type { DescService } from '@bufbuild/protobuf'
 import type { Clock } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
 import { checkInteger, checkRange, UsageError } from '../../core/errors.ts'
@@ -11,6 +12,7 @@ import { systemClock } from '../../platform/system-clock.ts'
 import { GrpcCompression, type GrpcEncoding } from '../../protocols/grpc/compression.ts'
 import { type GrpcMessageLimits, messageLimits } from '../../protocols/grpc/options.ts'
 import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
+import { carriedBy, type RpcProtocolOption } from '../connect/rpc-protocol.ts'
 
 /** What calls go to: an `HttpClient`, anything like it, or a service as a function. */
 export type GrpcTarget = GrpcTargetClient | GrpcTargetCall
@@ -43,6 +45,13 @@ export interface GrpcClientOptions extends GrpcMessageLimits {
   compression?: GrpcEncoding
   /** Messages below are sent as they are, in bytes. @default 1_024 */
   compressMinBytes?: number
+  /**
+   * How calls travel: `grpc`, which needs HTTP/2 or trailers, `grpc-web`, `connect`, or one of them
+   * with options: `connect({ codec: 'json' })`.
+   *
+   * @default 'grpc'
+   */
+  protocol?: RpcProtocolOption
   /** Sent as `user-agent`. @default 'grpc-heddle/0.1' */
   userAgent?: string
   /** @default the system clock */
@@ -76,12 +85,17 @@ export interface GrpcClientSettings {
   readonly userAgent: string
 }
 
-export function clientSettings(target: GrpcTarget, options: GrpcClientOptions): GrpcClientSettings {
+export function clientSettings(
+  service: DescService,
+  target: GrpcTarget,
+  options: GrpcClientOptions,
+): GrpcClientSettings {
   const {
     timeoutMs = grpcClientDefaults.timeoutMs,
     compressMinBytes = grpcClientDefaults.compressMinBytes,
     userAgent = grpcClientDefaults.userAgent,
     compression: encoding,
+    protocol = 'grpc',
     clock = systemClock,
     host = nodeHost,
   } = options
@@ -92,8 +106,10 @@ export function clientSettings(target: GrpcTarget, options: GrpcClientOptions): 
     throw new UsageError('ERR_OPTION_UNSUPPORTED', message)
   }
   const client = typeof target === 'function' ? undefined : target
+  const call = client === undefined ? (target as GrpcTargetCall) : client.call
+  const maxMessageBytes = limits.maxReceiveMessageBytes
   return {
-    call: client === undefined ? (target as GrpcTargetClient['call']) : client.call,
+    call: carriedBy(protocol, call, { service, maxMessageBytes, host }) as GrpcTargetClient['call'],
     scheme: client?.scheme ?? 'http',
     authority: client?.authority ?? 'localhost',
     clock,

@@ -26,7 +26,7 @@ export function grpcClient<Desc extends DescService>(
 ): GrpcClient<Desc> {
   const owned = typeof target === 'string' || target instanceof URL
   const channel = owned ? grpcChannel(target) : undefined
-  const settings = clientSettings(channel ?? (target as GrpcTarget), options)
+  const settings = clientSettings(desc, channel ?? (target as GrpcTarget), options)
   const calls: Record<string | symbol, unknown> = {}
   for (const method of desc.methods) {
     calls[method.localName] = new GrpcMethodClient(method, settings).toFunction()

@@ -97,7 +97,8 @@ function varied(response: HttpResponse, allowed: ReadonlySet<string> | undefined
 }
 
 function checkOrigin(origin: string): string {
-  if (URL.canParse(origin) && new URL(origin).origin === origin) return origin
+  const known = !origin.includes('*') && URL.canParse(origin)
+  if (known && new URL(origin).origin === origin) return origin
   throw new UsageError(
     'ERR_ARGUMENT',
     `${JSON.stringify(origin)} is no origin: scheme://host[:port]`,

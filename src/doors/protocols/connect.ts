@@ -1,0 +1,10 @@
+/** `heddle/protocols/connect`: framing, errors and fields of Connect and gRPC-Web, without I/O. */
+export * from '../../protocols/connect/base64.ts'
+export * from '../../protocols/connect/codes.ts'
+export * from '../../protocols/connect/connect-fields.ts'
+export * from '../../protocols/connect/content-type.ts'
+export * from '../../protocols/connect/envelope.ts'
+export * from '../../protocols/connect/error-json.ts'
+export * from '../../protocols/connect/get-query.ts'
+export * from '../../protocols/connect/grpc-web-text.ts'
+export * from '../../protocols/connect/trailer-block.ts'
