@@ -27,6 +27,9 @@ export const WALL_CLOCK: Readonly<Record<string, string>> = {
   'src/links/blocks/block-messages.ts': 'blocks carry Unix seconds, and may not be far from now',
   'src/links/blocks/block-socket.ts': 'the timestamp of an acknowledgement, which is a block',
   'src/links/blocks/negotiate.ts': 'a hello carries Unix seconds, which the peer compares',
+  'src/protocols/http/caching/http-cache.ts': 'If-Modified-Since of clients, a date in two digits',
+  'src/protocols/http/caching/origin-fetch.ts':
+    'Date and Expires of a response; from then on its age is counted by the monotonic clock',
   'src/protocols/http/classifier.ts': 'Retry-After as a date becomes a length of time, bounded',
   'src/runtime/middleware/authorization.ts': 'windows of time in rules: office hours',
   'src/runtime/patterns/outbox.ts': 'age of what an earlier process left on disk',

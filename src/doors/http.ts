@@ -24,6 +24,18 @@ export { Call, type CallContext } from '../core/context.ts'
 export * from '../core/errors.ts'
 export type { Flow, Sink, Source } from '../core/flow.ts'
 export * from '../protocols/http/body.ts'
+export {
+  type CacheControl,
+  parseCacheControl,
+  readCacheControl,
+} from '../protocols/http/caching/cache-control.ts'
+export type { HttpCacheStats } from '../protocols/http/caching/cache-parts.ts'
+export * from '../protocols/http/caching/cache-store.ts'
+export { HttpCache } from '../protocols/http/caching/http-cache.ts'
+export {
+  type HttpCacheOptions,
+  httpCacheDefaults,
+} from '../protocols/http/caching/http-cache-options.ts'
 export * from '../protocols/http/classifier.ts'
 export * from '../protocols/http/content-encoding.ts'
 export * from '../protocols/http/credentials.ts'

@@ -250,7 +250,16 @@ export function listHasToken(list: string, token: string): boolean {
 
 /** Elements of a list, lower case, without the space and tab around them; empty ones are kept. */
 export function listElements(list: string): string[] {
-  return list.split(',').map((element) => element.replace(/^[ \t]+|[ \t]+$/g, '').toLowerCase())
+  return list.split(',').map((element) => trimBlanks(element).toLowerCase())
+}
+
+/** Without space and tab at both ends; linear, which a regular expression with `$` would not be. */
+export function trimBlanks(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
 }
 
 function isBlank(unit: number): boolean {
