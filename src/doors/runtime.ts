@@ -11,6 +11,7 @@ export { type MaglevOptions, maglev, maglevDefaults } from '../runtime/balancer/
 export type { Strategy } from '../runtime/balancer/member.ts'
 export * from '../runtime/balancer/outlier-detector.ts'
 export * from '../runtime/balancer/p2c.ts'
+export * from '../runtime/balancer/pick-first.ts'
 export * from '../runtime/balancer/random.ts'
 export {
   type RingHashOptions,

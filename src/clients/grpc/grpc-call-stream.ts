@@ -9,6 +9,7 @@ import type { Flow, Sink, Source } from '../../core/flow.ts'
 
 export class GrpcCallStream<Message> implements Source<Message>, Flow {
   readonly #call: Call
+  readonly #stopWatching: () => void
   #sink: Sink<Message> | undefined
   #source: Source<Message> | undefined
   #flow: Flow | undefined
@@ -17,14 +18,16 @@ export class GrpcCallStream<Message> implements Source<Message>, Flow {
   #flowing = false
   #cancelled = false
 
-  /** @param replies settles with the head of the response */
-  constructor(call: Call, replies: Promise<Source<Message>>) {
+  /** @param begin makes the call; settles with the head of the response */
+  constructor(call: Call, begin: () => Promise<Source<Message>>) {
     this.#call = call
     this.#sink = undefined
     this.#source = undefined
     this.#flow = undefined
     this.#failure = undefined
-    replies.then(
+    // Before the call is made: a service of this process must not answer first that it was given up.
+    this.#stopWatching = call.onCancel((reason) => this.#onCancel(reason))
+    begin().then(
       (source) => this.#onSource(source),
       (error: unknown) => this.#onError(error),
     )
@@ -34,7 +37,9 @@ export class GrpcCallStream<Message> implements Source<Message>, Flow {
     if (this.#opened) throw new UsageError('ERR_BODY_USED', 'the replies were consumed already')
     this.#opened = true
     this.#sink = sink
-    if (this.#source !== undefined) this.#flow = this.#source.open(sink)
+    if (this.#source !== undefined && this.#failure === undefined) {
+      this.#flow = this.#source.open(this.#watched(sink))
+    }
     return this
   }
 
@@ -52,20 +57,49 @@ export class GrpcCallStream<Message> implements Source<Message>, Flow {
     if (this.#cancelled) return
     this.#cancelled = true
     this.#sink = undefined
+    this.#stopWatching()
     if (this.#flow !== undefined) this.#flow.cancel(reason)
     this.#call.cancel(reason ?? new ClosedError('ERR_ABORTED', 'nobody wants more replies'))
   }
 
   #onSource(source: Source<Message>): void {
     if (this.#cancelled) return
+    if (this.#failure !== undefined) return source.open(NOBODY).cancel(this.#failure)
     this.#source = source
     if (this.#sink === undefined) return
-    this.#flow = source.open(this.#sink)
+    this.#flow = source.open(this.#watched(this.#sink))
     if (this.#flowing) this.#flow.resume()
   }
 
+  /** The caller gave the call up, or its time is over. */
+  #onCancel(reason: Error): void {
+    if (this.#cancelled || this.#failure !== undefined) return
+    this.#failure = reason
+    const flow = this.#flow
+    this.#flow = undefined
+    if (this.#flowing) this.#fail(reason)
+    if (flow !== undefined) flow.cancel(reason)
+    else this.#source?.open(NOBODY).cancel(reason)
+  }
+
+  /** The end of the replies is the end of watching the caller. */
+  #watched(sink: Sink<Message>): Sink<Message> {
+    return {
+      write: (message) => sink.write(message),
+      end: () => {
+        this.#stopWatching()
+        sink.end()
+      },
+      fail: (reason) => {
+        this.#stopWatching()
+        sink.fail(reason)
+      },
+    }
+  }
+
   #onError(error: unknown): void {
-    this.#failure = toError(error)
+    this.#stopWatching()
+    this.#failure ??= toError(error)
     if (this.#flowing) this.#fail(this.#failure)
   }
 
@@ -75,3 +109,6 @@ export class GrpcCallStream<Message> implements Source<Message>, Flow {
     sink?.fail(reason)
   }
 }
+
+/** Takes nothing. */
+const NOBODY: Sink<never> = Object.freeze({ write: () => false, end() {}, fail() {} })

@@ -25,7 +25,13 @@ export function grpcClient<Desc extends DescService>(
   options: GrpcClientOptions = {},
 ): GrpcClient<Desc> {
   const owned = typeof target === 'string' || target instanceof URL
-  const channel = owned ? grpcChannel(target) : undefined
+  const { serviceConfig } = options
+  const channel = owned
+    ? grpcChannel(target, {
+        ...options.channel,
+        ...(serviceConfig !== undefined && { serviceConfig }),
+      })
+    : undefined
   const settings = clientSettings(desc, channel ?? (target as GrpcTarget), options)
   const calls: Record<string | symbol, unknown> = {}
   for (const method of desc.methods) {

@@ -6,7 +6,7 @@ import type { DescMethod } from '@bufbuild/protobuf'
 import { Call } from '../../core/context.ts'
 import { toError } from '../../core/errors.ts'
 import type { Source } from '../../core/flow.ts'
-import type { MaybePromise } from '../../core/service.ts'
+import type { MaybePromise, Service } from '../../core/service.ts'
 import { GrpcMetadata } from '../../protocols/grpc/call-metadata.ts'
 import { grpcFormat } from '../../protocols/grpc/content-type.ts'
 import { GRPC_PREFIX_BYTES, onlyMessage } from '../../protocols/grpc/decoder.ts'
@@ -15,6 +15,7 @@ import { GrpcError } from '../../protocols/grpc/grpc-error.ts'
 import { feedOf, MessageBody, type MessageStream } from '../../protocols/grpc/message-body.ts'
 import { MessageSource } from '../../protocols/grpc/message-source.ts'
 import { onlyOne } from '../../protocols/grpc/only-one.ts'
+import { methodConfigOf } from '../../protocols/grpc/service-config.ts'
 import { formatGrpcTimeout } from '../../protocols/grpc/timeout.ts'
 import { readStatus } from '../../protocols/grpc/trailers.ts'
 import { Body } from '../../protocols/http/body.ts'
@@ -22,9 +23,10 @@ import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, type HttpResponse } from '../../protocols/http/messages.ts'
 import { type MessageCodec, messageCodec } from '../../protocols/protobuf/codec.ts'
 import { isPromise } from '../../runtime/settle.ts'
-import type { GrpcClientSettings } from './client-settings.ts'
+import type { GrpcClientCall, GrpcClientSettings, GrpcTargetCall } from './client-settings.ts'
 import type { GrpcCallOptions } from './client-types.ts'
 import { GrpcCallStream } from './grpc-call-stream.ts'
+import { waitingForReady, withRetries } from './method-policies.ts'
 
 export class GrpcMethodClient {
   readonly #method: DescMethod
@@ -37,6 +39,15 @@ export class GrpcMethodClient {
   readonly #plain: HttpFields
   readonly #idempotent: boolean | undefined
   readonly #timeoutMs: number
+  readonly #maxTimeoutMs: number
+  readonly #maxReceiveBytes: number
+  readonly #maxSendBytes: number
+  /** The target's call, with what the service config wants around it. */
+  readonly #call: GrpcTargetCall
+  readonly #readyCall: GrpcTargetCall
+  readonly #waitForReady: boolean
+  readonly #buffersStreams: boolean
+  readonly #streamsOut: boolean
 
   constructor(method: DescMethod, settings: GrpcClientSettings) {
     const { methodKind, parent, name, input, output, idempotency } = method
@@ -47,7 +58,25 @@ export class GrpcMethodClient {
     this.#output = messageCodec(output)
     this.#idempotent = idempotency === IDEMPOTENCY_UNKNOWN ? undefined : true
     const repliesOnce = methodKind === 'unary' || methodKind === 'client_streaming'
-    this.#timeoutMs = repliesOnce ? settings.timeoutMs : Number.POSITIVE_INFINITY
+    const config = methodConfigOf(settings.config, parent.typeName, name)
+    this.#maxTimeoutMs = config?.timeoutMs ?? Number.POSITIVE_INFINITY
+    const ownTimeoutMs = repliesOnce ? settings.timeoutMs : Number.POSITIVE_INFINITY
+    this.#timeoutMs = config?.timeoutMs ?? ownTimeoutMs
+    this.#maxReceiveBytes = Math.min(
+      settings.maxReceiveBytes,
+      config?.maxResponseBytes ?? settings.maxReceiveBytes,
+    )
+    this.#maxSendBytes = Math.min(
+      settings.maxSendBytes,
+      config?.maxRequestBytes ?? settings.maxSendBytes,
+    )
+    const { throttle, wheel, random } = settings
+    const policies = { config, throttle, wheel, random }
+    this.#call = withRetries(settings.call, policies)
+    this.#readyCall = waitingForReady(this.#call, policies)
+    this.#waitForReady = config?.waitForReady ?? false
+    this.#streamsOut = !repliesOnce
+    this.#buffersStreams = config?.retry !== undefined
     const list = ['te', 'trailers', 'content-type', 'application/grpc']
     list.push('user-agent', settings.userAgent)
     list.push('grpc-accept-encoding', settings.compression.accepted)
@@ -61,6 +90,29 @@ export class GrpcMethodClient {
   }
 
   toFunction(): (input: never, options?: GrpcCallOptions) => unknown {
+    const call = this.#kindOfCall()
+    const { interceptors } = this.#settings
+    if (interceptors.length === 0) return call
+    const method = this.#method
+    const inner: Service<GrpcClientCall, unknown> = ({ input, options }, context) =>
+      call(input as never, { ...options, context })
+    const outer = interceptors.reduceRight((next, interceptor) => interceptor(next), inner)
+    return (input, options = {}) => {
+      try {
+        return outer({ method, input, options }, options.context ?? new Call())
+      } catch (error) {
+        // Streams tell of it where they are read, promises where they are awaited.
+        return this.#failed(error)
+      }
+    }
+  }
+
+  #failed(error: unknown): unknown {
+    const reject = (): Promise<never> => Promise.reject(error)
+    return this.#streamsOut ? new GrpcCallStream<unknown>(new Call(), reject) : reject()
+  }
+
+  #kindOfCall(): (input: never, options?: GrpcCallOptions) => unknown {
     switch (this.#method.methodKind) {
       case 'unary':
         return (input, options) => this.#unary(input, options)
@@ -96,7 +148,7 @@ export class GrpcMethodClient {
   /** One reply. */
   #send(body: Body, options: GrpcCallOptions | undefined): Promise<unknown> {
     const context = this.#context(options)
-    const reply = this.#settings.call(this.#request(body, options, context), context)
+    const reply = this.#target(options)(this.#request(body, options, context), context)
     if (!isPromise(reply)) {
       const one = this.#onlyReply(reply, options)
       const promise = isPromise(one) ? one : Promise.resolve(one)
@@ -128,21 +180,21 @@ export class GrpcMethodClient {
       try {
         const body = await makeBody()
         const request = this.#request(body, options, context)
-        const response = await this.#settings.call(request, context)
+        const response = await this.#target(options)(request, context)
         return this.#source(response, options, context)
       } catch (error) {
         context.finish()
         throw error
       }
     }
-    return new GrpcCallStream(context, begin())
+    return new GrpcCallStream(context, begin)
   }
 
   #onlyReply(response: HttpResponse, options: GrpcCallOptions | undefined): MaybePromise<unknown> {
     const { content, trailers } = response.body
     if (content instanceof Uint8Array && trailers !== undefined) {
       const payload = onlyMessage(content)
-      if (payload !== undefined && payload.length <= this.#settings.maxReceiveBytes) {
+      if (payload !== undefined && payload.length <= this.#maxReceiveBytes) {
         this.#checkHead(response)
         options?.onHeader?.(GrpcMetadata.fromFields(response.fields))
         options?.onTrailer?.(GrpcMetadata.fromFields(trailers))
@@ -162,7 +214,7 @@ export class GrpcMethodClient {
   ): Source<unknown> {
     this.#checkHead(response)
     const { body, fields } = response
-    const { compression, maxReceiveBytes } = this.#settings
+    const { compression } = this.#settings
     if (body.isEmpty || (body.length === 0 && fields.has('grpc-status'))) {
       options?.onTrailer?.(GrpcMetadata.fromFields(fields))
       const error = readStatus(fields, response.status)
@@ -171,7 +223,7 @@ export class GrpcMethodClient {
     return new MessageSource(body, {
       decode: (payload) => this.#output.decode(payload),
       decompress: decompressor(compression, fields),
-      maxMessageBytes: maxReceiveBytes,
+      maxMessageBytes: this.#maxReceiveBytes,
       onEnd: () => {
         if (body.isEmpty) return undefined
         const { trailers } = body
@@ -205,9 +257,13 @@ export class GrpcMethodClient {
     }
   }
 
+  #target(options: GrpcCallOptions | undefined): GrpcTargetCall {
+    return (options?.waitForReady ?? this.#waitForReady) ? this.#readyCall : this.#call
+  }
+
   #context(options: GrpcCallOptions | undefined): Call {
     const { clock } = this.#settings
-    const timeoutMs = options?.timeoutMs ?? this.#timeoutMs
+    const timeoutMs = Math.min(options?.timeoutMs ?? this.#timeoutMs, this.#maxTimeoutMs)
     const deadline = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.now() + timeoutMs
     const idempotent = options?.idempotent ?? this.#idempotent
     if (options === undefined) return new Call({ deadline, idempotent })
@@ -253,14 +309,16 @@ export class GrpcMethodClient {
       encode: (message) => this.#encode(message),
       onEnd: (error) => error,
     })
-    return Body.from(body)
+    // What another attempt may need is kept, as far as A6's limit on a call goes.
+    return this.#buffersStreams ? Body.buffered(body, RETRY_BUFFER_BYTES) : Body.from(body)
   }
 
   /** @throws GrpcError RESOURCE_EXHAUSTED, nothing was sent */
   #encode(message: unknown): Uint8Array | Promise<Uint8Array> {
     const frame = this.#input.encode(message as never, GRPC_PREFIX_BYTES)
     const length = frame.length - GRPC_PREFIX_BYTES
-    const { maxSendBytes, encoding, compressMinBytes, compression } = this.#settings
+    const { encoding, compressMinBytes, compression } = this.#settings
+    const maxSendBytes = this.#maxSendBytes
     if (length > maxSendBytes) {
       const problem = `a message of ${length} bytes is over maxSendMessageBytes ${maxSendBytes}`
       throw new GrpcError('RESOURCE_EXHAUSTED', problem, { sent: 'nothing' })
@@ -288,3 +346,5 @@ function decompressor(
 }
 
 const IDEMPOTENCY_UNKNOWN = 0
+/** A6: what one call may keep for its retries. */
+const RETRY_BUFFER_BYTES = 256 * 1024

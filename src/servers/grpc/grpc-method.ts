@@ -149,7 +149,7 @@ export class GrpcMethod {
       encode: (message) => this.#encode(message, encoding),
       onEnd: (error) => {
         remove?.()
-        return replyTrailers(this.#toStatus(error), context.setTrailers)
+        return replyTrailers(this.#toStatus(error, context), context.setTrailers)
       },
     })
     const respond = (): HttpResponse => {
@@ -159,7 +159,7 @@ export class GrpcMethod {
         return new HttpResponse({ fields: replyFields(context.setHeaders, encoding), body })
       }
       remove?.()
-      const error = endedEmpty === true ? undefined : this.#toStatus(endedEmpty)
+      const error = endedEmpty === true ? undefined : this.#toStatus(endedEmpty, context)
       return errorReply(error, context.setHeaders, context.setTrailers)
     }
     let response: HttpResponse | undefined
@@ -258,13 +258,14 @@ export class GrpcMethod {
 
   #failed(error: unknown, context: HandlerContext): HttpResponse {
     context.markHeadersSent()
-    return errorReply(this.#toStatus(error), context.setHeaders, context.setTrailers)
+    return errorReply(this.#toStatus(error, context), context.setHeaders, context.setTrailers)
   }
 
-  #toStatus(error: unknown): GrpcError | undefined {
+  #toStatus(error: unknown, context: HandlerContext): GrpcError | undefined {
     if (error === undefined) return undefined
     if (error instanceof GrpcError) return error
-    this.#settings.onError?.(error, this.#method.desc)
+    // That a deadline passed or a client left is no mistake of the handler's.
+    if (error !== context.cancelReason) this.#settings.onError?.(error, this.#method.desc)
     return toGrpcError(error)
   }
 
