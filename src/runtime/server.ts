@@ -141,6 +141,7 @@ export class ServerCore implements Server {
   #paused = false
   #closing: Promise<void> | undefined
   #onEmpty: (() => void) | undefined
+  readonly #onDraining = new Set<() => void>()
 
   constructor(options: ServerCoreOptions) {
     const {
@@ -163,6 +164,13 @@ export class ServerCore implements Server {
 
   get draining(): boolean {
     return this.#closing !== undefined
+  }
+
+  /** Called once when it begins to drain, at once if it does already. Returns what takes that back. */
+  whenDraining(callback: () => void): () => void {
+    if (this.draining) callback()
+    else this.#onDraining.add(callback)
+    return () => this.#onDraining.delete(callback)
   }
 
   get stats(): ServerStats {
@@ -245,6 +253,8 @@ export class ServerCore implements Server {
 
   async #close(): Promise<void> {
     const { signal } = this.#force
+    for (const callback of this.#onDraining) callback()
+    this.#onDraining.clear()
     const closed = [...this.#listeners].map((listener) => listener.close({ signal }))
     for (const record of this.#records) record.drain()
     if (this.#records.size > 0) {

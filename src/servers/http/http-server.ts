@@ -152,6 +152,16 @@ export class HttpServer implements Server {
     return this.#core.stats
   }
 
+  /** The connections that are open now, oldest first. */
+  get connections(): Iterable<ConnectionControl> {
+    return this.#core.connections
+  }
+
+  /** Called once when it begins to drain, at once if it does already. Returns what takes that back. */
+  whenDraining(callback: () => void): () => void {
+    return this.#core.whenDraining(callback)
+  }
+
   listen(
     transport: Transport,
     address: Address | string,
