@@ -27,6 +27,6 @@ export {
 } from '../servers/grpc/grpc-options.ts'
 export * from '../servers/grpc/grpc-service.ts'
 export type { HandlerContext } from '../servers/grpc/handler-context.ts'
-export type * from '../servers/grpc/service-handlers.ts'
 export * from '../servers/grpc/health/grpc-health.ts'
 export * from '../servers/grpc/reflection/grpc-reflection.ts'
+export type * from '../servers/grpc/service-handlers.ts'
