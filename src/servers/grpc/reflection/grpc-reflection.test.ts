@@ -137,7 +137,7 @@ async function ask(
 /** Names of the files in each answer, which are whole and decode. */
 function names(answers: Awaited<ReturnType<typeof ask>>): string[][] {
   return answers.map((answer) => {
-    assert.ok(answer.case === 'fileDescriptorResponse', answer.case)
+    assert.ok(answer.case === 'fileDescriptorResponse', String(answer.case))
     return answer.value.fileDescriptorProto.map(
       (bytes) => fromBinary(FileDescriptorProtoSchema, bytes).name,
     )
