@@ -19,6 +19,7 @@ import { addressList } from '../security/address-list.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { AccessPlans } from './access/access-plans.ts'
 import { type AccessSources, principalHeaders } from './access/authentication-plan.ts'
+import { RouteCaches } from './caching/route-caches.ts'
 import { durationMs, sizeBytes } from './config/quantity.ts'
 import { type ClusterConfig, cluster as clusterSchema } from './config/schema/cluster.ts'
 import type { GatewayConfig } from './config/schema/gateway.ts'
@@ -81,14 +82,15 @@ export interface GatewayPlan {
   readonly listeners: readonly ListenerPlan[]
   readonly access: AccessPlans
   readonly limits: GatewayLimits
+  readonly caches: RouteCaches
 }
 
-/** @param before what may be kept of it: clusters, access plans, and the counts of limits */
+/** @param before what may be kept of it: clusters, access plans, counts of limits, caches */
 export async function makePlan(
   config: GatewayConfig,
   files: GatewayFiles,
   environment: PlanEnvironment,
-  before: Pick<GatewayPlan, 'clusters' | 'access' | 'limits'> | undefined,
+  before: Pick<GatewayPlan, 'clusters' | 'access' | 'limits' | 'caches'> | undefined,
 ): Promise<GatewayPlan> {
   const { clock, accessObserver: observer } = environment
   const access = new AccessPlans(files, { clock, observer }, before?.access)
@@ -96,6 +98,7 @@ export async function makePlan(
   const made: Cluster[] = []
   const { wheel, random, onOverload } = environment
   const limits = new GatewayLimits({ wheel, random, onOverload }, before?.limits)
+  const caches = new RouteCaches(clock, before?.caches)
   try {
     for (const one of [...config.clusters, ...demoClusters(environment.demo)]) {
       const named = [...filesOfUpstreamTls(one.tls), ...filesOfCredentials(one.credentials)]
@@ -116,9 +119,9 @@ export async function makePlan(
       return found.cluster
     }
     const listeners = config.listeners.map((listener) => {
-      return planListener(listener, config, files, environment, find, access, limits)
+      return planListener(listener, config, files, environment, find, access, limits, caches)
     })
-    return { config, files, clusters, listeners, access, limits }
+    return { config, files, clusters, listeners, access, limits, caches }
   } catch (error) {
     access.closeUnless(before?.access)
     await Promise.all(made.map((cluster) => cluster.close()))
@@ -155,6 +158,7 @@ function planListener(
   find: (name: string) => Cluster,
   access: AccessPlans,
   limits: GatewayLimits,
+  caches: RouteCaches,
 ): ListenerPlan {
   const { forwarding, paths } = config
   const where = `listener ${config.name}`
@@ -173,6 +177,7 @@ function planListener(
       limiter: limits.concurrency(`${routes} ${name}`, route.concurrency, priorityOf),
       listenerLimiter,
     }),
+    cache: (route, name) => caches.ofRoute(`${routes} ${name}`, route.cache),
   })
   return {
     config,

@@ -46,6 +46,7 @@ import { type OpenAccessLog, openAccessLog } from './logging/open-access-log.ts'
 import { planChanges } from './plan-changes.ts'
 import { RecentErrors } from './recent-errors.ts'
 import type {
+  CacheStatus,
   ClusterStatus,
   ConfigStatus,
   GatewayPhase,
@@ -178,6 +179,10 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
 
   limits(): readonly LimitStatus[] {
     return this.#plan === undefined ? [] : limitsOf(this.#plan)
+  }
+
+  caches(): readonly CacheStatus[] {
+    return this.#plan?.caches.status() ?? []
   }
 
   auditStats(): AuditStats | undefined {

@@ -9,6 +9,7 @@
  */
 import type { TraceContext } from '../core/context.ts'
 import type { BreakerState } from '../core/policy.ts'
+import type { HttpCacheStats } from '../protocols/http/caching/cache-parts.ts'
 import type { AuditStats } from '../security/audit/audit-log.ts'
 
 export interface GatewayStatus {
@@ -23,6 +24,8 @@ export interface GatewayStatus {
   clusters(): readonly ClusterStatus[]
   /** Rate limits, concurrency limits and bulkheads of listeners, routes and clusters. */
   limits(): readonly LimitStatus[]
+  /** Of routes. */
+  caches(): readonly CacheStatus[]
   /** Newest first. A ring: at most `maxRecentErrors` (default 100). */
   recentErrors(): readonly RecentError[]
   /** Undefined: there is no audit log. */
@@ -117,6 +120,11 @@ export interface LimitStatus {
   readonly limit: number | undefined
   readonly inFlight: number | undefined
   readonly queued: number | undefined
+}
+
+export interface CacheStatus extends HttpCacheStats {
+  /** Where it is: `route api`. */
+  readonly name: string
 }
 
 export interface EndpointStatus {

@@ -265,6 +265,7 @@ function snapshotWith(clusters: readonly JsonCluster[], message = 'nobody listen
     listeners: [],
     clusters,
     limits: [],
+    caches: [],
     errors,
     config: { file: 'gateway.yaml', version: 3, loadedAt: 0, lastError: null },
     process: null,

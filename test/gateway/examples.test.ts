@@ -376,6 +376,25 @@ test('load.yaml gives each client its share', async (t) => {
   ])
 })
 
+test('caching.yaml asks the cluster once', async (t) => {
+  let asked = 0
+  const shop = await upstream(t, ({ method }) => {
+    if (method === 'GET') asked++
+    const fields = { 'cache-control': 'max-age=60' }
+    return HttpResponse.text(`answer ${asked}`, { fields })
+  })
+  const { url, gateway } = await example(t, 'caching.yaml', { '127.0.0.1:9001': shop })
+  assert.equal(await ask(url('/catalog/1?page=2')), '200 answer 1')
+  assert.equal(await ask(url('/catalog/1?page=2')), '200 answer 1')
+  assert.equal(await ask(url('/catalog/1?page=3')), '200 answer 2')
+  assert.equal(await ask(url('/catalog/1?page=2'), { method: 'PUT' }), '200 answer 2')
+  assert.equal(await ask(url('/catalog/1?page=2')), '200 answer 3')
+  assert.deepEqual(
+    gateway.caches().map(({ name, hits, invalidated }) => [name, hits, invalidated]),
+    [['route catalog', 1, 1]],
+  )
+})
+
 test('observed.yaml begins traces, and writes the access log', async (t) => {
   const lines: string[] = []
   const api = await upstream(t, ({ fields }) => HttpResponse.text(fields.get('traceparent') ?? ''))

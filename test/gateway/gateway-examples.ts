@@ -3,6 +3,7 @@ export const GATEWAY_EXAMPLES = [
   'access.yaml',
   'balancing.yaml',
   'behind-proxy.yaml',
+  'caching.yaml',
   'default.yaml',
   'dependable.yaml',
   'discovery.yaml',

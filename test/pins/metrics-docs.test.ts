@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
 import { AdminService } from '../../src/gateway/admin/admin-service.ts'
 import { nodeProcess } from '../../src/platform/node-process.ts'
+import { HttpCache } from '../../src/protocols/http/caching/http-cache.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { roundRobin } from '../../src/runtime/balancer/round-robin.ts'
 import { type MetricFamily, Registry } from '../../src/telemetry/registry.ts'
@@ -94,6 +95,7 @@ function everyMetric() {
       queued: 1,
     },
   ]
+  status.cacheList = [{ name: 'route api', ...new HttpCache({ clock: new ManualClock() }).stats }]
   const registry = new Registry()
   const clock = new ManualClock()
   const admin = new AdminService({ status, registry, clock, process: nodeProcess })

@@ -2,6 +2,7 @@
  * A `GatewayStatus` whose every value a test sets by hand.
  */
 import type {
+  CacheStatus,
   ClusterStatus,
   EndpointStatus,
   GatewayStatus,
@@ -32,6 +33,7 @@ export class StubGatewayStatus implements GatewayStatus {
   listenerList: ListenerStatus[] = [stubListener({})]
   clusterList: ClusterStatus[] = []
   limitList: LimitStatus[] = []
+  cacheList: CacheStatus[] = []
   errorList: RecentError[] = []
   config: Mutable<GatewayStatus['config']> = {
     file: 'gateway.yaml',
@@ -56,6 +58,10 @@ export class StubGatewayStatus implements GatewayStatus {
 
   limits(): readonly LimitStatus[] {
     return this.limitList
+  }
+
+  caches(): readonly CacheStatus[] {
+    return this.cacheList
   }
 
   auditStats(): ReturnType<GatewayStatus['auditStats']> {

@@ -9,6 +9,7 @@ import { ObserverGroup } from '../../telemetry/observer-group.ts'
 import { observeProcess } from '../../telemetry/process-metrics.ts'
 import type { Registry } from '../../telemetry/registry.ts'
 import type {
+  CacheStatus,
   ClusterStatus,
   EndpointStatus,
   GatewayStatus,
@@ -35,6 +36,7 @@ export class GatewayMetrics implements Disposable {
     observeClusters(this.#observers, clusters)
     observeEndpoints(this.#observers, clusters)
     observeLimits(this.#observers, status)
+    observeCaches(this.#observers, status)
     observeAudit(this.#observers, status)
     if (process !== undefined) observeProcess(this.#observers, process)
   }
@@ -273,6 +275,52 @@ function observeLimits(group: ObserverGroup, status: GatewayStatus): void {
   )
 }
 
+function observeCaches(group: ObserverGroup, status: GatewayStatus): void {
+  const { gauge, counter } = observersOf(group)
+  const each =
+    (tell: (cache: CacheStatus, report: Report) => void): Collect =>
+    (report) => {
+      for (const cache of status.caches()) {
+        const own = { 'heddle.cache': cache.name }
+        tell(cache, (value, further) => report(value, { ...own, ...further }))
+      }
+    }
+  counter(
+    'heddle.cache.requests',
+    '{request}',
+    'By what the cache had.',
+    each((cache, report) => {
+      report(cache.hits, { result: 'hit' })
+      report(cache.stale, { result: 'stale' })
+      report(cache.misses, { result: 'miss' })
+      report(cache.bypassed, { result: 'bypass' })
+    }),
+  )
+  counter(
+    'heddle.cache.responses',
+    '{response}',
+    'What became of responses of the cluster, and of stored ones.',
+    each((cache, report) => {
+      for (const event of CACHE_EVENTS) report(cache[event], { event })
+    }),
+  )
+  gauge(
+    'heddle.cache.entries',
+    '{response}',
+    'Responses that are stored.',
+    each((cache, report) => report(cache.entries)),
+  )
+  gauge(
+    'heddle.cache.bytes',
+    'By',
+    'What they take, and those that are arriving.',
+    each((cache, report) => {
+      report(cache.bytes, { state: 'stored' })
+      report(cache.arrivingBytes, { state: 'arriving' })
+    }),
+  )
+}
+
 function observeEndpoints(group: ObserverGroup, clusters: Clusters): void {
   const { gauge, counter } = observersOf(group)
   const each =
@@ -373,4 +421,5 @@ const REQUEST_DURATION = 'http.server.request.duration'
 /** Of a request that no route matched, or that no cluster answered. */
 const NO_NAME = ''
 const PHASES = ['starting', 'ready', 'draining', 'stopped'] as const
+const CACHE_EVENTS = ['stored', 'revalidated', 'collapsed', 'invalidated', 'evicted'] as const
 const BREAKER_STATES = ['closed', 'open', 'half-open'] as const

@@ -9,6 +9,7 @@ import type { BreakerState } from '../../core/policy.ts'
 import type { ProcessFacts } from '../../core/process-facts.ts'
 import type { LatencySummary } from '../../telemetry/latency-histogram.ts'
 import type {
+  CacheStatus,
   ClusterStatus,
   EndpointHealth,
   EndpointStatus,
@@ -35,6 +36,7 @@ export interface AdminSnapshot {
   readonly listeners: readonly ListenerStatus[]
   readonly clusters: readonly JsonCluster[]
   readonly limits: readonly JsonLimit[]
+  readonly caches: readonly CacheStatus[]
   readonly errors: readonly JsonError[]
   readonly config: JsonConfig
   readonly process: JsonProcess | null
@@ -164,6 +166,7 @@ export function takeSnapshot(sources: SnapshotSources, points?: number): AdminSn
     listeners: status.listeners(),
     clusters: status.clusters().map((cluster) => jsonCluster(cluster, trends, now)),
     limits: status.limits().map(jsonLimit),
+    caches: status.caches(),
     errors: status.recentErrors().slice(0, MAX_ERRORS).map(jsonError),
     config: { file: file ?? null, version, loadedAt: loadedAtWall, lastError: lastError ?? null },
     process: sources.process?.last ?? null,

@@ -115,7 +115,7 @@ function checkRoutes(
 function checkRewrite(route: RouteConfig, path: ConfigPath, report: Report): void {
   const answersItself = route.redirect !== undefined || route.fixed_response !== undefined
   if (answersItself) {
-    for (const key of ['rewrite', 'mirror', 'request_headers'] as const) {
+    for (const key of ['rewrite', 'mirror', 'request_headers', 'cache'] as const) {
       if (route[key] === undefined) continue
       report([...path, key], `${key} has no effect on a route that answers by itself`)
     }

@@ -123,6 +123,8 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   upstreamAddress: string | undefined
   /** Attempts made upstream. */
   attempts = 0
+  /** Answered from a cache: no cluster was asked. */
+  cached = false
   /** Code of an answer that the gateway gave itself. */
   errorCode: string | undefined
   requestId = ''
@@ -257,7 +259,7 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
 
   /** Of the settlement: the upstream answered. */
   onReply(response: HttpResponse): HttpResponse {
-    this.attempts = attemptsOf(response).length + 1
+    if (!this.cached) this.attempts = attemptsOf(response).length + 1
     const { forwarder } = this.#plan
     const { status, reason, body, version, connection } = response
     const edits = this.route?.responseEdits

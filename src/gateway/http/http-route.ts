@@ -33,6 +33,8 @@ export interface RouteSources {
   access?(route: RouteConfig, name: string): RouteAccess | undefined
   /** How much of it is taken. */
   limits?(config: RouteConfig, name: string): RouteLimits
+  /** Puts a cache before its upstreams; undefined: it has none. */
+  cache?(config: RouteConfig, name: string): ((upstream: Upstream) => Upstream) | undefined
 }
 
 export interface HttpRoute {
@@ -109,7 +111,7 @@ function compileRoute(config: RouteConfig, name: string, sources: RouteSources):
   const access = sources.access?.(config, name)
   return {
     name,
-    action: compileAction(config, sources),
+    action: compileAction(config, name, sources),
     requestEdits: compileHeaderEdits(config.request_headers, secret),
     responseEdits: compileHeaderEdits(config.response_headers, secret),
     access,
@@ -118,7 +120,11 @@ function compileRoute(config: RouteConfig, name: string, sources: RouteSources):
   }
 }
 
-function compileAction(config: RouteConfig, sources: RouteSources): HttpRoute['action'] {
+function compileAction(
+  config: RouteConfig,
+  routeName: string,
+  sources: RouteSources,
+): HttpRoute['action'] {
   const { redirect, fixed_response: fixed, match } = config
   if (redirect !== undefined) {
     const location = compileRedirect(match, redirect)
@@ -130,17 +136,18 @@ function compileAction(config: RouteConfig, sources: RouteSources): HttpRoute['a
     const fields = body === undefined ? [] : ['content-type', contentType]
     return { type: 'fixed', status: fixed.status, fields: HttpFields.fromTrusted(fields), body }
   }
-  return compileProxy(config, sources)
+  return compileProxy(config, routeName, sources)
 }
 
-function compileProxy(config: RouteConfig, sources: RouteSources): ProxyAction {
+function compileProxy(config: RouteConfig, routeName: string, sources: RouteSources): ProxyAction {
   const weighted = config.weighted_clusters ?? [{ name: config.cluster ?? '', weight: 1 }]
   const { mirror } = config
   const timeoutMs = durationMs(config.timeout)
+  const cached = sources.cache?.(config, routeName) ?? ((upstream) => upstream)
   return {
     type: 'proxy',
     split: new Split(
-      weighted.map(({ name, weight }) => ({ upstream: sources.upstream(name), weight })),
+      weighted.map(({ name, weight }) => ({ upstream: cached(sources.upstream(name)), weight })),
     ),
     rewrite: compileRewrite(config.match, config.rewrite),
     host: config.rewrite?.host,

@@ -149,6 +149,7 @@ export class ListenerTraffic implements HttpServerObserver {
       cluster: note?.cluster,
       upstream: note?.upstreamAddress,
       attempts: note?.attempts ?? 0,
+      cached: note?.cached,
       principal: note?.principal?.id,
       requestId: note?.requestId ?? '',
       trace: request.trace,

@@ -36,6 +36,8 @@ export interface AccessRecord {
   readonly cluster: string | undefined
   readonly upstream: string | undefined
   readonly attempts: number
+  /** Answered from the route's cache. */
+  readonly cached?: boolean | undefined
   readonly requestId: string
   readonly trace: TraceContext | undefined
   /** Who called, where that was asked. */
@@ -86,6 +88,7 @@ export class AccessLog {
       cluster: record.cluster,
       upstream: record.upstream,
       attempts: record.attempts,
+      cached: record.cached || undefined,
       principal: record.principal,
       correlation_id: record.requestId,
       trace_id: trace?.traceId,

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { authentication, authorization } from './access.ts'
+import { cache } from './cache.ts'
 import { bulkhead, concurrency, routeRateLimit } from './load.ts'
 import {
   cidr,
@@ -152,6 +153,7 @@ export const route = z
     rate_limits: z.array(routeRateLimit).max(8).default([]).describe('All of them hold'),
     concurrency: concurrency.optional(),
     bulkhead: bulkhead.optional(),
+    cache: cache.optional(),
     upgrades: z.boolean().default(true).describe('Pass WebSocket and other upgrades through'),
   })
   .refine(
