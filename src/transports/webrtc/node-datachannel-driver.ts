@@ -188,6 +188,7 @@ class NativeChannel implements DriverChannel {
   readonly #forget: () => void
   #events: ChannelEvents | undefined
   #maxMessageBytes = 0
+  #wasOpen = false
   #closed = false
 
   constructor(channel: NodeDataChannel.DataChannel, forget: () => void) {
@@ -209,7 +210,9 @@ class NativeChannel implements DriverChannel {
   }
 
   get isOpen(): boolean {
-    return !this.#closed && this.#channel.isOpen()
+    if (this.#closed || !this.#channel.isOpen()) return false
+    this.#wasOpen = true
+    return true
   }
 
   attach(events: ChannelEvents): void {
@@ -217,7 +220,12 @@ class NativeChannel implements DriverChannel {
     this.#events = events
     if (!first) return
     const channel = this.#channel
-    channel.onOpen(guard(() => this.#events?.onOpen()))
+    channel.onOpen(
+      guard(() => {
+        this.#wasOpen = true
+        this.#events?.onOpen()
+      }),
+    )
     channel.onError(guard((text) => this.#events?.onError(new Error(text))))
     channel.onBufferedAmountLow(guard(() => this.#events?.onDrain()))
     // Last: messages that wait are given from here on.
@@ -240,6 +248,9 @@ class NativeChannel implements DriverChannel {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    // A thread of the library is closing it. Its `close` would take the callbacks away from under
+    // that, and a channel that never tells that it has closed keeps the process alive.
+    if (this.#wasOpen && !this.#channel.isOpen()) return
     this.#channel.close()
   }
 
