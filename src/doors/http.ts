@@ -12,7 +12,7 @@ export type {
   ReplayableRequestInit,
 } from '../clients/http/http-call-init.ts'
 export * from '../clients/http/http-client.ts'
-export * from '../clients/http/http1-client-connection.ts'
+export * from '../clients/http/http-client-connection.ts'
 export * from '../clients/http/json-request.ts'
 export * from '../clients/http/node-agent.ts'
 export * from '../clients/http/oauth-tokens.ts'

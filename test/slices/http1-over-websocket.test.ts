@@ -9,7 +9,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Http1ClientConnection } from '../../src/clients/http/http1-client-connection.ts'
+import { HttpClientConnection } from '../../src/clients/http/http-client-connection.ts'
 import { memory as memoryAddress } from '../../src/core/address.ts'
 import type { Connection } from '../../src/core/connection.ts'
 import { Call } from '../../src/core/context.ts'
@@ -34,8 +34,8 @@ import { memory } from '../../src/transports/memory/memory-transport.ts'
 const clock = systemClock
 const host = nodeHost
 
-function clientOver(connection: Connection): Http1ClientConnection {
-  const client = new Http1ClientConnection(connection, new Http1ClientSession(), { clock })
+function clientOver(connection: Connection): HttpClientConnection {
+  const client = new HttpClientConnection(connection, new Http1ClientSession(), { clock })
   client.start()
   return client
 }

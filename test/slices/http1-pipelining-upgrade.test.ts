@@ -144,7 +144,7 @@ class PipeliningClient implements DriverOwner<ClientEvent> {
   onClosed(): void {}
 
   #send(): void {
-    while (this.#targets.length > 0 && this.session.canSubmit) {
+    while (this.#targets.length > 0 && this.session.capacity > 0) {
       const target = this.#targets.shift() as string
       this.driver.submit({
         type: 'request',

@@ -2,9 +2,10 @@
  * One call on a client connection: the promise of its response, the sink of its request's body, and
  * the two ends of its response's body.
  *
- *     waiting ──head──► receiving ──end──► over
- *        └──────────────────┴──abort─────► over
+ *     waiting ──head──► receiving ──end──► answered ──end of the request──► over
+ *        └──────────────────┴──────────────────┴──abort───────────────────► over
  *
+ * `answered` is passed through at once where the request is through already, and in HTTP/1.1.
  * A body that arrived together with its head is given as bytes: it needs no stream, can be passed on
  * in one write, and the connection is free before the caller has even seen the response.
  */
@@ -13,14 +14,15 @@ import type { CallContext } from '../../core/context.ts'
 import { toError } from '../../core/errors.ts'
 import type { Flow, Sink } from '../../core/flow.ts'
 import { copyForNow, giveCopyBack, isCopyForNow } from '../../core/region-pool.ts'
+import type { ExchangeConnection } from '../../links/layer/exchange-connection.ts'
 import { Body } from '../../protocols/http/body.ts'
+import type { ResponseEvent } from '../../protocols/http/exchange.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
 import {
   type HttpRequest,
   HttpResponse,
   type ResponseExchange,
 } from '../../protocols/http/messages.ts'
-import type { ResponseEvent } from '../../protocols/http1/messages.ts'
 import { PendingReply } from '../../runtime/settle.ts'
 import { ResponseStream, type StreamOwner } from './response-stream.ts'
 
@@ -31,6 +33,8 @@ export interface ExchangeOwner {
   sendEnd(exchange: ClientExchange, trailers: HttpFields | undefined): void
   demand(exchange: ClientExchange, wanted: boolean): void
   cancel(exchange: ClientExchange, reason: Error): void
+  /** The rest of the request has left behind a response that was complete before. */
+  finished(exchange: ClientExchange): void
 }
 
 export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseExchange {
@@ -38,6 +42,8 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
   readonly request: HttpRequest
   onOver: (() => void) | undefined
   over = false
+  /** After 2xx to CONNECT, where streams carry connections. */
+  tunnel: ExchangeConnection | undefined
   readonly #owner: ExchangeOwner
   readonly #reply = new PendingReply<HttpResponse>()
   #stopWatching: (() => void) | undefined
@@ -47,6 +53,8 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
   /** Body bytes still to come, where a length was announced. */
   #left: number
   #head: ResponseEvent | undefined
+  /** The response is complete, only the request goes on. */
+  #answered = false
   #held: Uint8Array[] | undefined
   #response: HttpResponse | undefined
   #stream: ResponseStream | undefined
@@ -55,6 +63,7 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     this.id = id
     this.request = request
     this.onOver = undefined
+    this.tunnel = undefined
     this.#owner = owner
     this.#stopWatching = undefined
     this.#flow = undefined
@@ -96,7 +105,8 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
 
   /** The connection takes more. */
   resumeRequest(): void {
-    if (this.#bodyStarted) this.#flow?.resume()
+    if (this.tunnel !== undefined) this.tunnel.onWritable()
+    else if (this.#bodyStarted) this.#flow?.resume()
   }
 
   /** Whether bytes of the request's body are still to come. */
@@ -119,6 +129,9 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     if (this.#flow === undefined) return
     this.#flow = undefined
     this.#owner.sendEnd(this, this.request.body.trailers)
+    if (!this.#answered || this.over) return
+    this.#finish()
+    this.#owner.finished(this)
   }
 
   /** The request's body broke: the peer must see it cut, never a shorter whole. */
@@ -141,12 +154,21 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
   }
 
   onData(chunk: Uint8Array): boolean {
+    if (this.tunnel !== undefined) {
+      this.tunnel.onData(chunk)
+      return true
+    }
     if (this.#stream !== undefined) return this.#stream.push(chunk)
     this.#held ??= []
     // A large piece of more waits here no longer than until somebody reads it. What is whole is the
     // caller's to keep.
     this.#held.push(this.#isWhole(chunk) ? new Uint8Array(chunk) : copyForNow(chunk))
     return true
+  }
+
+  /** The head is there, and nobody has been told. */
+  get isStarting(): boolean {
+    return this.#head !== undefined
   }
 
   /** Everything that came with the head is there, and it was not all. */
@@ -163,21 +185,25 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     return length !== undefined && chunk.length >= length
   }
 
-  /** The response is complete. */
+  /** The response is complete. While the request is still `sending`, the exchange goes on. */
   complete(trailers: HttpFields | undefined): void {
     const head = this.#head
+    if (this.sending) this.#answered = true
+    else this.#finish()
     if (head === undefined) {
       const response = this.#response as HttpResponse
       if (trailers !== undefined) response.body.trailers = trailers
-      response.exchange = undefined
-      this.#finish()
+      if (this.over) response.exchange = undefined
       this.#stream?.end()
       return
     }
-    const body = wholeBody(this.#held, trailers !== undefined)
+    const body =
+      head.content === undefined
+        ? wholeBody(this.#held, trailers !== undefined)
+        : Body.from(head.content)
+    this.#held = undefined
     if (trailers !== undefined) body.trailers = trailers
-    this.#finish()
-    this.#respond(head, body)
+    this.#respond(head, body, this.over ? undefined : this)
   }
 
   /** 101, or 2xx to CONNECT: the response comes with the connection. */
@@ -185,6 +211,21 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     const head = this.#head as ResponseEvent
     this.#finish()
     this.#respond(head, Body.empty, undefined, connection)
+  }
+
+  /** 2xx to CONNECT: the exchange is the connection, and over when that is. */
+  completeAs(tunnel: ExchangeConnection): void {
+    const head = this.#head as ResponseEvent
+    // Whoever called has the connection now: the call's context is done with it.
+    this.#stopWatching?.()
+    this.#stopWatching = undefined
+    this.tunnel = tunnel
+    this.#respond(head, Body.empty, undefined, tunnel)
+  }
+
+  /** The connection that was made of it has ended. */
+  tunnelDone(): void {
+    if (!this.over) this.#finish()
   }
 
   onInform(status: number, fields: HttpFields): void {
@@ -197,11 +238,10 @@ export class ClientExchange implements Sink<Uint8Array>, StreamOwner, ResponseEx
     if (this.over) return
     this.#finish()
     this.dropBody(toError(reason))
-    if (this.#response === undefined) this.#reply.reject(reason)
-    else {
-      this.#response.exchange = undefined
-      this.#stream?.fail(toError(reason))
-    }
+    if (this.#response === undefined) return this.#reply.reject(reason)
+    this.#response.exchange = undefined
+    if (this.tunnel !== undefined) this.tunnel.onAbort(toError(reason))
+    else if (!this.#answered) this.#stream?.fail(toError(reason))
   }
 
   // --- what the response's body and its owner ask

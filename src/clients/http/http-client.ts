@@ -67,10 +67,7 @@ import {
   oneShotError,
   type ReplayableRequestInit,
 } from './http-call-init.ts'
-import {
-  Http1ClientConnection,
-  type Http1ClientConnectionOptions,
-} from './http1-client-connection.ts'
+import { HttpClientConnection, type HttpClientConnectionOptions } from './http-client-connection.ts'
 
 export interface HttpClientOptions
   extends Partial<
@@ -111,7 +108,7 @@ export interface HttpClientOptions
 
 export interface Http1ConnectionOptions
   extends Omit<Http1ClientOptions, 'host'>,
-    Pick<Http1ClientConnectionOptions, 'continueTimeoutMs'> {}
+    Pick<HttpClientConnectionOptions, 'continueTimeoutMs'> {}
 
 /**
  * Names are resolved by the transport, which tries all addresses of a host; with
@@ -384,7 +381,7 @@ export async function connectHttp1(
   endpoint: Endpoint,
   context: ConnectContext,
   settings: ConnectSettings,
-): Promise<Http1ClientConnection> {
+): Promise<HttpClientConnection> {
   const { clock, host, authority, http1, contextWriter } = settings
   const connection = await transport.connect(endpoint.address, {
     signal: context.signal,
@@ -400,7 +397,7 @@ export async function connectHttp1(
     })
   }
   const session = new Http1ClientSession({ ...http1, host })
-  const exchanger = new Http1ClientConnection(connection, session, {
+  const exchanger = new HttpClientConnection(connection, session, {
     clock,
     continueTimeoutMs: http1?.continueTimeoutMs,
     contextWriter,

@@ -2,22 +2,22 @@
  * A connection to an endpoint that leaves the endpoint's address with each request, for logs.
  */
 import {
-  Http1ClientConnection,
-  type Http1ClientConnectionOptions,
-} from '../../clients/http/http1-client-connection.ts'
+  HttpClientConnection,
+  type HttpClientConnectionOptions,
+} from '../../clients/http/http-client-connection.ts'
 import type { Connection } from '../../core/connection.ts'
 import type { CallContext } from '../../core/context.ts'
 import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 import type { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import { ProxiedRequest } from '../http/http-proxy.ts'
 
-export class NotedConnection extends Http1ClientConnection {
+export class NotedConnection extends HttpClientConnection {
   readonly #key: string
 
   constructor(
     connection: Connection,
     session: Http1ClientSession,
-    options: Http1ClientConnectionOptions,
+    options: HttpClientConnectionOptions,
     key: string,
   ) {
     super(connection, session, options)

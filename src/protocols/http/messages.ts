@@ -23,6 +23,11 @@ export interface HttpRequestInit {
   version?: HttpVersion
   /** The template of the path (`/users/{id}`), low in cardinality: names spans and metrics. */
   route?: string | undefined
+  /**
+   * `:protocol` of an extended CONNECT (RFC 8441), such as `websocket`: the method is CONNECT, and
+   * the target a path. HTTP/1.1 has none.
+   */
+  protocol?: string | undefined
 }
 
 export class HttpRequest {
@@ -33,6 +38,8 @@ export class HttpRequest {
   readonly fields: HttpFields
   readonly body: Body
   readonly version: HttpVersion
+  /** `:protocol` of an extended CONNECT (RFC 8441). */
+  readonly protocol: string | undefined
   /**
    * The template that the path follows, `/users/{id}`. A service that routes sets it; spans and
    * metrics are named by it.
@@ -55,6 +62,7 @@ export class HttpRequest {
     this.fields = toFields(init.fields)
     this.body = Body.from(init.body)
     this.version = init.version ?? '1.1'
+    this.protocol = init.protocol
     this.route = init.route
     this.trace = undefined
     this.connection = undefined
@@ -105,9 +113,15 @@ export class HttpResponse {
   readonly body: Body
   readonly version: HttpVersion
   readonly upgrade: ((connection: Connection) => void) | undefined
-  /** Client side, after status 101 or 2xx to CONNECT: the detached connection, the caller's. */
+  /**
+   * Client side, after status 101 or 2xx to CONNECT: the detached connection, the caller's. In
+   * HTTP/2 it is made of the exchange, and others go on beside it.
+   */
   connection: Connection | undefined
-  /** Client side, while the body is not through; undefined when it came whole. */
+  /**
+   * Client side, while the body is not through; undefined when it came whole. In HTTP/2 also while
+   * the request's body is not, which goes on behind an early response.
+   */
   exchange: ResponseExchange | undefined
 
   constructor(init: HttpResponseInit = NO_INIT) {

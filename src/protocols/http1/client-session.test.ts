@@ -104,6 +104,23 @@ describe('Http1ClientSession requests', () => {
     assert.throws(() => fixed.do({ type: 'end', exchange: 1, trailers: undefined }), UsageError)
   })
 
+  test('a whole body with trailers is one chunk, whatever its length says', () => {
+    const bench = new Bench({ maxPipelined: 4 })
+    const trailers = new HttpFields({ 'x-sum': '1' })
+    const fields = new HttpFields({ 'content-length': '5' })
+    bench.request('PUT', { body: 'hello', trailers, fields })
+    assert.match(
+      bench.sent,
+      /^PUT [\s\S]*transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n$/,
+    )
+    const empty = new Bench()
+    empty.request('POST', { trailers })
+    assert.match(empty.sent, /chunked\r\n\r\n0\r\nx-sum: 1\r\n\r\n$/)
+    const refused = new HttpFields({ host: 'b.example' })
+    assert.throws(() => new Bench().request('PUT', { body: 'a', trailers: refused }), UsageError)
+    assert.throws(() => new Bench().request('TRACE', { trailers }), UsageError)
+  })
+
   test('that could be read as something else are refused', () => {
     const bad: Partial<ClientCommand & { type: 'request' }>[] = [
       { method: 'GE T' },
@@ -146,11 +163,11 @@ describe('Http1ClientSession requests', () => {
   test('wait for the response before them unless pipelining is on', () => {
     const bench = new Bench()
     bench.request()
-    assert.equal(bench.session.canSubmit, false)
+    assert.equal(bench.session.capacity, 0)
     assert.throws(() => bench.request(), UsageError)
     bench.sent
     assert.equal(types(bench.feed(OK)), 'response capacity')
-    assert.equal(bench.session.canSubmit, true)
+    assert.equal(bench.session.capacity, 1)
   })
 
   test('are pipelined up to maxPipelined, never behind a POST', () => {
@@ -159,7 +176,7 @@ describe('Http1ClientSession requests', () => {
     bench.request()
     bench.request('POST')
     bench.sent
-    assert.equal(bench.session.canSubmit, false)
+    assert.equal(bench.session.capacity, 0)
     assert.equal(types(bench.feed(OK)), 'response')
     assert.equal(types(bench.feed(OK + OK)), 'response response capacity')
   })
@@ -379,7 +396,7 @@ describe('Http1ClientSession resets', () => {
     bench.request('POST', { streams: true })
     bench.sent
     assert.equal(types(bench.feed(OK)), 'response')
-    assert.equal(bench.session.canSubmit, false)
+    assert.equal(bench.session.capacity, 0)
     bench.reset(1)
     assert.equal(bench.session.state, 'closed')
     assert.ok(!bench.sent.includes('0\r\n\r\n'))

@@ -24,7 +24,7 @@ import {
   UsageError,
 } from '../../core/errors.ts'
 import { portableText } from '../../core/portable-text.ts'
-import type { Session, SessionState } from '../../core/session.ts'
+import type { SessionState } from '../../core/session.ts'
 import type { BodyDecoder, BodyFraming } from './body-decoder.ts'
 import { MessageDecoder } from './decoder.ts'
 import type { HeadDecoder } from './head-decoder.ts'
@@ -34,6 +34,7 @@ import type {
   ClientCommand,
   ClientEvent,
   DemandCommand,
+  HttpClientSession,
   RequestCommand,
   ResetCommand,
 } from './messages.ts'
@@ -44,7 +45,8 @@ import { keepAliveHint, responseFraming, switchesProtocols } from './response-ru
 import { ASKED_UPGRADE, UNSAFE, WANTS_CLOSE, WAS_CONNECT } from './response-writer.ts'
 import { Ring } from './ring.ts'
 
-export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
+export class Http1ClientSession implements HttpClientSession {
+  readonly version = '1.1'
   state: SessionState = 'open'
   failure: HeddleError | undefined
   onWake: (() => void) | undefined
@@ -131,8 +133,15 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
     return this.#submitted + 1
   }
 
-  /** Whether a request may be submitted now; when it becomes true there is a `capacity` event. */
-  get canSubmit(): boolean {
+  /**
+   * 1: a request may be submitted now; when it becomes 1 there is a `capacity` event. Never more,
+   * also when pipelining: what the next request is decides whether there may be another behind it.
+   */
+  get capacity(): number {
+    return this.#canSubmit ? 1 : 0
+  }
+
+  get #canSubmit(): boolean {
     return (
       this.state === 'open' &&
       !this.#closing &&
@@ -141,6 +150,11 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
       this.#writer.streaming === 0 &&
       this.pending < this.#maxPipelined
     )
+  }
+
+  /** What bounds it is the connection, whose driver knows. */
+  isWritable(exchange: number): boolean {
+    return this.#writer.streaming === exchange
   }
 
   /** Bytes of input kept in memory of our own. */
@@ -269,7 +283,7 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
     if (this.state === 'closed' || this.state === 'detached' || this.#peerEnded) {
       throw new ClosedError('ERR_CLOSED', 'the connection is closed', { retryable: 'yes' })
     }
-    if (!this.canSubmit)
+    if (!this.#canSubmit)
       throw new UsageError('ERR_STATE', 'the connection cannot take a request now')
     if (exchange !== this.#submitted + 1) {
       throw new UsageError(
@@ -286,7 +300,7 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
     this.#ends.push(command.streams ? -1 : this.#encoded + this.#out.pending - before)
     if (this.pending === 1) this.#waitingSince = this.#now
     this.#barrier = (flags & BARRIER) !== 0
-    this.#hadCapacity = this.canSubmit
+    this.#hadCapacity = this.#canSubmit
   }
 
   #isStreaming(exchange: number): boolean {
@@ -309,7 +323,7 @@ export class Http1ClientSession implements Session<ClientCommand, ClientEvent> {
 
   #updateCapacity(): void {
     const had = this.#hadCapacity
-    this.#hadCapacity = this.canSubmit
+    this.#hadCapacity = this.#canSubmit
     if (!had && this.#hadCapacity) this.#events.push(CAPACITY)
   }
 

@@ -232,7 +232,7 @@ const subject: Subject = {
         want(event, pair)
         if (event.type !== 'end' || event.exchange !== 1) return
         // A fault may have ended the connection with the response.
-        if ((pair.client.session as Http1ClientSession).canSubmit) pair.client.submit(request(2))
+        if ((pair.client.session as Http1ClientSession).capacity > 0) pair.client.submit(request(2))
       },
     },
     'a response that is cut': {

@@ -11,6 +11,8 @@ import {
   checkGivenFraming,
   checkTrailers,
   encodeChunk,
+  encodeChunkSize,
+  encodeCrlf,
   encodeLastChunk,
   encodeRequestHead,
   encodeText,
@@ -56,10 +58,15 @@ export class RequestWriter {
     else if (body !== undefined) length = body.length
     this.#checkLine(command)
     if (streams && length > 0) throw new UsageError('ERR_ARGUMENT', 'both a body and a stream')
-    if ((streams || length > 0) && (method === 'CONNECT' || method === 'TRACE')) {
+    if (
+      (streams || length > 0 || command.trailers !== undefined) &&
+      (method === 'CONNECT' || method === 'TRACE')
+    ) {
       throw new UsageError('ERR_ARGUMENT', `${method} with a body`)
     }
-    const framing = framingOf(command, length)
+    const trailers = streams ? undefined : command.trailers
+    if (trailers !== undefined) checkTrailers(trailers)
+    const framing = trailers === undefined ? framingOf(command, length) : CHUNKED
     const surveyed = survey(fields)
     if ((surveyed & (HAS_LENGTH | HAS_CODING)) !== 0) {
       checkGivenFraming(fields, surveyed, framing === UNFRAMED ? 0 : framing)
@@ -70,7 +77,8 @@ export class RequestWriter {
       this.streaming = command.exchange
       this.#framing = framing
       this.#left = command.bodyLength ?? Number.POSITIVE_INFINITY
-    } else if (typeof body === 'string') encodeText(out, body, length)
+    } else if (trailers !== undefined) this.#whole(body, length, trailers)
+    else if (typeof body === 'string') encodeText(out, body, length)
     else if (body !== undefined) out.give(body)
     return flagsOf(method, fields, surveyed)
   }
@@ -96,6 +104,18 @@ export class RequestWriter {
       throw new UsageError('ERR_STATE', message)
     }
     this.streaming = 0
+  }
+
+  /** One chunk with everything: only the chunked coding has a place for trailers. */
+  #whole(body: RequestCommand['body'], length: number, trailers: HttpFields): void {
+    const out = this.#out
+    if (length > 0) {
+      encodeChunkSize(out, length)
+      if (typeof body === 'string') encodeText(out, body, length)
+      else out.give(body as Uint8Array)
+      encodeCrlf(out)
+    }
+    encodeLastChunk(out, trailers)
   }
 
   #checkLine(command: RequestCommand): void {

@@ -1,27 +1,43 @@
 /**
- * One HTTP/1.1 connection of a client: calls become commands of the session, events become replies.
+ * One HTTP connection of a client, of any version: calls become commands of the session, events
+ * become replies.
  *
  * A call resolves when the head of its response is there; a body that did not come with it follows
  * under demand. The exchange holds its place on the connection until request and response are both
- * through, so a body that nobody reads keeps the connection busy: read it, `discard()` it, or cancel.
+ * through, so a body that nobody reads keeps its place: read it, `discard()` it, or cancel.
  *
- * An exchange that is given up closes the connection, unless what is left of the response is short
- * enough to be dropped: the server sees at once that nobody waits.
+ * | an exchange…                      | HTTP/1.1                        | HTTP/2              |
+ * |-----------------------------------|---------------------------------|---------------------|
+ * | given up                          | closes the connection, unless what is left is short enough to be dropped | resets its stream |
+ * | answered before it was sent       | is cut, and with it the connection | goes on sending, unless the server says otherwise (RFC 9113 8.1) |
+ * | CONNECT, answered with 2xx        | hands the connection over       | becomes a connection |
  */
 import type { Connection } from '../../core/connection.ts'
 import type { ConnectionState } from '../../core/connection-state.ts'
 import type { CallContext } from '../../core/context.ts'
-import { ClosedError, checkRange, HeddleError, OverloadError, toError } from '../../core/errors.ts'
+import {
+  ClosedError,
+  checkRange,
+  HeddleError,
+  OverloadError,
+  toError,
+  UsageError,
+} from '../../core/errors.ts'
+import { ExchangeConnection } from '../../links/layer/exchange-connection.ts'
+import type {
+  ClientCommand,
+  ClientEvent,
+  HttpClientSession,
+  ResponseEvent,
+} from '../../protocols/http/exchange.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
-import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
+import type { HttpRequest, HttpResponse, HttpVersion } from '../../protocols/http/messages.ts'
 import type { ContextWriter } from '../../protocols/http/propagation.ts'
-import type { Http1ClientSession } from '../../protocols/http1/client-session.ts'
-import type { ClientCommand, ClientEvent, ResponseEvent } from '../../protocols/http1/messages.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
 import type { Exchanger } from '../../runtime/exchanger.ts'
 import { ClientExchange, type ExchangeOwner } from './client-exchange.ts'
 
-export interface Http1ClientConnectionOptions extends DriverOptions {
+export interface HttpClientConnectionOptions extends DriverOptions {
   /**
    * How long a request with `Expect: 100-continue` waits for the 100 before it sends its body all
    * the same (RFC 9110 10.1.1: a server may be older than the mechanism), in milliseconds.
@@ -33,35 +49,38 @@ export interface Http1ClientConnectionOptions extends DriverOptions {
   contextWriter?: Pick<ContextWriter, 'write'> | undefined
 }
 
-export const http1ClientConnectionDefaults: Readonly<{ continueTimeoutMs: number }> = Object.freeze(
-  { continueTimeoutMs: 1_000 },
-)
+export const httpClientConnectionDefaults: Readonly<{ continueTimeoutMs: number }> = Object.freeze({
+  continueTimeoutMs: 1_000,
+})
 
-export class Http1ClientConnection
+export class HttpClientConnection
   implements Exchanger<HttpRequest, HttpResponse>, DriverOwner<ClientEvent>, ExchangeOwner
 {
   onChange: (() => void) | undefined
   readonly #driver: Driver<ClientCommand, ClientEvent>
-  readonly #session: Http1ClientSession
-  readonly #options: Http1ClientConnectionOptions
+  readonly #session: HttpClientSession
+  readonly #options: HttpClientConnectionOptions
   readonly #continueTimeoutMs: number
-  /** In the order of the wire. */
-  readonly #exchanges: ClientExchange[] = []
-  /** The response whose head has come in this batch, and whose body may. */
-  #starting: ClientExchange | undefined
+  /** Exchanges are streams beside each other: what happens to one does not concern the others. */
+  readonly #multiplexed: boolean
+  /** By number, in the order of the wire. Bounded by what the session takes. */
+  readonly #exchanges = new Map<number, ClientExchange>()
+  /** Responses whose heads have come in this batch, and whose bodies may. */
+  #starting: ClientExchange[] = []
   /** The last the pool heard of `available`. */
   #told = 0
   #closed = false
 
   constructor(
     connection: Connection,
-    session: Http1ClientSession,
-    options: Http1ClientConnectionOptions,
+    session: HttpClientSession,
+    options: HttpClientConnectionOptions,
   ) {
-    const { continueTimeoutMs = http1ClientConnectionDefaults.continueTimeoutMs } = options
+    const { continueTimeoutMs = httpClientConnectionDefaults.continueTimeoutMs } = options
     this.onChange = undefined
     this.#session = session
     this.#options = options
+    this.#multiplexed = session.version !== '1.1' && session.version !== '1.0'
     this.#continueTimeoutMs = checkRange('continueTimeoutMs', continueTimeoutMs, 0, 0x7fff_ffff)
     this.#driver = new Driver(connection, session, this, options)
   }
@@ -70,13 +89,17 @@ export class Http1ClientConnection
     return this.#driver.connection
   }
 
-  /** The session says no more than that there is room: for one after the other when pipelining. */
+  get version(): HttpVersion {
+    return this.#session.version
+  }
+
   get available(): number {
-    return !this.#closed && this.#session.canSubmit ? 1 : 0
+    return this.#closed ? 0 : this.#session.capacity
   }
 
   get inFlight(): number {
-    const count = this.#exchanges.length
+    const count = this.#exchanges.size
+    if (this.#multiplexed) return count
     // An exchange that was given up, whose response is still being dropped.
     return count === 0 && !this.#closed && this.#session.pending > 0 ? 1 : count
   }
@@ -135,7 +158,7 @@ export class Http1ClientConnection
       reason instanceof ClosedError
         ? new ClosedError('ERR_CLOSED', reason.message, { cause: reason, sent: 'some' })
         : reason
-    for (const exchange of this.#exchanges.splice(0)) exchange.abortWith(told)
+    this.#abortAll(told)
     this.#driver.destroy(reason)
   }
 
@@ -152,14 +175,17 @@ export class Http1ClientConnection
       case 'response':
         return this.#onResponse(event)
       case 'data': {
-        const exchange = this.#find(event.exchange)
+        const exchange = this.#exchanges.get(event.exchange)
         if (exchange !== undefined && !exchange.onData(event.chunk)) this.demand(exchange, false)
         return
       }
       case 'end':
         return this.#onEnd(event.exchange, event.trailers)
+      case 'writable':
+        if (!this.#driver.blocked) this.#exchanges.get(event.exchange)?.resumeRequest()
+        return
       case 'inform':
-        return this.#find(event.exchange)?.onInform(event.status, event.fields)
+        return this.#exchanges.get(event.exchange)?.onInform(event.status, event.fields)
       case 'aborted':
         return this.#onAborted(event.exchange, event.error)
       case 'detached':
@@ -170,21 +196,29 @@ export class Http1ClientConnection
   }
 
   onBatchEnd(): void {
-    const exchange = this.#starting
-    if (exchange === undefined) return
-    this.#starting = undefined
-    this.demand(exchange, false)
-    exchange.stream()
+    if (this.#starting.length === 0) return
+    const starting = this.#starting
+    this.#starting = []
+    for (const exchange of starting) {
+      // It may have ended in the same batch.
+      if (exchange.over || !exchange.isStarting) continue
+      this.demand(exchange, false)
+      exchange.stream()
+    }
   }
 
   onWritable(): void {
-    for (const exchange of this.#exchanges) exchange.resumeRequest()
+    const session = this.#session
+    for (const exchange of this.#exchanges.values()) {
+      if (this.#driver.blocked) return
+      if (session.isWritable(exchange.id)) exchange.resumeRequest()
+    }
   }
 
   onClosed(reason: Error | undefined): void {
     this.#closed = true
     const error = reason ?? new ClosedError('ERR_CLOSED', 'the connection was closed')
-    for (const exchange of this.#exchanges.splice(0)) exchange.abortWith(error)
+    this.#abortAll(error)
     this.#changed()
   }
 
@@ -198,7 +232,7 @@ export class Http1ClientConnection
       this.cancel(exchange, toError(error))
       return false
     }
-    return !this.#driver.blocked
+    return !this.#driver.blocked && this.#session.isWritable(exchange.id)
   }
 
   sendEnd(exchange: ClientExchange, trailers: HttpFields | undefined): void {
@@ -218,9 +252,12 @@ export class Http1ClientConnection
   /** Gives one up: its caller hears `reason`, untouched. */
   cancel(exchange: ClientExchange, reason: Error): void {
     if (exchange.over) return
-    if (this.#starting === exchange) this.#starting = undefined
     exchange.abortWith(reason)
     this.#reset(exchange, reason)
+  }
+
+  finished(exchange: ClientExchange): void {
+    this.#remove(exchange)
   }
 
   #submit(exchange: ClientExchange, context: CallContext): void {
@@ -229,7 +266,8 @@ export class Http1ClientConnection
     const { body } = request
     let streams = false
     let waits = false
-    if (!body.isEmpty) {
+    if (this.#tunnels(request)) streams = true
+    else if (!body.isEmpty) {
       waits = request.fields.hasToken('expect', '100-continue')
       streams = waits || body.content === undefined
       if (streams) exchange.openBody()
@@ -241,14 +279,33 @@ export class Http1ClientConnection
       target: request.target,
       authority: request.authority,
       fields: contextWriter?.write(request.fields, context, this.#options.clock) ?? request.fields,
+      scheme: request.scheme,
+      protocol: request.protocol,
       body: streams ? undefined : body.content,
+      trailers: streams ? undefined : body.trailers,
       streams,
       bodyLength: body.length,
     })
-    this.#exchanges.push(exchange)
+    this.#exchanges.set(exchange.id, exchange)
     this.#told = this.available
     if (waits) this.#startBodyLater(exchange)
     else if (streams) exchange.startBody()
+  }
+
+  /** The stream stays open both ways for what the connection made of it will say. */
+  #tunnels(request: HttpRequest): boolean {
+    const { method, protocol, body } = request
+    if (method !== 'CONNECT') {
+      if (protocol === undefined) return false
+      throw new UsageError('ERR_ARGUMENT', `protocol '${protocol}' with ${method}, not CONNECT`)
+    }
+    if (!this.#multiplexed) {
+      if (protocol === undefined) return false
+      const message = `HTTP/${this.version} has no CONNECT with a protocol, such as '${protocol}'`
+      throw new UsageError('ERR_OPTION_UNSUPPORTED', message)
+    }
+    if (body.isEmpty) return true
+    throw new UsageError('ERR_ARGUMENT', 'CONNECT with a body')
   }
 
   #startBodyLater(exchange: ClientExchange): void {
@@ -258,52 +315,86 @@ export class Http1ClientConnection
   }
 
   #onResponse(event: ResponseEvent): void {
-    const exchange = this.#find(event.exchange)
+    const exchange = this.#exchanges.get(event.exchange)
     if (exchange === undefined) return
     exchange.onHead(event)
-    if (event.hasBody) {
-      this.#starting = exchange
+    if (this.#multiplexed && exchange.request.method === 'CONNECT') {
+      if (event.status >= 200 && event.status < 300) return this.#openTunnel(exchange, event)
+      this.sendEnd(exchange, undefined)
+      if (exchange.over) return
+    }
+    if (event.hasBody && event.content === undefined) {
+      this.#starting.push(exchange)
       return this.demand(exchange, true)
     }
     // 101 and 2xx to CONNECT resolve with the connection, in `#onDetached`.
-    if (this.#session.state !== 'detached') this.#complete(exchange, undefined)
+    if (this.#session.state !== 'detached') this.#complete(exchange, event.trailers)
   }
 
   #onEnd(id: number, trailers: HttpFields | undefined): void {
-    const exchange = this.#find(id)
-    if (exchange !== undefined) this.#complete(exchange, trailers)
+    const exchange = this.#exchanges.get(id)
+    if (exchange === undefined) return
+    if (exchange.tunnel !== undefined) exchange.tunnel.onPeerEnd()
+    else this.#complete(exchange, trailers)
   }
 
   /**
-   * The response is through. A request body that still flows is of no use any more (an early
-   * answer, such as 413): it is cut, and with it the connection.
+   * The response is through. A request body that still flows goes on where it has its own stream.
+   * In HTTP/1.1 it is of no use any more (an early answer, such as 413): it is cut, and with it the
+   * connection.
    */
   #complete(exchange: ClientExchange, trailers: HttpFields | undefined): void {
-    if (this.#starting === exchange) this.#starting = undefined
     if (exchange.sending) {
       if (exchange.sentAll) exchange.end()
-      else {
-        const early = new Error('the response came before all of the request was sent')
-        exchange.dropBody(early)
-        exchange.complete(trailers)
-        this.#reset(exchange, early)
-        return this.#remove(exchange)
-      }
+      else if (!this.#multiplexed) return this.#cutRequest(exchange, trailers)
     }
+    if (exchange.over) return
     exchange.complete(trailers)
+    if (exchange.over) this.#remove(exchange)
+  }
+
+  #cutRequest(exchange: ClientExchange, trailers: HttpFields | undefined): void {
+    const early = new Error('the response came before all of the request was sent')
+    exchange.dropBody(early)
+    exchange.complete(trailers)
+    this.#reset(exchange, early)
     this.#remove(exchange)
   }
 
+  #openTunnel(exchange: ClientExchange, event: ResponseEvent): void {
+    const isWritable = (): boolean =>
+      !this.#closed && !this.#driver.blocked && this.#session.isWritable(exchange.id)
+    const tunnel = new ExchangeConnection(
+      this.connection,
+      {
+        get writable() {
+          return isWritable()
+        },
+        sendData: (chunk) => this.sendData(exchange, chunk),
+        sendEnd: () => this.sendEnd(exchange, undefined),
+        demand: (wanted) => this.demand(exchange, wanted),
+        reset: (reason) => this.cancel(exchange, reason),
+        done: () => {
+          exchange.tunnelDone()
+          this.#remove(exchange)
+        },
+      },
+      this.#options.clock,
+    )
+    exchange.completeAs(tunnel)
+    if (event.content !== undefined) tunnel.onData(event.content)
+    if (!event.hasBody || event.content !== undefined) tunnel.onPeerEnd()
+  }
+
   #onAborted(id: number, error: HeddleError): void {
-    const exchange = this.#find(id)
+    const exchange = this.#exchanges.get(id)
     if (exchange === undefined) return
-    if (this.#starting === exchange) this.#starting = undefined
     exchange.abortWith(error)
     this.#remove(exchange)
   }
 
   #onDetached(id: number): void {
-    const exchange = this.#find(id)
+    const exchange = this.#exchanges.get(id)
     const connection = this.#driver.detach()
     this.#closed = true
     if (exchange === undefined) connection.destroy()
@@ -319,24 +410,23 @@ export class Http1ClientConnection
     if (this.#closed) return
     const error = reason instanceof HeddleError ? reason : aborted(reason)
     this.#driver.submit({ type: 'reset', exchange: exchange.id, error })
-    if (this.#session.state === 'closed') this.#driver.destroy(error)
+    if (!this.#multiplexed && this.#session.state === 'closed') this.#driver.destroy(error)
+  }
+
+  #abortAll(reason: Error): void {
+    const exchanges = [...this.#exchanges.values()]
+    this.#exchanges.clear()
+    for (const exchange of exchanges) exchange.abortWith(reason)
   }
 
   #remove(exchange: ClientExchange): void {
-    const at = this.#exchanges.indexOf(exchange)
-    if (at === 0) this.#exchanges.shift()
-    else if (at > 0) this.#exchanges.splice(at, 1)
+    this.#exchanges.delete(exchange.id)
     this.#changed()
   }
 
   #changed(): void {
     this.#told = this.available
     this.onChange?.()
-  }
-
-  #find(id: number): ClientExchange | undefined {
-    for (const exchange of this.#exchanges) if (exchange.id === id) return exchange
-    return undefined
   }
 }
 
