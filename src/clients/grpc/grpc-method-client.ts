@@ -7,6 +7,7 @@ import { Call } from '../../core/context.ts'
 import { toError } from '../../core/errors.ts'
 import type { Source } from '../../core/flow.ts'
 import type { MaybePromise, Service } from '../../core/service.ts'
+import { nodeHost } from '../../platform/node-host.ts'
 import { GrpcMetadata } from '../../protocols/grpc/call-metadata.ts'
 import { grpcFormat } from '../../protocols/grpc/content-type.ts'
 import { GRPC_PREFIX_BYTES, onlyMessage } from '../../protocols/grpc/decoder.ts'
@@ -54,8 +55,8 @@ export class GrpcMethodClient {
     this.#method = method
     this.#settings = settings
     this.#path = `/${parent.typeName}/${name}`
-    this.#input = messageCodec(input)
-    this.#output = messageCodec(output)
+    this.#input = messageCodec(input, nodeHost.text)
+    this.#output = messageCodec(output, nodeHost.text)
     this.#idempotent = idempotency === IDEMPOTENCY_UNKNOWN ? undefined : true
     const repliesOnce = methodKind === 'unary' || methodKind === 'client_streaming'
     const config = methodConfigOf(settings.config, parent.typeName, name)

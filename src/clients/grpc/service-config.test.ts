@@ -177,7 +177,7 @@ test('GrpcRetryPolicy grows its backoff to the maximum, 20 % more or less', () =
 test('hedgingPolicy sends a call again that takes too long, and takes the first answer', async () => {
   let calls = 0
   const cancelled: number[] = []
-  const echo = echoService()
+  const echo = echoService({ clock: CLOCK })
   const service: HttpService = (request, context) => {
     const call = ++calls
     if (call === 3) return echo(request, context)
@@ -197,7 +197,7 @@ test('hedgingPolicy sends a call again that takes too long, and takes the first 
 
 test('waitForReady waits for an endpoint, other calls fail at once', async () => {
   let up = false
-  const echo = echoService()
+  const echo = echoService({ clock: CLOCK })
   const service: HttpService = (request, context) => {
     if (up) return echo(request, context)
     throw new TransportError('ERR_CONNECT_REFUSED', 'nobody listens', { sent: 'nothing' })
@@ -215,7 +215,7 @@ test('waitForReady waits for an endpoint, other calls fail at once', async () =>
 
 test('timeout and message limits of the service config bind the calls', async () => {
   const timeouts: (string | undefined)[] = []
-  const echo = echoService()
+  const echo = echoService({ clock: CLOCK })
   const service: HttpService = (request, context) => {
     timeouts.push(request.fields.get('grpc-timeout'))
     return echo(request, context)
@@ -233,11 +233,14 @@ test('timeout and message limits of the service config bind the calls', async ()
   await assert.rejects(client.say({ text: 'x'.repeat(4) }), { status: 'RESOURCE_EXHAUSTED' })
 })
 
+/** Of clients and services alike: a deadline is a time of the clock. */
+const CLOCK = new ManualClock()
+
 function clientOf(
   service: HttpService,
   method: object,
 ): { client: ReturnType<typeof grpcClient<typeof Echo>>; clock: ManualClock } {
-  const clock = new ManualClock()
+  const clock = CLOCK
   const serviceConfig = { methodConfig: [{ name: [{}], ...method }] }
   return { client: grpcClient(Echo, service, { clock, serviceConfig }), clock }
 }
@@ -248,7 +251,7 @@ function flaky(answers: ReturnType<typeof grpcErrorResponse>[]): {
   seen: HttpRequest[]
 } {
   const seen: HttpRequest[] = []
-  const echo = echoService()
+  const echo = echoService({ clock: CLOCK })
   const service: HttpService = async (request, context = new Call()) => {
     seen.push(request)
     const answer = answers.shift()

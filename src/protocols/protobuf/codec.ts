@@ -1,8 +1,13 @@
 /**
- * Messages of one type to bytes and back, with what is needed for it looked up once.
+ * Messages of one type to bytes and back, with everything that is the same for each done once.
  *
  *     const codec = messageCodec(EchoRequestSchema)
  *     const bytes = codec.encode({ text: 'hello' })
+ *
+ * What protobuf-es means is what counts: the functions here are made for what nearly all messages are,
+ * and leave the rest to `toBinary` and `fromBinary`: types with parts that they do not know
+ * (codec-coverage.ts), values of an unusual kind, and all bytes that are not well formed, so that the
+ * errors are the library's as well. A message never comes out otherwise than by the library.
  */
 import {
   create,
@@ -12,6 +17,13 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf'
+import type { TextCodec } from '../../core/host.ts'
+import { portableText } from '../../core/portable-text.ts'
+import { isCovered } from './codec-coverage.ts'
+import { type DecodeMessage, decoderOf } from './codec-decoder.ts'
+import { type EncodeMessage, encoderOf } from './codec-encoder.ts'
+import { CodecReader } from './codec-reader.ts'
+import { CodecWriter } from './codec-writer.ts'
 
 export interface MessageCodec<Desc extends DescMessage = DescMessage> {
   readonly desc: Desc
@@ -30,27 +42,87 @@ export interface MessageCodec<Desc extends DescMessage = DescMessage> {
   decode(bytes: Uint8Array): MessageShape<Desc>
 }
 
-/** One codec for each descriptor. */
-export function messageCodec<Desc extends DescMessage>(desc: Desc): MessageCodec<Desc> {
-  const known = CODECS.get(desc)
+/**
+ * One codec for each descriptor.
+ *
+ * @param text how strings are read and written: the host's is faster than the default
+ */
+export function messageCodec<Desc extends DescMessage>(
+  desc: Desc,
+  text: TextCodec = portableText,
+): MessageCodec<Desc> {
+  let codecs = CODECS.get(text)
+  if (codecs === undefined) {
+    codecs = new WeakMap()
+    CODECS.set(text, codecs)
+  }
+  const known = codecs.get(desc)
   if (known !== undefined) return known as MessageCodec<Desc>
-  const made = makeCodec(desc)
-  CODECS.set(desc, made as unknown as MessageCodec)
+  const made = isCovered(desc) ? new CompiledCodec(desc, text) : new LibraryCodec(desc)
+  codecs.set(desc, made as unknown as MessageCodec)
   return made
 }
 
-function makeCodec<Desc extends DescMessage>(desc: Desc): MessageCodec<Desc> {
-  return Object.freeze({
-    desc,
-    encode(message: MessageInitShape<Desc>, room: number = 0): Uint8Array {
-      const bytes = toBinary(desc, create(desc, message))
-      if (room === 0) return bytes
-      const whole = new Uint8Array(room + bytes.length)
-      whole.set(bytes, room)
-      return whole
-    },
-    decode: (bytes: Uint8Array) => fromBinary(desc, bytes),
-  })
+class LibraryCodec<Desc extends DescMessage> implements MessageCodec<Desc> {
+  readonly desc: Desc
+
+  constructor(desc: Desc) {
+    this.desc = desc
+  }
+
+  encode(message: MessageInitShape<Desc>, room: number = 0): Uint8Array {
+    return libraryEncode(this.desc, message, room)
+  }
+
+  decode(bytes: Uint8Array): MessageShape<Desc> {
+    return fromBinary(this.desc, bytes)
+  }
 }
 
-const CODECS = new WeakMap<DescMessage, MessageCodec>()
+class CompiledCodec<Desc extends DescMessage> implements MessageCodec<Desc> {
+  readonly desc: Desc
+  readonly #encode: EncodeMessage
+  readonly #decode: DecodeMessage
+  readonly #writer: CodecWriter
+  readonly #reader: CodecReader
+
+  constructor(desc: Desc, text: TextCodec) {
+    this.desc = desc
+    this.#encode = encoderOf(desc)
+    this.#decode = decoderOf(desc)
+    this.#writer = new CodecWriter(text)
+    this.#reader = new CodecReader(text)
+  }
+
+  encode(message: MessageInitShape<Desc>, room: number = 0): Uint8Array {
+    const writer = this.#writer
+    writer.begin(room)
+    if (this.#encode(message as Record<string, unknown>, writer)) return writer.finish()
+    writer.drop()
+    return libraryEncode(this.desc, message, room)
+  }
+
+  decode(bytes: Uint8Array): MessageShape<Desc> {
+    const reader = this.#reader
+    reader.begin(bytes)
+    const message = this.#decode(reader, bytes.length, undefined)
+    const whole = message !== undefined && reader.at === bytes.length
+    reader.begin(NOTHING)
+    return whole ? (message as MessageShape<Desc>) : fromBinary(this.desc, bytes)
+  }
+}
+
+function libraryEncode<Desc extends DescMessage>(
+  desc: Desc,
+  message: MessageInitShape<Desc>,
+  room: number,
+): Uint8Array {
+  const bytes = toBinary(desc, create(desc, message))
+  if (room === 0) return bytes
+  const whole = new Uint8Array(room + bytes.length)
+  whole.set(bytes, room)
+  return whole
+}
+
+const CODECS = new WeakMap<TextCodec, WeakMap<DescMessage, MessageCodec>>()
+const NOTHING = new Uint8Array(0)

@@ -9,6 +9,7 @@
 import type { CallContext } from '../../core/context.ts'
 import { TimeoutError, toError } from '../../core/errors.ts'
 import type { MaybePromise } from '../../core/service.ts'
+import { nodeHost } from '../../platform/node-host.ts'
 import type { Decompress, GrpcEncoding } from '../../protocols/grpc/compression.ts'
 import { GRPC_PREFIX_BYTES, onlyMessage } from '../../protocols/grpc/decoder.ts'
 import { grpcFrame, setGrpcPrefix } from '../../protocols/grpc/encoder.ts'
@@ -43,8 +44,8 @@ export class GrpcMethod {
     this.path = path
     this.#method = method
     this.#settings = settings
-    this.#input = messageCodec(input)
-    this.#output = messageCodec(output)
+    this.#input = messageCodec(input, nodeHost.text)
+    this.#output = messageCodec(output, nodeHost.text)
     this.#streamsIn = methodKind === 'client_streaming' || methodKind === 'bidi_streaming'
     this.#streamsOut = methodKind === 'server_streaming' || methodKind === 'bidi_streaming'
   }
