@@ -34,7 +34,7 @@ function encode(encoder: HpackEncoder, fields: readonly string[], how?: HowToInd
 
 function decode(decoder: HpackDecoder, block: Uint8Array): string[] {
   const fields: string[] = []
-  assert.equal(decoder.decode(block, fields), 'ok', decoder.problem)
+  assert.equal(decoder.decode(block, fields), 'ok', decoder.problem ?? '')
   return fields
 }
 
