@@ -63,15 +63,17 @@ function resolveImport(file: string, { specifier }: Import): string | undefined 
 
 function checkName(file: string): Problem[] {
   const name = posix.basename(file)
-  // A generator names its files after what it reads: `health_pb.ts`.
-  const stem = name.replace(/(_pb|\.test|\.fuzz|\.d)?\.ts$/, '')
-  const text = !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stem)
-    ? `${name}: files are kebab-case`
-    : /^(index|utils?|helpers?|common|misc)$/.test(stem)
-      ? `${name}: a file is named after its main export`
-      : !(layerOf(file) in LAYERS)
-        ? `${layerOf(file)} is not a layer of layers.config.ts`
-        : undefined
+  // A generator names its files after what it reads: `error_details_pb.ts`.
+  const generated = name.endsWith('_pb.ts')
+  const stem = name.replace(/(\.test|\.fuzz|\.d)?\.ts$/, '')
+  const text =
+    !generated && !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stem)
+      ? `${name}: files are kebab-case`
+      : /^(index|utils?|helpers?|common|misc)$/.test(stem)
+        ? `${name}: a file is named after its main export`
+        : !(layerOf(file) in LAYERS)
+          ? `${layerOf(file)} is not a layer of layers.config.ts`
+          : undefined
   return text === undefined ? [] : [{ file, line: 1, text }]
 }
 

@@ -50,6 +50,7 @@ export const ERROR_CODES = Object.freeze({
   ERR_STATE: usage('the operation is not legal in this state'),
   ERR_BODY_USED: usage('a body can be consumed only once'),
   ERR_CONFIG: usage('the configuration is not valid'),
+  ERR_SCHEMA: usage('a Protobuf schema, or its HTTP annotations, cannot be used'),
 
   // The peer broke the protocol: drop the connection.
   ERR_PROTOCOL: protocol('the peer broke the protocol'),
