@@ -5,8 +5,9 @@
  *     const books = grpcService(Books, { get: ({ name }) => find(name) })
  *     await using server = httpServer(restServer([books]))
  */
-import { BUILT_IN_FILES } from '../../protocols/protobuf/built-in-files.ts'
+
 import type { HttpService } from '../../protocols/http/messages.ts'
+import { BUILT_IN_FILES } from '../../protocols/protobuf/built-in-files.ts'
 import { schemaOf } from '../../protocols/protobuf/schema.ts'
 import { transcode } from '../../protocols/transcoding/transcode.ts'
 import type { TranscodingOptions } from '../../protocols/transcoding/transcoding-options.ts'

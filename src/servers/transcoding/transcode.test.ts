@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DescService } from '@bufbuild/protobuf'
 import { Call } from '../../core/context.ts'
-import type { HandlerContext } from '../grpc/handler-context.ts'
 import { GrpcError } from '../../protocols/grpc/grpc-error.ts'
-import { BadRequestSchema } from '../../protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 import { Body, type BodyInit } from '../../protocols/http/body.ts'
 import { HttpRequest, type HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { loadSchema } from '../../protocols/protobuf/load-schema.ts'
+import { BadRequestSchema } from '../../protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 import { transcode } from '../../protocols/transcoding/transcode.ts'
 import type { TranscodingOptions } from '../../protocols/transcoding/transcoding-options.ts'
 import { grpcServer, grpcService } from '../grpc/grpc-service.ts'
+import type { HandlerContext } from '../grpc/handler-context.ts'
 
 const PROTO = `syntax = "proto3"; package lib;
 import "google/api/annotations.proto"; import "google/api/httpbody.proto"; import "google/protobuf/timestamp.proto";
@@ -54,10 +54,20 @@ const handlers: Record<string, (input: never, context: HandlerContext) => unknow
     seen.deadline = context.deadline !== undefined
     context.responseHeaders.set('x-shelf', 'blue')
     context.responseTrailers.set('x-took', '3')
-    if (String(name).endsWith('/none')) throw new GrpcError('NOT_FOUND', `no ${name}`, { details: [[BadRequestSchema, { fieldViolations: [{ field: 'name', description: 'none' }] }], { type: 'un.Known', value: Uint8Array.of(1) }], metadata: { 'x-why': 'gone' } })
+    if (String(name).endsWith('/none'))
+      throw new GrpcError('NOT_FOUND', `no ${name}`, {
+        details: [
+          [BadRequestSchema, { fieldViolations: [{ field: 'name', description: 'none' }] }],
+          { type: 'un.Known', value: Uint8Array.of(1) },
+        ],
+        metadata: { 'x-why': 'gone' },
+      })
     return { name, title: view === 1 ? 'full' : 'short' }
   },
-  create: ({ parent, book, bookId }: Fields) => ({ ...(book as object), name: `${parent}/books/${bookId}` }),
+  create: ({ parent, book, bookId }: Fields) => ({
+    ...(book as object),
+    name: `${parent}/books/${bookId}`,
+  }),
   update: (book: Fields) => book,
   archive: ({ name }: Fields) => ({ name, tags: ['archived'] }),
   search: ({ query }: Fields) => ({ title: query }),
@@ -70,19 +80,30 @@ const handlers: Record<string, (input: never, context: HandlerContext) => unknow
   async upload(books: AsyncIterable<Fields>) {
     const titles: unknown[] = []
     let author: unknown
-    for await (const book of books) { titles.push(book['title']); author = book['author'] }
+    for await (const book of books) {
+      titles.push(book['title'])
+      author = book['author']
+    }
     return { tags: titles, author }
   },
   async *chat(books: AsyncIterable<Fields>) {
     for await (const { title } of books) yield { title: `re: ${title}` }
   },
-  download: ({ name }: Fields) => ({ contentType: 'text/csv', data: new TextEncoder().encode(`file,${name}`) }),
+  download: ({ name }: Fields) => ({
+    contentType: 'text/csv',
+    data: new TextEncoder().encode(`file,${name}`),
+  }),
   async *parts() {
     yield { contentType: 'image/x', data: Uint8Array.of(1, 2) }
     yield { contentType: '', data: Uint8Array.of(3) }
   },
-  store: ({ contentType, data }: Fields) => ({ title: `${contentType} ${(data as Uint8Array).length}` }),
-  keep: ({ name, file, twice }: Fields) => ({ name, title: `${(file as Fields)['contentType']} ${((file as Fields)['data'] as Uint8Array).length} ${twice}` }),
+  store: ({ contentType, data }: Fields) => ({
+    title: `${contentType} ${(data as Uint8Array).length}`,
+  }),
+  keep: ({ name, file, twice }: Fields) => ({
+    name,
+    title: `${(file as Fields)['contentType']} ${((file as Fields)['data'] as Uint8Array).length} ${twice}`,
+  }),
   lock: ({ name }: Fields) => ({ name, title: 'locked' }),
   hidden: () => ({}),
 }
@@ -161,10 +182,13 @@ test('transcode: bodies, verbs, nested variables, response_body, custom methods'
     title: 'T',
     tags: ['a'],
   })
-  assert.deepEqual(await json('/v1/shelves/7/books?bookId=9', { body: inPieces('{"title":"T"}') }), {
-    name: 'shelves/7/books/9',
-    title: 'T',
-  })
+  assert.deepEqual(
+    await json('/v1/shelves/7/books?bookId=9', { body: inPieces('{"title":"T"}') }),
+    {
+      name: 'shelves/7/books/9',
+      title: 'T',
+    },
+  )
   const update = { method: 'PATCH', body: '{"name":"other","title":"T","author":{"born":"1818"}}' }
   assert.deepEqual(await json('/v1/shelves/1/books/2', update), {
     name: 'shelves/1/books/2',
@@ -202,7 +226,11 @@ test('transcode reads every kind of field from a query', async () => {
   const response = await ask(`/v1/echo?${query}`)
   const text = await response.body.text()
   assert.equal(response.status, 200, text)
-  const labels = Object.fromEntries([['env', 'prod'], ['__proto__', 'x'], ['a.b', 'c']])
+  const labels = Object.fromEntries([
+    ['env', 'prod'],
+    ['__proto__', 'x'],
+    ['a.b', 'c'],
+  ])
   assert.deepEqual(JSON.parse(text), {
     query: 'a&b',
     pageSize: 5,
@@ -227,7 +255,11 @@ test('transcode answers a stream of replies as NDJSON, events or an array', asyn
     ['*/*', 'application/x-ndjson', '{"title":"t0"}\n{"title":"t1"}\n'],
     ['text/event-stream', 'text/event-stream', 'data: {"title":"t0"}\n\ndata: {"title":"t1"}\n\n'],
     ['application/json', 'application/json', '[{"title":"t0"},\n{"title":"t1"}]'],
-    ['application/json;q=0, application/x-ndjson', 'application/x-ndjson', '{"title":"t0"}\n{"title":"t1"}\n'],
+    [
+      'application/json;q=0, application/x-ndjson',
+      'application/x-ndjson',
+      '{"title":"t0"}\n{"title":"t1"}\n',
+    ],
   ]
   for (const [accept, type, text] of forms) {
     const fields = accept === undefined ? {} : { accept }
@@ -240,7 +272,10 @@ test('transcode answers a stream of replies as NDJSON, events or an array', asyn
   assert.equal(await stream('/v1/books?page_size=0'), '')
   assert.equal(await stream('/v1/books?page_size=0', { stream: 'array' }), '[]')
   const status = '{"code":15,"message":"page 3 is gone"}'
-  assert.equal(await stream('/v1/books?page_size=1&query=late'), `{"title":"t0"}\n{"error":${status}}\n`)
+  assert.equal(
+    await stream('/v1/books?page_size=1&query=late'),
+    `{"title":"t0"}\n{"error":${status}}\n`,
+  )
   assert.equal(
     await stream('/v1/books?page_size=1&query=late', { wrapStream: true }),
     `{"result":{"title":"t0"}}\n{"error":${status}}\n`,
@@ -355,8 +390,20 @@ test('transcode refuses what is wrong with a request, and says what', async () =
     ['/v1/shelves/1/books/2', post(Uint8Array.of(0x22, 0xff, 0x22)), 400, 3, /not UTF-8/],
     ['/v1/shelves/1/books/2', post(deep(100)), 400, 3, /over 100 levels/],
     ['/v1/shelves/1/books/2', post('['.repeat(1_000_000)), 400, 3, /over 100 levels/],
-    ['/v1/shelves/1/books/2', post('{"any":{"@type":"type.googleapis.com/no.Such"}}'), 400, 3, /no\.Such/],
-    ['/v1/shelves/1/books/2', { ...post('{}'), type: 'text/plain' }, 415, 3, /must be application\/json/],
+    [
+      '/v1/shelves/1/books/2',
+      post('{"any":{"@type":"type.googleapis.com/no.Such"}}'),
+      400,
+      3,
+      /no\.Such/,
+    ],
+    [
+      '/v1/shelves/1/books/2',
+      { ...post('{}'), type: 'text/plain' },
+      415,
+      3,
+      /must be application\/json/,
+    ],
     ['/v1/one/x', { fields: { 'grpc-timeout': 'soon' } }, 400, 3, /grpc-timeout/],
     ['/v1/one/x', { fields: { 'x-envoy-expected-rq-timeout-ms': '-1' } }, 400, 3, /milliseconds/],
   ]
@@ -473,4 +520,3 @@ test('transcode refuses annotations that do not fit', async () => {
   }
   assert.throws(() => transcode(schema, grpc, { maxJsonDepth: 0 }), { code: 'ERR_OPTION_RANGE' })
 })
-
