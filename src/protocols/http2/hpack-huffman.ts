@@ -1,9 +1,9 @@
 /**
  * The Huffman code of HPACK (RFC 7541, section 5.2 and appendix B), both ways.
  *
- * It is read four bits at a time by a table of states: each is a node of the code's tree, and says
- * for every nibble which node is next and which byte was completed on the way. No code is shorter
- * than five bits, so that a nibble completes at most one.
+ * It is read four bits at a time by a table of states (16 KiB): each is a node of the code's tree,
+ * and says for every nibble which node is next and which byte was completed on the way. No code is
+ * shorter than five bits, so that a nibble completes at most one.
  */
 import { HUFFMAN_LENGTHS } from './hpack-tables.ts'
 
@@ -11,7 +11,7 @@ import { HUFFMAN_LENGTHS } from './hpack-tables.ts'
 export function huffmanLength(text: string): number {
   let bits = 0
   for (let index = 0; index < text.length; index++) {
-    bits += HUFFMAN_LENGTHS[text.charCodeAt(index)] as number
+    bits += HUFFMAN_LENGTHS[text.charCodeAt(index) & 0xff] as number
   }
   return (bits + 7) >>> 3
 }
@@ -21,7 +21,7 @@ export function encodeHuffman(text: string, out: Uint8Array, at: number): number
   let held = 0
   let bits = 0
   for (let index = 0; index < text.length; index++) {
-    const byte = text.charCodeAt(index)
+    const byte = text.charCodeAt(index) & 0xff
     const length = HUFFMAN_LENGTHS[byte] as number
     // In two parts: what is held and a code may be longer than a number of 32 bits.
     const code = CODES[byte] as number
@@ -48,42 +48,38 @@ export function encodeHuffman(text: string, out: Uint8Array, at: number): number
   return at
 }
 
-/** Latin-1 text; undefined for padding that is too long or not of ones, or a code that ends it. */
-export function decodeHuffman(bytes: Uint8Array, start: number, end: number): string | undefined {
-  let scratch = SCRATCH
-  // Five bits is the shortest code.
-  const most = Math.ceil(((end - start) * 8) / 5)
-  if (most > scratch.length) scratch = new Uint8Array(most)
+/**
+ * Decodes `bytes[start, end)` into `out`, which has room for `huffmanRoom` bytes.
+ *
+ * @returns how many bytes came out; -1 for padding that is too long or not of ones, or a code that
+ * ends the text
+ */
+export function decodeHuffman(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+): number {
+  const steps = STEPS
   let count = 0
   let state = 0
   for (let index = start; index < end; index++) {
     const byte = bytes[index] as number
-    const first = STEPS[(state << 4) | (byte >>> 4)] as number
-    if (first < 0) return undefined
-    if ((first & COMPLETES) !== 0) scratch[count++] = first & 0xff
-    const second = STEPS[((first >>> 9) << 4) | (byte & 15)] as number
-    if (second < 0) return undefined
-    if ((second & COMPLETES) !== 0) scratch[count++] = second & 0xff
+    // Written whether or not it is a whole byte: no branch, which nothing could predict.
+    const first = steps[(state << 4) | (byte >>> 4)] as number
+    out[count] = first
+    count += (first >>> 8) & 1
+    const second = steps[((first >>> 9) << 4) | (byte & 15)] as number
+    out[count] = second
+    count += (second >>> 8) & 1
     state = second >>> 9
   }
-  if (PADDING[state] === 0) return undefined
-  return latin1(scratch, 0, count)
+  return PADDING[state] === 1 ? count : -1
 }
 
-/** Text of `bytes[start, end)`, one character a byte. */
-export function latin1(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start <= SHORT_TEXT) {
-    let text = ''
-    for (let index = start; index < end; index++) {
-      text += CHARACTERS[bytes[index] as number] as string
-    }
-    return text
-  }
-  let text = ''
-  for (let index = start; index < end; index += CHUNK) {
-    text += String.fromCharCode(...bytes.subarray(index, Math.min(end, index + CHUNK)))
-  }
-  return text
+/** Most bytes that `count` bytes decode to, and one that is written ahead. Five bits are least. */
+export function huffmanRoom(count: number): number {
+  return Math.ceil((count * 8) / 5) + 1
 }
 
 /** The canonical code: among codes of one length those of lower bytes are lower. */
@@ -99,7 +95,10 @@ function assignCodes(): Uint32Array {
   return codes
 }
 
-/** One entry a state and nibble: next state << 9 | a byte was completed << 8 | that byte; or -1. */
+/**
+ * One entry a state and nibble: next state << 9 | a byte was completed << 8 | that byte. The last
+ * state is that of an error, and stays.
+ */
 function buildSteps(codes: Uint32Array): { steps: Int32Array; padding: Uint8Array } {
   const nodes: [number, number][] = [[0, 0]]
   // A leaf is the complement of its symbol: below zero.
@@ -115,12 +114,14 @@ function buildSteps(codes: Uint32Array): { steps: Int32Array; padding: Uint8Arra
       }
     }
   }
-  const steps = new Int32Array(nodes.length * 16)
-  for (let from = 0; from < nodes.length; from++) {
-    for (let nibble = 0; nibble < 16; nibble++)
+  const failed = nodes.length
+  const steps = new Int32Array((failed + 1) * 16).fill(failed << 9)
+  for (let from = 0; from < failed; from++) {
+    for (let nibble = 0; nibble < 16; nibble++) {
       steps[from * 16 + nibble] = step(nodes, from, nibble)
+    }
   }
-  const padding = new Uint8Array(nodes.length)
+  const padding = new Uint8Array(failed + 1)
   // Fewer than eight ones from a whole code on.
   for (let node = 0, ones = 0; ones < 8; ones++) {
     padding[node] = 1
@@ -136,7 +137,7 @@ function step(nodes: readonly [number, number][], from: number, nibble: number):
     const next = (nodes[node] as [number, number])[(nibble >>> bit) & 1] as number
     if (next >= 0) node = next
     else {
-      if (~next === END_OF_STRING) return -1
+      if (~next === END_OF_STRING) return nodes.length << 9
       completed = COMPLETES | ~next
       node = 0
     }
@@ -149,10 +150,3 @@ const END_OF_STRING = 256
 const COMPLETES = 0x100
 const CODES = /* @__PURE__ */ assignCodes()
 const { steps: STEPS, padding: PADDING } = /* @__PURE__ */ buildSteps(CODES)
-/** Fields are usually shorter; longer ones have memory of their own. */
-const SCRATCH = /* @__PURE__ */ new Uint8Array(4_096)
-const SHORT_TEXT = 24
-const CHUNK = 4_096
-const CHARACTERS: readonly string[] = /* @__PURE__ */ Array.from({ length: 256 }, (_, unit) =>
-  String.fromCharCode(unit),
-)

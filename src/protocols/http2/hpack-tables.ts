@@ -48,3 +48,6 @@ export const HUFFMAN_LENGTHS: Readonly<Uint8Array> = /* @__PURE__ */ Uint8Array.
 
 /** What an entry of a table costs beyond its octets (RFC 7541, section 4.1). */
 export const ENTRY_OVERHEAD = 32
+
+/** Both tables of a connection, until settings and size updates say otherwise (RFC 9113, 6.5.2). */
+export const INITIAL_TABLE_BYTES = 4_096

@@ -4,10 +4,11 @@ import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fromRoot } from '../../../scripts/repository.ts'
 import { ByteWriter } from '../../core/byte-writer.ts'
+import { portableText } from '../../core/portable-text.ts'
 import { seededRandom } from '../../testing/seeded-random.ts'
 import { HpackDecoder } from './hpack-decoder.ts'
 import { type HowToIndex, HpackEncoder } from './hpack-encoder.ts'
-import { decodeHuffman, encodeHuffman, huffmanLength } from './hpack-huffman.ts'
+import { decodeHuffman, encodeHuffman, huffmanLength, huffmanRoom } from './hpack-huffman.ts'
 import { HUFFMAN_LENGTHS, STATIC_COUNT } from './hpack-tables.ts'
 
 interface Story {
@@ -30,6 +31,13 @@ function encode(encoder: HpackEncoder, fields: readonly string[], how?: HowToInd
   }
   assert.equal(out.bytes, bytes, 'the bound was too low')
   return out.bytes.slice(0, out.length)
+}
+
+/** Undefined: refused. */
+function unpack(bytes: Uint8Array): string | undefined {
+  const out = new Uint8Array(huffmanRoom(bytes.length))
+  const length = decodeHuffman(bytes, 0, bytes.length, out)
+  return length < 0 ? undefined : portableText.latin1(out, 0, length)
 }
 
 function decode(decoder: HpackDecoder, block: Uint8Array): string[] {
@@ -64,6 +72,9 @@ test('requests and responses of RFC 7541, appendix C, with eviction', () => {
   ])
   assert.equal(requests.tableBytes, 110)
   const responses = new HpackDecoder({ maxTableBytes: 256 })
+  // The examples say that the table was made 256 octets before.
+  decode(responses, fromHex('3fe101'))
+  responses.acknowledge()
   decode(
     responses,
     fromHex(
@@ -88,17 +99,17 @@ test('the Huffman code is complete, and reads what it writes', () => {
     const text = String.fromCharCode(...units)
     const bytes = new Uint8Array(huffmanLength(text))
     assert.equal(encodeHuffman(text, bytes, 0), bytes.length)
-    assert.equal(decodeHuffman(bytes, 0, bytes.length), text)
+    assert.equal(unpack(bytes), text)
   }
 })
 
 test('padding that is not of ones, or longer than seven bits, is refused', () => {
   // 'a' is 00011, padded with ones: 0001 1111.
-  assert.equal(decodeHuffman(fromHex('1f'), 0, 1), 'a')
-  assert.equal(decodeHuffman(fromHex('18'), 0, 1), undefined)
-  assert.equal(decodeHuffman(fromHex('1fff'), 0, 2), undefined)
+  assert.equal(unpack(fromHex('1f')), 'a')
+  assert.equal(unpack(fromHex('18')), undefined)
+  assert.equal(unpack(fromHex('1fff')), undefined)
   // The end-of-string symbol.
-  assert.equal(decodeHuffman(fromHex('fffffffc'), 0, 4), undefined)
+  assert.equal(unpack(fromHex('fffffffc')), undefined)
 })
 
 test('what is broken says why', () => {
@@ -119,6 +130,55 @@ test('what is broken says why', () => {
     const decoder = new HpackDecoder()
     assert.equal(decoder.decode(fromHex(hex), []), 'broken', what)
     assert.notEqual(decoder.problem, undefined, what)
+  }
+})
+
+test('HpackDecoder lets a peer use 4,096 octets until it has acknowledged less, then not', () => {
+  const decoder = new HpackDecoder({ maxTableBytes: 256 })
+  const long = ['x', 'y'.repeat(300)]
+  decode(decoder, encode(new HpackEncoder(), long))
+  assert.equal(decoder.tableBytes, 333)
+  assert.deepEqual(decode(decoder, fromHex('be')), long)
+  decoder.acknowledge()
+  assert.equal(decoder.decode(fromHex('be'), []), 'broken')
+  assert.match(decoder.problem ?? '', /4096 octets, 256 were announced/)
+  assert.equal(decoder.decode(fromHex('3fe201'), []), 'broken', '257')
+  decode(decoder, fromHex('3fe101'))
+  assert.equal(decoder.tableBytes, 0)
+  // From now on no update is due.
+  decode(decoder, fromHex('82'))
+})
+
+test('HpackDecoder lets a peer use more than 4,096 octets when more was announced', () => {
+  const more = fromHex('3fe13f')
+  assert.equal(new HpackDecoder({ maxTableBytes: 8_192 }).decode(more, []), 'ok')
+  assert.equal(new HpackDecoder({ maxTableBytes: 8_191 }).decode(more, []), 'broken')
+})
+
+test('HpackDecoder takes integers of five octets up to 2³¹ - 1, and none above', () => {
+  const decoder = new HpackDecoder()
+  assert.equal(decoder.decode(fromHex('ff80ffffff07'), []), 'broken')
+  assert.equal(decoder.problem, 'there is no entry 2147483647')
+  assert.equal(decoder.decode(fromHex('ff81ffffff07'), []), 'broken')
+  assert.equal(decoder.problem, 'an index is out of range')
+  assert.equal(decoder.decode(fromHex('ff808080808000'), []), 'broken')
+  assert.equal(decoder.problem, 'an index is out of range')
+})
+
+test('HpackDecoder gives the same text for literals that come again, Huffman or not', () => {
+  const decoder = new HpackDecoder()
+  const texts = Array.from(
+    { length: 200 },
+    (_, index) => `/a/${index % 50}/${'b'.repeat(index % 70)}`,
+  )
+  for (const text of [...texts, ...texts]) {
+    const fields = [':path', text, 'X\u00ff!', text.toUpperCase()]
+    assert.deepEqual(
+      decode(decoder, encode(new HpackEncoder({ maxTableBytes: 0 }), fields)),
+      fields,
+    )
+    const raw = [0x04, text.length % 128, ...Buffer.from(text.slice(0, text.length % 128))]
+    if (text.length < 127) assert.deepEqual(decode(decoder, Uint8Array.from(raw)), [':path', text])
   }
 })
 
