@@ -44,6 +44,8 @@ export type ServerEvent =
   | SentEvent
   | DetachedEvent
   | AbortedEvent
+  | PongEvent
+  | GoAwayEvent
 
 /** Client session: what arrived. */
 export type ClientEvent =
@@ -55,6 +57,9 @@ export type ClientEvent =
   | DetachedEvent
   | AbortedEvent
   | CapacityEvent
+  | PongEvent
+  | GoAwayEvent
+  | PushedEvent
 
 export interface RequestEvent {
   readonly type: 'request'
@@ -161,6 +166,42 @@ export interface CapacityEvent {
   readonly type: 'capacity'
 }
 
+/** The answer to a `ping` of HTTP/2. Exchange 0 is the connection. */
+export interface PongEvent {
+  readonly type: 'pong'
+  readonly exchange: 0
+  /** The how-manieth PING of the session it answers. */
+  readonly ping: number
+  readonly rttMs: number
+}
+
+/** The peer takes no more (HTTP/2): no exchange above `lastExchange` was or will be looked at. */
+export interface GoAwayEvent {
+  readonly type: 'goaway'
+  readonly exchange: 0
+  readonly code: number
+  /** Of `code`, as RFC 9113 section 7 has it. */
+  readonly name: string
+  readonly lastExchange: number
+  /** What the peer said to people; printable ASCII. */
+  readonly text: string
+}
+
+/**
+ * Client: the server is about to answer a request that was not made (HTTP/2 push). `response` of
+ * this exchange follows; `reset` refuses it.
+ */
+export interface PushedEvent {
+  readonly type: 'pushed'
+  readonly exchange: number
+  /** The request that it belongs to. */
+  readonly parent: number
+  readonly method: string
+  readonly target: string
+  readonly authority: string
+  readonly fields: HttpFields
+}
+
 export type ServerCommand =
   | InformCommand
   | RespondCommand
@@ -264,6 +305,35 @@ export interface DemandCommand {
   readonly type: 'demand'
   readonly exchange: number
   readonly wanted: boolean
+}
+
+/** Asks whether the peer is there (HTTP/2): `pong` answers, or the connection is given up. */
+export interface PingCommand {
+  readonly type: 'ping'
+}
+
+/** In which order bodies leave (RFC 9218); a client tells the server too. HTTP/2. */
+export interface PriorityCommand {
+  readonly type: 'priority'
+  readonly exchange: number
+  /** 0 (first) to 7 (last). */
+  readonly urgency: number
+  /** Of the same urgency, in turn rather than one after the other. */
+  readonly incremental: boolean
+}
+
+/**
+ * Server: promises the answer to a request that was not made (HTTP/2 push). The exchange that it
+ * opens is `nextPush`, and is answered like every other.
+ */
+export interface PushCommand {
+  readonly type: 'push'
+  /** The request that it belongs to. */
+  readonly exchange: number
+  readonly method: string
+  readonly target: string
+  readonly authority: string
+  readonly fields: HttpFields
 }
 
 /** Finish what is in flight, take nothing new; a server says `Connection: close`. */

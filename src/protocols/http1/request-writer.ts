@@ -4,6 +4,7 @@
  */
 import type { ByteWriter } from '../../core/byte-writer.ts'
 import { UsageError } from '../../core/errors.ts'
+import { isAuthority } from '../http/authority.ts'
 import { type HttpFields, isToken } from '../http/fields.ts'
 import { isIdempotentMethod } from '../http/methods.ts'
 import {
@@ -27,7 +28,7 @@ import {
 } from './encoder.ts'
 import { TARGET_BYTES } from './head-syntax.ts'
 import type { DataCommand, EndCommand, RequestCommand } from './messages.ts'
-import { isAuthority } from './request-rules.ts'
+
 import { ASKED_UPGRADE, UNSAFE, WANTS_CLOSE, WAS_CONNECT, WAS_HEAD } from './response-writer.ts'
 
 export class RequestWriter {

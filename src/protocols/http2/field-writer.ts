@@ -1,0 +1,201 @@
+/**
+ * Writes field sections as HEADERS (or PUSH_PROMISE) frames, in place: nine bytes are left out for
+ * the frame header, which is filled in when the length is known. What is longer than the peer's
+ * frames goes on in CONTINUATION.
+ *
+ * What is put into the HPACK table: values that came before. A name whose value is another one each
+ * time (a request id, a trace) would push out what repeats, so a value is indexed when it comes for
+ * the second time in a row, and a path when it is among the last ones.
+ */
+import type { ByteWriter } from '../../core/byte-writer.ts'
+import type { HttpFields } from '../http/fields.ts'
+import { encodeFrameHeader, writeFrameHeader } from './encoder.ts'
+import { CONNECTION_FIELDS } from './field-reader.ts'
+import { HpackEncoder } from './hpack-encoder.ts'
+import { FRAME_HEADER_BYTES, FrameFlag, FrameType } from './messages.ts'
+
+/** What is known of a name that was sent. */
+interface SentName {
+  /** In lower case; undefined: not sent. */
+  readonly name: string | undefined
+  readonly never: boolean
+  last: string
+}
+
+export class FieldWriter {
+  maxFrameBytes = 16_384
+  readonly #out: ByteWriter
+  readonly #hpack: HpackEncoder
+  readonly #names = new Map<string, SentName>()
+  readonly #paths = new Set<string>()
+  #start = 0
+  #promised = 0
+
+  constructor(out: ByteWriter, tableBytes: number) {
+    this.#out = out
+    this.#hpack = new HpackEncoder({ maxTableBytes: tableBytes })
+  }
+
+  setPeerTableBytes(bytes: number): void {
+    this.#hpack.setPeerTableBytes(bytes)
+  }
+
+  /** `promised`: the stream that a PUSH_PROMISE names; 0: HEADERS. */
+  begin(fields: HttpFields | undefined, promised = 0): void {
+    const out = this.#out
+    out.reserve(FIRST_ROOM + (fields === undefined ? 0 : sizeOf(fields)))
+    this.#start = out.length
+    this.#promised = promised
+    out.length += promised === 0 ? FRAME_HEADER_BYTES : FRAME_HEADER_BYTES + 4
+    this.#hpack.begin(out)
+  }
+
+  status(status: number): void {
+    this.#hpack.field(this.#out, ':status', STATUS_TEXTS[status] ?? String(status), 'index')
+  }
+
+  method(method: string): void {
+    this.#hpack.field(this.#out, ':method', method, 'index')
+  }
+
+  scheme(scheme: string): void {
+    this.#hpack.field(this.#out, ':scheme', scheme, 'index')
+  }
+
+  authority(authority: string): void {
+    this.#room(authority)
+    this.#hpack.field(this.#out, ':authority', authority, 'index')
+  }
+
+  path(path: string): void {
+    this.#room(path)
+    const paths = this.#paths
+    const known = paths.has(path)
+    if (!known) {
+      if (paths.size >= MAX_PATHS) paths.clear()
+      paths.add(path)
+    }
+    this.#hpack.field(this.#out, ':path', path, known ? 'index' : 'skip')
+  }
+
+  protocol(protocol: string): void {
+    this.#room(protocol)
+    this.#hpack.field(this.#out, ':protocol', protocol, 'index')
+  }
+
+  field(name: string, value: string): void {
+    const sent = this.#names.get(name) ?? this.#addName(name)
+    if (sent.name === undefined) return
+    let how: 'index' | 'skip' | 'never' = 'skip'
+    if (sent.never) how = 'never'
+    else if (sent.last === value) how = 'index'
+    else if (sent !== UNKNOWN) sent.last = value
+    this.#hpack.field(this.#out, sent === UNKNOWN ? name.toLowerCase() : sent.name, value, how)
+  }
+
+  /** All but those of a connection, and `skipped`. */
+  fields(fields: HttpFields, skipped?: string): void {
+    const { list } = fields
+    if (list !== undefined) {
+      for (let at = 0; at < list.length; at += 2) {
+        const name = list[at] as string
+        if (name !== skipped) this.field(name, list[at + 1] as string)
+      }
+      return
+    }
+    for (let at = 0; at < fields.size; at++) {
+      const name = fields.nameAt(at).toLowerCase()
+      if (name !== skipped) this.field(name, fields.valueAt(at))
+    }
+  }
+
+  /** Fills the frame header in. `flags` without END_HEADERS. */
+  finish(stream: number, flags: number): void {
+    const out = this.#out
+    const { bytes } = out
+    const start = this.#start
+    const length = out.length - start - FRAME_HEADER_BYTES
+    const type = this.#promised === 0 ? FrameType.HEADERS : FrameType.PUSH_PROMISE
+    if (this.#promised !== 0) {
+      const at = start + FRAME_HEADER_BYTES
+      bytes[at] = this.#promised >>> 24
+      bytes[at + 1] = this.#promised >>> 16
+      bytes[at + 2] = this.#promised >>> 8
+      bytes[at + 3] = this.#promised
+    }
+    if (length <= this.maxFrameBytes) {
+      return writeFrameHeader(bytes, start, length, type, flags | FrameFlag.END_HEADERS, stream)
+    }
+    this.#split(type, flags, stream, length)
+  }
+
+  #split(type: number, flags: number, stream: number, length: number): void {
+    const out = this.#out
+    const max = this.maxFrameBytes
+    const first = this.#start + FRAME_HEADER_BYTES
+    const rest = out.bytes.slice(first + max, first + length)
+    writeFrameHeader(out.bytes, this.#start, max, type, flags, stream)
+    out.length = first + max
+    for (let at = 0; at < rest.length; at += max) {
+      const part = rest.subarray(at, at + max)
+      const last = at + max >= rest.length ? FrameFlag.END_HEADERS : 0
+      encodeFrameHeader(out, part.length, FrameType.CONTINUATION, last, stream)
+      out.copy(part)
+    }
+  }
+
+  /** The frame is in one region: room is made for all of it before it begins, or it moves. */
+  #room(text: string): void {
+    const out = this.#out
+    const needed = text.length + FIELD_ROOM
+    if (out.bytes.length - out.length >= needed) return
+    const written = out.bytes.slice(this.#start, out.length)
+    out.length = this.#start
+    out.reserve(written.length + needed + FIRST_ROOM)
+    this.#start = out.length
+    out.copy(written)
+  }
+
+  #addName(name: string): SentName {
+    const lower = name.toLowerCase()
+    const dropped = CONNECTION_FIELDS.has(lower) || lower === 'http2-settings'
+    const sent = { name: dropped ? undefined : lower, never: NEVER.has(lower), last: '' }
+    if (this.#names.size >= MAX_NAMES) return dropped || sent.never ? sent : UNKNOWN
+    this.#names.set(name, sent)
+    return sent
+  }
+}
+
+/** More than what the fields can take: no code is longer than the text it stands for. */
+function sizeOf(fields: HttpFields): number {
+  const { list } = fields
+  let size = 0
+  if (list !== undefined) {
+    for (let at = 0; at < list.length; at++) size += (list[at] as string).length
+    return size + list.length * (FIELD_ROOM / 2)
+  }
+  for (let at = 0; at < fields.size; at++) {
+    size += fields.nameAt(at).length + fields.valueAt(at).length + FIELD_ROOM
+  }
+  return size
+}
+
+/** Table sizes, pseudo-header fields but paths and the like, and what we add. */
+const FIRST_ROOM = 256
+/** Two lengths and an index of the longest form. */
+const FIELD_ROOM = 16
+const MAX_NAMES = 128
+const MAX_PATHS = 32
+/** Names beyond those that are remembered. */
+const UNKNOWN: SentName = { name: '', never: false, last: '' }
+/** RFC 7541 7.1.3: what an intermediary must not put into a table either. */
+const NEVER: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'set-cookie'])
+const STATUS_TEXTS: Readonly<Record<number, string>> = Object.freeze({
+  200: '200',
+  204: '204',
+  206: '206',
+  304: '304',
+  400: '400',
+  404: '404',
+  500: '500',
+})
