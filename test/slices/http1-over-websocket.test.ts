@@ -27,7 +27,7 @@ import {
 } from '../../src/protocols/websocket/handshake.ts'
 import { resolveWebSocketOptions } from '../../src/protocols/websocket/options.ts'
 import { httpServer } from '../../src/servers/http/http-server.ts'
-import { Http1ServerConnection } from '../../src/servers/http/http1-server-connection.ts'
+import { HttpServerConnection } from '../../src/servers/http/http-server-connection.ts'
 import { MemoryNetwork } from '../../src/transports/memory/memory-network.ts'
 import { memory } from '../../src/transports/memory/memory-transport.ts'
 
@@ -42,7 +42,7 @@ function clientOver(connection: Connection): HttpClientConnection {
 
 /** The service inside the WebSocket. */
 function serveOver(connection: Connection): void {
-  const served = new Http1ServerConnection(
+  const served = new HttpServerConnection(
     connection,
     new Http1ServerSession(),
     {

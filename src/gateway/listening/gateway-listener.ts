@@ -25,7 +25,7 @@ import type { TlsHello } from '../../protocols/tls-hello/tls-hello-decoder.ts'
 import { type ConnectionControl, type ServerConnection, ServerCore } from '../../runtime/server.ts'
 import { splice } from '../../runtime/splice.ts'
 import type { AdmitAddress } from '../../security/address-list.ts'
-import { Http1ServerConnection } from '../../servers/http/http1-server-connection.ts'
+import { HttpServerConnection } from '../../servers/http/http-server-connection.ts'
 import { publishedService, stateObserver } from '../../servers/http/server-telemetry.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
@@ -430,7 +430,7 @@ export class GatewayListener {
       bodyTimeoutMs: durationMs(config.request_body_timeout),
       keepAliveTimeoutMs: durationMs(config.keepalive_timeout),
     })
-    const served = new Http1ServerConnection(
+    const served = new HttpServerConnection(
       connection,
       session,
       {

@@ -8,7 +8,7 @@ import type { HttpRequest } from '../../protocols/http/messages.ts'
 import type {
   HttpExchangeRecord,
   HttpServerObserver,
-} from '../../servers/http/http1-server-connection.ts'
+} from '../../servers/http/http-server-connection.ts'
 import { ProxiedRequest } from '../http/http-proxy.ts'
 import type { AccessLog } from '../logging/access-log.ts'
 import type { RecentError, RequestRecord } from '../status.ts'

@@ -18,6 +18,8 @@ import {
   checkTrailers,
   DESCRIBED,
   encodeChunk,
+  encodeChunkSize,
+  encodeCrlf,
   encodeLastChunk,
   encodeResponseHead,
   encodeText,
@@ -93,6 +95,9 @@ export class ResponseWriter {
     if (!empty && (detach || status === 204)) {
       throw new UsageError('ERR_ARGUMENT', `a response of status ${status} has no content`)
     }
+    if (command.type === 'respond' && command.trailers !== undefined) {
+      checkTrailers(command.trailers)
+    }
   }
 
   /** What `respond` and `head` find out for themselves: for a response that has to wait. */
@@ -109,6 +114,7 @@ export class ResponseWriter {
     const length = contentLength(command, out) as number
     const framing = framingOf(command, flags, length)
     this.#head(command, framing, flags, close, now)
+    if (framing === CHUNKED) return this.#whole(body, length, command.trailers)
     if (length === 0 || isSilent(command.status, flags)) return
     if (typeof body === 'string') encodeText(out, body, length)
     else out.give(body as Uint8Array)
@@ -169,6 +175,18 @@ export class ResponseWriter {
     if (withBody) encodeText(out, text, length)
   }
 
+  /** One chunk with everything: only the chunked coding has a place for trailers. */
+  #whole(body: RespondCommand['body'], length: number, trailers: HttpFields | undefined): void {
+    const out = this.#out
+    if (length > 0) {
+      encodeChunkSize(out, length)
+      if (typeof body === 'string') encodeText(out, body, length)
+      else out.give(body as Uint8Array)
+      encodeCrlf(out)
+    }
+    encodeLastChunk(out, trailers)
+  }
+
   #head(
     command: RespondCommand | ResponseHeadCommand,
     framing: Framing,
@@ -212,7 +230,11 @@ function framingOf(
   if (isSilent(status, flags) && (type === 'respond' ? length === 0 : length === undefined)) {
     return DESCRIBED
   }
-  return length ?? ((flags & WAS_1_0) === 0 ? CHUNKED : UNFRAMED)
+  const chunks = (flags & WAS_1_0) === 0
+  // Trailers need chunks, also behind content that is there as a whole.
+  const trailed = type === 'respond' && command.trailers !== undefined
+  if (chunks && trailed && !isSilent(status, flags)) return CHUNKED
+  return length ?? (chunks ? CHUNKED : UNFRAMED)
 }
 
 /** Whether the service asks to close the connection after its response. */

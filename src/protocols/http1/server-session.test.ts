@@ -171,6 +171,26 @@ describe('Http1ServerSession responses', () => {
     )
   })
 
+  test('as a whole with trailers are one chunk; where there are no chunks, trailers are dropped', () => {
+    const whole = (request: string, body: string): string => {
+      const bench = new Bench()
+      bench.feed(request)
+      const trailers = new HttpFields({ 'x-sum': '9' })
+      const command = { type: 'respond', exchange: 1, status: 200, reason: undefined } as const
+      assert.equal(types(bench.do({ ...command, fields: NONE, body, trailers })), 'sent')
+      return bench.sent
+    }
+    const chunked = /\r\ntransfer-encoding: chunked\r\n\r\n/
+    assert.match(whole(GET, 'hello'), chunked)
+    assert.match(whole(GET, 'hello'), /\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 9\r\n\r\n$/)
+    assert.match(whole(GET, ''), /chunked\r\n\r\n0\r\nx-sum: 9\r\n\r\n$/)
+    assert.match(
+      whole('GET / HTTP/1.0\r\n\r\n', 'hi'),
+      /content-length: 2\r\n\r\nhi$|close\r\n\r\nhi$/,
+    )
+    assert.match(whole('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n', 'hi'), /content-length: 2\r\n\r\n$/)
+  })
+
   test('to HEAD carry no body, to a 204 no length', () => {
     const bench = new Bench()
     bench.feed('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n')

@@ -24,7 +24,8 @@ import {
   UsageError,
 } from '../../core/errors.ts'
 import { portableText } from '../../core/portable-text.ts'
-import type { Session, SessionState } from '../../core/session.ts'
+import type { SessionState } from '../../core/session.ts'
+import type { HttpServerSession } from '../http/exchange.ts'
 import type { HttpFields } from '../http/fields.ts'
 import type { BodyDecoder } from './body-decoder.ts'
 import { MessageDecoder } from './decoder.ts'
@@ -57,7 +58,7 @@ import { Ring } from './ring.ts'
 
 type Held = RespondCommand | ResponseHeadCommand | ResetCommand
 
-export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
+export class Http1ServerSession implements HttpServerSession {
   state: SessionState = 'open'
   failure: HeddleError | undefined
   onWake: (() => void) | undefined
@@ -149,6 +150,11 @@ export class Http1ServerSession implements Session<ServerCommand, ServerEvent> {
   /** Requests handed out whose responses have not been encoded completely. */
   get pending(): number {
     return this.#received - this.#answered
+  }
+
+  /** Nothing but the connection holds an answer up. */
+  isWritable(_exchange: number): boolean {
+    return true
   }
 
   /** Bytes of input kept in memory of our own. */

@@ -10,7 +10,7 @@ import { Body } from '../../protocols/http/body.ts'
 import { type HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 import { tcp } from '../../transports/tcp/tcp.ts'
 import { type HttpServer, httpServer } from './http-server.ts'
-import type { HttpExchangeRecord } from './http1-server-connection.ts'
+import type { HttpExchangeRecord } from './http-server-connection.ts'
 
 /** A raw client, so that nothing of ours is on both sides. */
 class RawClient {

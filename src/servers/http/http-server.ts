@@ -37,7 +37,7 @@ import {
 import { hasPolicies, type ServerPolicies, serverStack } from '../../runtime/stack/server-stack.ts'
 import { TimerWheel } from '../../runtime/timer-wheel.ts'
 import { wheelClock } from '../../runtime/wheel-clock.ts'
-import { Http1ServerConnection, type HttpServerObserver } from './http1-server-connection.ts'
+import { HttpServerConnection, type HttpServerObserver } from './http-server-connection.ts'
 import {
   observerOf,
   publishedService,
@@ -182,7 +182,7 @@ export class HttpServer implements Server {
     return this.close()
   }
 
-  #createConnection(connection: Connection, control: ConnectionControl): Http1ServerConnection {
+  #createConnection(connection: Connection, control: ConnectionControl): HttpServerConnection {
     const scheme = connection.facts.tls === undefined ? 'http' : 'https'
     const session = new Http1ServerSession(
       {
@@ -193,7 +193,7 @@ export class HttpServer implements Server {
       },
       this.#clock.now(),
     )
-    const served = new Http1ServerConnection(
+    const served = new HttpServerConnection(
       connection,
       session,
       {

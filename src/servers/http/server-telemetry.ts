@@ -13,7 +13,7 @@ import { tracing } from '../../runtime/middleware/tracing.ts'
 import type { ServerObserver } from '../../runtime/server.ts'
 import { HttpServerMetrics } from '../../telemetry/call-metrics.ts'
 import { CHANNELS, type ConnectionMessage, publishCalls } from '../../telemetry/channels.ts'
-import type { HttpServerObserver } from './http1-server-connection.ts'
+import type { HttpServerObserver } from './http-server-connection.ts'
 
 /** A span around the service. Its ids are with the request too: observers find them there. */
 export function serverTracing(

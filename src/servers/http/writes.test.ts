@@ -8,7 +8,7 @@ import { systemClock } from '../../platform/system-clock.ts'
 import { HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import { fetchHandler } from './fetch-handler.ts'
-import { Http1ServerConnection } from './http1-server-connection.ts'
+import { HttpServerConnection } from './http-server-connection.ts'
 
 const facts: ConnectionFacts = {
   transport: 'test',
@@ -73,28 +73,28 @@ function serve(service: HttpService): WriteLog {
     errorResponse: () => new HttpResponse({ status: 500 }),
   }
   const session = new Http1ServerSession({ keepAliveTimeoutMs: 0x7fff_ffff })
-  new Http1ServerConnection(connection, session, options, () => {}).start()
+  new HttpServerConnection(connection, session, options, () => {}).start()
   return connection
 }
 
-test('Http1ServerConnection answers a pipeline in one write', async () => {
+test('HttpServerConnection answers a pipeline in one write', async () => {
   const writes = await serve(() => HttpResponse.text('hello')).get(16)
   assert.equal(writes.length, 1)
   assert.equal(writes[0]?.match(/\r\n\r\nhello/g)?.length, 16)
 })
 
-test('Http1ServerConnection answers a pipeline in one write when the service is async', async () => {
+test('HttpServerConnection answers a pipeline in one write when the service is async', async () => {
   const writes = await serve(async () => HttpResponse.text('hello')).get(16)
   assert.equal(writes.length, 1)
 })
 
-test('Http1ServerConnection sends the head of a web Response together with its body', async () => {
+test('HttpServerConnection sends the head of a web Response together with its body', async () => {
   const writes = await serve(fetchHandler(async () => new Response('hello'))).get(1)
   assert.equal(writes.length, 1)
   assert.match(writes[0] ?? '', /\r\n\r\n5\r\nhello\r\n0\r\n\r\n$/)
 })
 
-test('Http1ServerConnection does not hold a head back for a stream that has nothing yet', async () => {
+test('HttpServerConnection does not hold a head back for a stream that has nothing yet', async () => {
   let say: (text: string) => void = () => {}
   const stream = new ReadableStream<Uint8Array>({
     start(controller) {

@@ -1,30 +1,36 @@
 /**
- * One HTTP/1.1 connection of a server: events of the session become calls of the service, replies
- * become commands.
+ * One HTTP connection of a server, whatever its version: events of the session become calls of the
+ * service, replies become commands.
  *
  *     request event ─→ HttpRequest ─→ service ─→ HttpResponse ─→ respond | head, data…, end
  *
  * A service that answers synchronously is answered in the same input batch, with no promise made.
- * Requests of one connection may run at the same time (pipelining); the session keeps the order of
- * the answers. Bodies flow in both directions under demand: nothing is read from the peer that the
- * service did not ask for, nothing is taken from the service that the socket did not take.
+ * Requests of one connection may run at the same time; where the version wants their answers in
+ * order (HTTP/1.1 pipelining), the session keeps it. Bodies flow in both directions under demand:
+ * nothing is read from the peer that the service did not ask for, nothing is taken from the service
+ * that the connection, or the peer's window, did not take.
  */
 import { Channel } from '../../core/channel.ts'
 import type { Connection } from '../../core/connection.ts'
 import { Call, type CallInit } from '../../core/context.ts'
 import { ClosedError, type HeddleError, InternalError, toError } from '../../core/errors.ts'
-import type { Flow, Sink } from '../../core/flow.ts'
 import type { MaybePromise } from '../../core/service.ts'
-import type { Session } from '../../core/session.ts'
+import { ExchangeConnection } from '../../links/layer/exchange-connection.ts'
 import { Body } from '../../protocols/http/body.ts'
+import type {
+  HttpServerSession,
+  RequestEvent,
+  ServerCommand,
+  ServerEvent,
+} from '../../protocols/http/exchange.ts'
 import { type FieldsInit, HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import type { ContextReader } from '../../protocols/http/propagation.ts'
-import type { RequestEvent, ServerCommand, ServerEvent } from '../../protocols/http1/messages.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
 import type { LoadObserver } from '../../runtime/load-host.ts'
+import { type ExchangeOutput, ServerExchange } from './server-exchange.ts'
 
-export interface Http1ServerConnectionOptions extends DriverOptions {
+export interface HttpServerConnectionOptions extends DriverOptions {
   readonly service: HttpService
   readonly scheme: 'http' | 'https'
   /** Answer to an error the service threw. */
@@ -58,24 +64,26 @@ export interface HttpExchangeRecord {
   readonly error: Error | undefined
 }
 
-export class Http1ServerConnection implements DriverOwner<ServerEvent> {
-  readonly #options: Http1ServerConnectionOptions
+export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeOutput {
+  readonly #options: HttpServerConnectionOptions
   readonly #driver: Driver<ServerCommand, ServerEvent>
   readonly #connection: Connection
   readonly #onClosed: (reason: Error | undefined) => void
-  /** Open exchanges, oldest first: rarely more than one, so a list beats a map. */
-  readonly #exchanges: Exchange[] = []
+  readonly #session: HttpServerSession
+  /** By number, oldest first. Bounded by what the session hands out. */
+  readonly #exchanges = new Map<number, ServerExchange>()
   #upgrade: HttpResponse['upgrade']
 
   constructor(
     connection: Connection,
-    session: Session<ServerCommand, ServerEvent>,
-    options: Http1ServerConnectionOptions,
+    session: HttpServerSession,
+    options: HttpServerConnectionOptions,
     onClosed: (reason: Error | undefined) => void,
   ) {
     this.#options = options
     this.#connection = connection
     this.#onClosed = onClosed
+    this.#session = session
     this.#driver = new Driver(connection, session, this, options)
   }
 
@@ -85,7 +93,7 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
 
   /** No request is being answered. */
   get idle(): boolean {
-    return this.#exchanges.length === 0
+    return this.#exchanges.size === 0
   }
 
   start(): void {
@@ -106,19 +114,17 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
       case 'request':
         return this.#onRequest(event)
       case 'data': {
-        const exchange = this.#find(event.exchange)
-        if (exchange?.channel === undefined) return
-        exchange.requestBytes += event.chunk.length
-        if (!exchange.channel.write(event.chunk)) this.#demand(exchange, false)
+        const exchange = this.#exchanges.get(event.exchange)
+        if (exchange !== undefined && !exchange.onData(event.chunk)) {
+          this.demand(event.exchange, false)
+        }
         return
       }
-      case 'end': {
-        const exchange = this.#find(event.exchange)
-        if (exchange?.channel === undefined) return
-        exchange.request.body.trailers = event.trailers
-        exchange.channel.end()
+      case 'end':
+        return this.#exchanges.get(event.exchange)?.onEnd(event.trailers)
+      case 'writable':
+        if (!this.#driver.blocked) this.#exchanges.get(event.exchange)?.resume()
         return
-      }
       case 'turn':
         return this.#onTurn(event.exchange)
       case 'sent':
@@ -131,13 +137,17 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
   }
 
   onWritable(): void {
-    // Only the exchange whose turn it is has a flow that waits.
-    for (const exchange of this.#exchanges) exchange.resume()
+    for (const exchange of this.#exchanges.values()) {
+      if (this.#driver.blocked) return
+      if (this.#session.isWritable(exchange.id)) exchange.resume()
+    }
   }
 
   onClosed(reason: Error | undefined): void {
     // The session has ended every exchange before; what is left is a service still at work.
-    for (const exchange of this.#exchanges.splice(0)) {
+    const left = [...this.#exchanges.values()]
+    this.#exchanges.clear()
+    for (const exchange of left) {
       this.#settle(exchange, reason ?? new ClosedError('ERR_CLOSED', 'the connection was closed'))
     }
     if (reason !== undefined) this.#options.observer?.onError?.(reason, undefined)
@@ -146,15 +156,19 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
 
   #onRequest(event: RequestEvent): void {
     const options = this.#options
-    const channel = event.hasBody ? this.#channel(event.exchange, event.expectsContinue) : undefined
+    const channel =
+      event.hasBody && event.content === undefined
+        ? this.#channel(event.exchange, event.expectsContinue)
+        : undefined
     const request = new HttpRequest({
       method: event.method,
       target: event.target,
       scheme: options.scheme,
       authority: event.authority,
       fields: event.fields,
-      body: channel === undefined ? Body.empty : Body.from(channel, event.bodyLength),
+      body: bodyOf(event, channel),
       version: event.version,
+      protocol: event.method === 'CONNECT' ? protocolOf(event) : undefined,
     })
     const { now } = this.#driver
     const deadline = now + options.requestTimeoutMs
@@ -167,16 +181,17 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     }
     options.contextReader?.read(event.fields, init, now)
     const call = new Call(init)
-    const exchange = new Exchange(event.exchange, request, call, channel, now, this.#driver)
+    const exchange = new ServerExchange(event.exchange, request, call, channel, now, this)
+    if (event.content !== undefined) exchange.requestBytes = event.content.length
     request.connection = this.#connection
     request.trace = init.trace
     request.inform = (status, fields) => this.#inform(exchange, status, fields)
-    this.#exchanges.push(exchange)
+    this.#exchanges.set(exchange.id, exchange)
     options.observer?.onRequest?.(request)
     this.#call(exchange)
   }
 
-  #call(exchange: Exchange): void {
+  #call(exchange: ServerExchange): void {
     let reply: MaybePromise<HttpResponse>
     try {
       reply = this.#options.service(exchange.request, exchange.call)
@@ -195,14 +210,12 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     return this.#options.errorResponse(error)
   }
 
-  #respond(exchange: Exchange, response: HttpResponse): void {
+  #respond(exchange: ServerExchange, response: HttpResponse): void {
     if (exchange.settled) return response.body.discard()
     const { status, reason, fields, body, upgrade } = response
     exchange.response = response
     const { content, trailers } = body
-    // Trailers need chunks, also behind content that is there as a whole.
-    const streams = trailers !== undefined || (content === undefined && !body.isEmpty)
-    if (upgrade === undefined && streams) {
+    if (upgrade === undefined && content === undefined && !body.isEmpty) {
       const bodyLength = trailers === undefined ? body.length : undefined
       this.#submit(exchange, {
         type: 'head',
@@ -222,23 +235,59 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
       reason,
       fields,
       body: content,
+      trailers,
       detach: upgrade !== undefined,
     })
+    if (upgrade !== undefined && exchange.request.version === '2') this.#tunnel(exchange, upgrade)
+  }
+
+  /** Nothing is handed over in HTTP/2: the exchange itself becomes a connection. */
+  #tunnel(exchange: ServerExchange, upgrade: (connection: Connection) => void): void {
+    if (exchange.settled) return
+    const { id } = exchange
+    const session = this.#session
+    const driver = this.#driver
+    const tunnel = new ExchangeConnection(
+      this.#connection,
+      {
+        get writable() {
+          return !driver.blocked && session.isWritable(id)
+        },
+        sendData: (chunk) => {
+          exchange.responseBytes += chunk.length
+          return this.sendData(id, chunk)
+        },
+        sendEnd: () => this.sendEnd(id, undefined),
+        demand: (wanted) => this.demand(id, wanted),
+        reset: (reason) => this.#resetTunnel(exchange, reason),
+        done() {},
+      },
+      this.#options.clock,
+    )
+    exchange.tunnel = tunnel
+    upgrade(tunnel)
+  }
+
+  #resetTunnel(exchange: ServerExchange, reason: Error): void {
+    if (exchange.settled) return
+    const message = `the tunnel was closed: ${reason.message}`
+    const error = new ClosedError('ERR_ABORTED', message, { cause: reason })
+    this.reset(exchange.id, error)
   }
 
   /** A response that cannot be encoded is the service's mistake: it becomes a 500. */
-  #submit(exchange: Exchange, command: ServerCommand): void {
+  #submit(exchange: ServerExchange, command: ServerCommand): void {
     try {
       this.#driver.submit(command)
     } catch (error) {
       this.#options.observer?.onError?.(toError(error), exchange.request)
       const message = `response cannot be sent: ${toError(error).message}`
       const failure = new InternalError('ERR_INVARIANT', message, { cause: error })
-      this.#driver.submit({ type: 'reset', exchange: exchange.id, error: failure })
+      this.reset(exchange.id, failure)
     }
   }
 
-  #inform(exchange: Exchange, status: number, fields: FieldsInit | undefined): void {
+  #inform(exchange: ServerExchange, status: number, fields: FieldsInit | undefined): void {
     if (exchange.settled || exchange.response !== undefined) return
     this.#driver.submit({
       type: 'inform',
@@ -252,28 +301,44 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     let promised = !expectsContinue
     return new Channel<Uint8Array>(
       () => {
-        const exchange = this.#find(id)
+        const exchange = this.#exchanges.get(id)
         if (exchange === undefined) return
         // Reading the body is what tells a waiting client to go on (RFC 9110 10.1.1).
         if (!promised) {
           promised = true
           this.#inform(exchange, 100, undefined)
         }
-        this.#demand(exchange, true)
+        this.demand(id, true)
       },
       () => {
-        const exchange = this.#find(id)
-        if (exchange !== undefined) this.#demand(exchange, false)
+        const exchange = this.#exchanges.get(id)
+        if (exchange !== undefined) this.demand(id, false)
       },
     )
   }
 
-  #demand(exchange: Exchange, wanted: boolean): void {
-    this.#driver.submit({ type: 'demand', exchange: exchange.id, wanted })
+  // --- what exchanges ask
+
+  /** @returns false: stop until `resume` */
+  sendData(id: number, chunk: Uint8Array): boolean {
+    this.#driver.submit({ type: 'data', exchange: id, chunk, owned: false })
+    return !this.#driver.blocked && this.#session.isWritable(id)
+  }
+
+  sendEnd(id: number, trailers: HttpFields | undefined): void {
+    this.#driver.submit({ type: 'end', exchange: id, trailers })
+  }
+
+  reset(id: number, error: HeddleError): void {
+    this.#driver.submit({ type: 'reset', exchange: id, error })
+  }
+
+  demand(id: number, wanted: boolean): void {
+    this.#driver.submit({ type: 'demand', exchange: id, wanted })
   }
 
   #onTurn(id: number): void {
-    const exchange = this.#find(id)
+    const exchange = this.#exchanges.get(id)
     exchange?.startBody()
     // A web stream gives even what it has only in a promise.
     if (exchange?.awaitsBody === true) this.#driver.postpone()
@@ -299,7 +364,7 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     else this.#upgrade(connection)
   }
 
-  #settle(exchange: Exchange, error: Error | undefined): void {
+  #settle(exchange: ServerExchange, error: Error | undefined): void {
     exchange.settle(error)
     const { observer, clock } = this.#options
     if (observer === undefined) return
@@ -314,112 +379,23 @@ export class Http1ServerConnection implements DriverOwner<ServerEvent> {
     })
   }
 
-  #find(id: number): Exchange | undefined {
-    for (const exchange of this.#exchanges) if (exchange.id === id) return exchange
-    return undefined
-  }
-
-  #take(id: number): Exchange | undefined {
-    const exchanges = this.#exchanges
-    // Unlike `shift`, `pop` keeps the memory of a list that becomes empty.
-    if (exchanges[0]?.id === id) return exchanges.length === 1 ? exchanges.pop() : exchanges.shift()
-    const at = exchanges.findIndex((exchange) => exchange.id === id)
-    return at < 0 ? undefined : exchanges.splice(at, 1)[0]
+  #take(id: number): ServerExchange | undefined {
+    const exchange = this.#exchanges.get(id)
+    if (exchange !== undefined) this.#exchanges.delete(id)
+    return exchange
   }
 }
 
-/** One request and its answer; also the sink of a streamed answer. */
-class Exchange implements Sink<Uint8Array> {
-  readonly id: number
-  readonly request: HttpRequest
-  readonly call: Call
-  readonly channel: Channel<Uint8Array> | undefined
-  readonly startedAt: number
-  response: HttpResponse | undefined
-  settled = false
-  failure: Error | undefined
-  requestBytes = 0
-  responseBytes = 0
-  readonly #driver: Driver<ServerCommand, ServerEvent>
-  #flow: Flow | undefined
+function bodyOf(event: RequestEvent, channel: Channel<Uint8Array> | undefined): Body {
+  if (channel !== undefined) return Body.from(channel, event.bodyLength)
+  const { content, trailers } = event
+  if (content === undefined) return Body.empty
+  const body = Body.from(content)
+  if (trailers !== undefined) body.trailers = trailers
+  return body
+}
 
-  constructor(
-    id: number,
-    request: HttpRequest,
-    call: Call,
-    channel: Channel<Uint8Array> | undefined,
-    startedAt: number,
-    driver: Driver<ServerCommand, ServerEvent>,
-  ) {
-    this.id = id
-    this.request = request
-    this.call = call
-    this.channel = channel
-    this.startedAt = startedAt
-    this.response = undefined
-    this.#driver = driver
-  }
-
-  /** Everything before it has left: the answer's body may flow. */
-  startBody(): void {
-    if (this.settled || this.response === undefined || this.#flow !== undefined) return
-    try {
-      this.#flow = this.response.body.open(this)
-    } catch (error) {
-      return this.fail(toError(error))
-    }
-    this.#flow.resume()
-  }
-
-  /** The body was started and has given nothing so far. */
-  get awaitsBody(): boolean {
-    return this.#flow !== undefined && this.responseBytes === 0
-  }
-
-  resume(): void {
-    this.#flow?.resume()
-  }
-
-  write(chunk: Uint8Array): boolean {
-    this.responseBytes += chunk.length
-    this.#driver.submit({ type: 'data', exchange: this.id, chunk, owned: false })
-    return !this.#driver.blocked
-  }
-
-  end(): void {
-    this.#flow = undefined
-    const trailers = this.response?.body.trailers
-    this.#driver.submit({ type: 'end', exchange: this.id, trailers })
-  }
-
-  /** The body broke in the middle: the peer must see it cut, never a shorter whole. */
-  fail(reason: Error): void {
-    this.#flow = undefined
-    this.failure = reason
-    const error = new InternalError('ERR_INVARIANT', `response body failed: ${reason.message}`, {
-      cause: reason,
-    })
-    this.#driver.submit({ type: 'reset', exchange: this.id, error })
-  }
-
-  settle(error: Error | undefined): void {
-    if (this.settled) return
-    this.settled = true
-    const flow = this.#flow
-    this.#flow = undefined
-    if (error === undefined) {
-      this.call.finish()
-      // What has not come of the request by now is dropped by the session. Most have come whole, and
-      // an error costs as much as the rest of the exchange.
-      if (this.channel?.done === false) {
-        const message = 'the response was sent, the body is dropped'
-        this.channel.fail(new ClosedError('ERR_CLOSED', message))
-      }
-      return
-    }
-    flow?.cancel(error)
-    // First the call: whoever hears of the broken body must find that its caller has gone.
-    this.call.cancel(error)
-    this.channel?.fail(error)
-  }
+/** `:protocol` of an extended CONNECT (RFC 8441); plain CONNECT says `connect`. */
+function protocolOf(event: RequestEvent): string | undefined {
+  return event.upgrade === 'connect' ? undefined : event.upgrade
 }
