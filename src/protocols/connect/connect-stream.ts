@@ -2,9 +2,8 @@
  * Streams of Connect through gRPC: envelopes pass, the end of a stream is an envelope of its own, and
  * the status of HTTP is always 200.
  */
-import { ProtocolError } from '../../core/errors.ts'
 import { GrpcMetadata } from '../grpc/call-metadata.ts'
-import { GrpcError } from '../grpc/grpc-error.ts'
+import type { GrpcError } from '../grpc/grpc-error.ts'
 import { readStatus } from '../grpc/trailers.ts'
 import type { Body } from '../http/body.ts'
 import { HttpFields } from '../http/fields.ts'
@@ -17,11 +16,12 @@ import {
   grpcRequestFields,
 } from './connect-call.ts'
 import { rpcContentType } from './content-type.ts'
-import { COMPRESSED, END_STREAM, envelopeBytes } from './envelope.ts'
+import { END_STREAM, envelopeBytes } from './envelope.ts'
 import { encodeEndOfStream } from './error-json.ts'
 import { rewrittenRequest, rewrittenResponse } from './grpc-web-bridge.ts'
-import { binaryToJson, jsonToBinary } from './method-codec.ts'
-import { EnvelopeRewriter, PassingRewriter } from './rewriters.ts'
+import { binaryToJson } from './method-codec.ts'
+import { recodedBody, requestRecoder } from './recoded-body.ts'
+import { PassingRewriter } from './rewriters.ts'
 import { rewriteBody } from './rewritten-body.ts'
 
 export function toStreamRequest(request: HttpRequest, call: ConnectCall): HttpRequest {
@@ -33,14 +33,8 @@ export function toStreamRequest(request: HttpRequest, call: ConnectCall): HttpRe
 function requestBody(request: HttpRequest, call: ConnectCall, coding: string | undefined): Body {
   const { method, codec, json } = call
   if (codec === 'proto' || method === undefined) return request.body
-  return recoded(request.body, call, coding, (text) => {
-    try {
-      return jsonToBinary(method.input, text, json)
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      throw new GrpcError('INVALID_ARGUMENT', error.message, { cause: error })
-    }
-  })
+  const recode = requestRecoder(method, json)
+  return recodedBody(request.body, { ...call, coding, recode, finish: () => ({}) })
 }
 
 export function toStreamResponse(response: HttpResponse, call: ConnectCall): HttpResponse {
@@ -60,13 +54,12 @@ export function toStreamResponse(response: HttpResponse, call: ConnectCall): Htt
   const body =
     codec === 'proto' || method === undefined
       ? rewriteBody(response.body, new PassingRewriter(finish))
-      : recoded(
-          response.body,
-          call,
+      : recodedBody(response.body, {
+          ...call,
           coding,
-          (bytes) => binaryToJson(method.output, bytes, json),
+          recode: (bytes) => binaryToJson(method.output, bytes, json),
           finish,
-        )
+        })
   return rewrittenResponse(response, HttpFields.fromTrusted(list), body)
 }
 
@@ -77,35 +70,6 @@ export function streamError(error: GrpcError | undefined, call: ConnectCall): Ht
     rpcContentType('connect', call.codec, true),
   ])
   return new HttpResponse({ fields, body: endEnvelope(error, error?.metadata) })
-}
-
-/** Messages one by one in their other form, decompressed where they were compressed. */
-function recoded(
-  body: Body,
-  call: ConnectCall,
-  coding: string | undefined,
-  recode: (message: Uint8Array) => Uint8Array,
-  finish: (trailers: HttpFields | undefined) => { tail?: Uint8Array } = () => ({}),
-): Body {
-  const { maxMessageBytes, compression } = call
-  const decompress = compression.decoder(coding)
-  const rewriter = new EnvelopeRewriter({
-    maxMessageBytes,
-    flags: COMPRESSED,
-    map({ flags, payload }) {
-      if ((flags & COMPRESSED) === 0 || payload.length === 0) {
-        return envelopeBytes(0, recode(payload))
-      }
-      if (decompress === undefined) {
-        throw new GrpcError('INVALID_ARGUMENT', 'a message is compressed, and no coding was named')
-      }
-      return decompress(payload.slice(), maxMessageBytes).then((plain) =>
-        envelopeBytes(0, recode(plain)),
-      )
-    },
-    finish,
-  })
-  return rewriteBody(body, rewriter)
 }
 
 function endEnvelope(error: GrpcError | undefined, trailers: GrpcMetadata | undefined): Uint8Array {

@@ -274,6 +274,27 @@ test('rpcServer ends broken calls of gRPC-Web with a status in the last frame', 
   }
 })
 
+test('rpcServer takes and gives JSON in gRPC and gRPC-Web', async () => {
+  const body = envelope(0, '{"text":"hi","number":7}')
+  for (const protocol of ['grpc', 'grpc-web']) {
+    const type = `application/${protocol}+json`
+    const response = await ask({ type, body })
+    assert.equal(response.fields.get('content-type'), type)
+    const bytes = await response.body.bytes()
+    assert.equal(
+      Buffer.from(bytes.subarray(5, 5 + (bytes[4] as number))).toString(),
+      '{"text":"hi","number":7}',
+    )
+    const broken = await ask({ type, body: envelope(0, '{"text":') })
+    const trailers = Buffer.from(await broken.body.bytes()).toString()
+    const status = broken.fields.get('grpc-status') ?? /grpc-status: (\d+)/.exec(trailers)?.[1]
+    assert.equal(status, '3', protocol)
+    const unknown = await ask({ type, body, fields: { 'grpc-encoding': 'rot13' } })
+    const said = Buffer.from(await unknown.body.bytes()).toString()
+    assert.match(unknown.fields.get('grpc-status') ?? said, /12/)
+  }
+})
+
 test('rpcServer requires the version where it is told to', async () => {
   const strict = { connect: { requireVersion: true } }
   assert.equal((await ask({}, strict)).status, 400)

@@ -12,6 +12,7 @@ import type { DescMethod } from '@bufbuild/protobuf'
 import type { Host } from '../../core/host.ts'
 import { nodeHost } from '../../platform/node-host.ts'
 import { type ConnectBridgeOptions, connectBridge } from '../../protocols/connect/connect-bridge.ts'
+import { grpcJsonBridge } from '../../protocols/connect/grpc-json-bridge.ts'
 import { grpcWebBridge } from '../../protocols/connect/grpc-web-bridge.ts'
 import type { HttpService } from '../../protocols/http/messages.ts'
 import { type GrpcServerOptions, type GrpcService, grpcServer } from '../grpc/grpc-service.ts'
@@ -33,12 +34,17 @@ export function rpcServer(
   options: RpcServerOptions = {},
 ): HttpService {
   const { cors: crossOrigin, connect = true, grpcWeb = true, host = nodeHost, ...rest } = options
-  let service = grpcServer(services, rest)
+  const methods = methodsOf(services)
+  const method = (path: string): DescMethod | undefined => methods.get(path)
+  const { json, maxMessageBytes, ...rules } = connect === true || connect === false ? {} : connect
+  const messages = {
+    ...(json && { json }),
+    ...(maxMessageBytes !== undefined && { maxMessageBytes }),
+  }
+  let service = grpcJsonBridge(grpcServer(services, rest), { ...messages, method, host })
   if (grpcWeb) service = grpcWebBridge(service)
   if (connect !== false) {
-    const methods = methodsOf(services)
-    const method = (path: string): DescMethod | undefined => methods.get(path)
-    service = connectBridge(service, { ...(connect === true ? {} : connect), method, host })
+    service = connectBridge(service, { ...rules, ...messages, method, host })
   }
   return crossOrigin === undefined ? service : cors(crossOrigin)(service)
 }
