@@ -6,13 +6,13 @@ export {
   connectBridge,
   connectBridgeDefaults,
 } from '../protocols/connect/connect-bridge.ts'
+export * from '../protocols/connect/grpc-json-bridge.ts'
 export {
   type GrpcOverConnectOptions,
   grpcOverConnect,
   grpcOverConnectDefaults,
 } from '../protocols/connect/grpc-over-connect.ts'
 export * from '../protocols/connect/grpc-over-web.ts'
-export * from '../protocols/connect/grpc-json-bridge.ts'
 export { grpcWebBridge } from '../protocols/connect/grpc-web-bridge.ts'
 export type { JsonOptions, MethodLookup } from '../protocols/connect/method-codec.ts'
 export * from '../servers/connect/cors.ts'
