@@ -376,6 +376,22 @@ test('load.yaml gives each client its share', async (t) => {
   ])
 })
 
+test('aggregation.yaml makes one page of three answers', async (t) => {
+  const service = await upstream(t, ({ target }) => {
+    if (target.startsWith('/offers')) return new HttpResponse({ status: 500 })
+    return HttpResponse.json(target)
+  })
+  const all = Object.fromEntries(
+    [9001, 9002, 9003].map((port) => [`127.0.0.1:${port}`, service] as const),
+  )
+  const { url } = await example(t, 'aggregation.yaml', all)
+  const [status, ...rest] = (await ask(url('/page/7'))).split(' ')
+  const { errors, ...page } = JSON.parse(rest.join(' ')) as Record<string, unknown>
+  assert.equal(status, '200')
+  assert.deepEqual(page, { user: '/users/7', orders: '/orders?user=7&limit=10', offers: null })
+  assert.deepEqual(Object.keys(errors as object), ['offers'])
+})
+
 test('caching.yaml asks the cluster once', async (t) => {
   let asked = 0
   const shop = await upstream(t, ({ method }) => {

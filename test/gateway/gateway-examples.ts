@@ -1,6 +1,7 @@
 /** The configurations of examples/gateway that a test starts and calls. */
 export const GATEWAY_EXAMPLES = [
   'access.yaml',
+  'aggregation.yaml',
   'balancing.yaml',
   'behind-proxy.yaml',
   'caching.yaml',

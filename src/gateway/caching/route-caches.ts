@@ -14,15 +14,15 @@ import { HEURISTIC_FRACTION } from '../../protocols/http/caching/http-cache-opti
 import type { HttpRequest } from '../../protocols/http/messages.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
 import type { CacheConfig } from '../config/schema/cache.ts'
-import type { Upstream } from '../http/http-route.ts'
+import type { Upstream } from '../http/upstream.ts'
 import type { CacheStatus } from '../status.ts'
 
 /** What a request on its way (its note) is asked, and told. */
 export interface CachedRequest {
   readonly request: HttpRequest
   readonly principal: Principal | undefined
-  /** Whether no cluster was asked. */
-  cached: boolean
+  /** Whether no cluster was asked; undefined: nobody was. */
+  cached: boolean | undefined
 }
 
 export class RouteCaches {
@@ -73,7 +73,8 @@ function cached(cache: HttpCache, upstream: Upstream): Upstream {
   return {
     name,
     call(request, context) {
-      ;(request.note as CachedRequest).cached = true
+      const note = request.note as CachedRequest
+      note.cached ??= true
       return service(request, context)
     },
   }

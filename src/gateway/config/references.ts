@@ -107,6 +107,14 @@ function checkRoutes(
       report([...path, 'weighted_clusters'], 'every weight is 0')
     }
     if (route.mirror !== undefined) check([...path, 'mirror', 'cluster'], route.mirror.cluster)
+    for (const [name, part] of Object.entries(route.aggregate?.parts ?? {})) {
+      const at = [...path, 'aggregate', 'parts', name]
+      check([...at, 'cluster'], part.cluster)
+      checkNames(route, part.path, [...at, 'path'], report)
+      for (const [field, value] of Object.entries(part.query ?? {})) {
+        if (value.startsWith(':')) checkNames(route, `/${value}`, [...at, 'query', field], report)
+      }
+    }
     checkRewrite(route, path, report)
     checkPattern(route, path, report)
   })
@@ -131,14 +139,27 @@ function checkRewrite(route: RouteConfig, path: ConfigPath, report: Report): voi
   if (rewrite?.prefix !== undefined && match.pattern !== undefined) {
     report([...path, 'rewrite', 'prefix'], 'a pattern has no prefix; use rewrite.path')
   }
-  if (rewrite?.path === undefined) return
-  const known = new Set((match.pattern ?? '').match(PATTERN_NAMES) ?? [])
-  for (const name of rewrite.path.match(PATTERN_NAMES) ?? []) {
-    if (known.has(name)) continue
-    report([...path, 'rewrite', 'path'], `${name} is not in the pattern`, nearest(name, known))
+  if (rewrite !== undefined && route.aggregate !== undefined) {
+    report([...path, 'rewrite'], 'has no effect on an aggregate: its parts have paths of their own')
   }
-  if (rewrite.path.endsWith('/*') && !match.pattern?.endsWith('/*')) {
-    report([...path, 'rewrite', 'path'], "'*' needs a pattern that ends with /*")
+  checkNames(route, rewrite?.path, [...path, 'rewrite', 'path'], report)
+}
+
+/** What a path inserts must be matched by the pattern. */
+function checkNames(
+  { match }: RouteConfig,
+  template: string | undefined,
+  path: ConfigPath,
+  report: Report,
+): void {
+  if (template === undefined) return
+  const known = new Set((match.pattern ?? '').match(PATTERN_NAMES) ?? [])
+  for (const name of template.match(PATTERN_NAMES) ?? []) {
+    if (known.has(name)) continue
+    report(path, `${name} is not in the pattern`, nearest(name, known))
+  }
+  if (template.endsWith('/*') && !match.pattern?.endsWith('/*')) {
+    report(path, "'*' needs a pattern that ends with /*")
   }
 }
 

@@ -24,6 +24,7 @@ import { type PriorityTrust, readUrgency } from '../../protocols/http/priority-f
 import { attemptsOf } from '../../runtime/middleware/retry.ts'
 import { recordError } from '../../runtime/middleware/tracing.ts'
 import { type Settlement, settle } from '../../runtime/settle.ts'
+import type { AggregateAction, AggregateAnswer } from '../aggregation/aggregate-action.ts'
 import { normalizeTarget, type PathOptions } from '../routing/path.ts'
 import { pathEnd } from '../routing/rewrite.ts'
 import type { Router } from '../routing/router.ts'
@@ -124,7 +125,7 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   /** Attempts made upstream. */
   attempts = 0
   /** Answered from a cache: no cluster was asked. */
-  cached = false
+  cached: boolean | undefined
   /** Code of an answer that the gateway gave itself. */
   errorCode: string | undefined
   requestId = ''
@@ -146,6 +147,7 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
     this.cluster = undefined
     this.clientAddress = undefined
     this.upstreamAddress = undefined
+    this.cached = undefined
     this.errorCode = undefined
     this.principal = undefined
     this.#options = options
@@ -190,6 +192,8 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
     switch (route.action.type) {
       case 'proxy':
         return this.#proxy(route.action, context)
+      case 'aggregate':
+        return this.#aggregate(route.action, context)
       case 'redirect': {
         const { status, location } = route.action
         const scheme = this.#plan.forwarder.clientScheme(this.request)
@@ -218,7 +222,7 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   }
 
   #deadlineOf({ action }: HttpRoute): number | undefined {
-    const timeoutMs = action.type === 'proxy' ? action.timeoutMs : Number.POSITIVE_INFINITY
+    const timeoutMs = 'timeoutMs' in action ? action.timeoutMs : Number.POSITIVE_INFINITY
     return timeoutMs === Number.POSITIVE_INFINITY
       ? undefined
       : this.#options.clock.now() + timeoutMs
@@ -231,13 +235,8 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
     const limit = action.maxRequestBytes ?? this.#plan.maxRequestBytes
     const { body } = request
     if (body.length !== undefined && body.length > limit) return this.refuse('body_too_large')
-    const { forwarder } = this.#plan
-    const edits = this.route?.requestEdits
-    const head = forwarder.forwardRequest(request, edits, action.upgrades, this.requestId)
-    this.requestId = head.requestId
-    if (head.fields === undefined) return this.refuse('loop')
-    this.#plan.tracing.cleanse(head.fields)
-    if (this.#plan.principalHeaders.length > 0) this.#tellPrincipal(head.fields)
+    const fields = this.#forwardedFields(action.upgrades)
+    if (fields === undefined) return this.refuse('loop')
     const upstream = action.split.choose(random)
     this.cluster = upstream.name
     const forwarded = new HttpRequest({
@@ -245,7 +244,7 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
       target: action.rewrite === undefined ? target : action.rewrite(target),
       scheme: request.scheme,
       authority: action.host ?? request.authority,
-      fields: head.fields,
+      fields,
       body: this.#watch(body, limit),
     })
     forwarded.inform = request.inform
@@ -257,9 +256,56 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
     return settle(upstream.call, sent, timed, this)
   }
 
+  /** Undefined: it has passed this gateway before. */
+  #forwardedFields(upgrades: boolean): HttpFields | undefined {
+    const { forwarder, tracing, principalHeaders } = this.#plan
+    const edits = this.route?.requestEdits
+    const head = forwarder.forwardRequest(this.request, edits, upgrades, this.requestId)
+    this.requestId = head.requestId
+    if (head.fields === undefined) return undefined
+    tracing.cleanse(head.fields)
+    if (principalHeaders.length > 0) this.#tellPrincipal(head.fields)
+    return head.fields
+  }
+
+  async #aggregate(action: AggregateAction, context: CallContext): Promise<HttpResponse> {
+    this.#client = context
+    const { request, target, route } = this
+    const { clock } = this.#options
+    const limit = action.maxBodyBytes
+    if (limit === undefined) request.body.discard()
+    else if ((request.body.length ?? 0) > limit) return this.refuse('body_too_large')
+    const fields = this.#forwardedFields(false)
+    if (fields === undefined) return this.refuse('loop')
+    const { principalHeaders, forwarder } = this.#plan
+    const own = [...principalHeaders, forwarder.options.requestIdHeader]
+    try {
+      const body = limit === undefined ? undefined : await request.body.bytes(limit)
+      const deadline = route && this.#deadlineOf(route)
+      const timed = new RouteContext(context, deadline, this.priority, this.requestId)
+      const call = { clock, request, target, fields, own, body, context: timed, note: this }
+      return this.#answerAggregate(await action.run(call))
+    } catch (error) {
+      if (context.cancelled) return this.onError(error)
+      const long = error instanceof HeddleError && error.code === 'ERR_LIMIT'
+      return long ? this.refuse('body_too_large') : this.#fail(answerToError(error), toError(error))
+    }
+  }
+
+  #answerAggregate({ status, body, failed, error }: AggregateAnswer): HttpResponse {
+    const list = ['content-type', 'application/json', 'cache-control', 'no-store']
+    if (failed.length > 0) list.push('x-heddle-partial', failed.join(', '))
+    if (error !== undefined) {
+      this.errorCode = 'part_failed'
+      this.#options.onFailure(this, error)
+      list.push('x-heddle-error', 'part_failed')
+    }
+    return this.answer(status, HttpFields.fromTrusted(list), body)
+  }
+
   /** Of the settlement: the upstream answered. */
   onReply(response: HttpResponse): HttpResponse {
-    if (!this.cached) this.attempts = attemptsOf(response).length + 1
+    if (this.cached !== true) this.attempts = attemptsOf(response).length + 1
     const { forwarder } = this.#plan
     const { status, reason, body, version, connection } = response
     const edits = this.route?.responseEdits

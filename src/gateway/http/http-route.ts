@@ -5,6 +5,7 @@
 import type { Random } from '../../core/clock.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import type { HttpService } from '../../protocols/http/messages.ts'
+import { type AggregateAction, compileAggregate } from '../aggregation/aggregate-action.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
 import type { RouteConfig } from '../config/schema/route.ts'
 import {
@@ -16,12 +17,9 @@ import {
 import { Router } from '../routing/router.ts'
 import { compileHeaderEdits, type HeaderEdits } from './header-edits.ts'
 import { guardedAction, type RouteAccess, type RouteLimits } from './route-policies.ts'
+import type { Upstream } from './upstream.ts'
 
-/** What a route sends requests to. */
-export interface Upstream {
-  readonly name: string
-  readonly call: HttpService
-}
+export type { Upstream }
 
 /** What compiling needs from outside. */
 export interface RouteSources {
@@ -39,7 +37,7 @@ export interface RouteSources {
 
 export interface HttpRoute {
   readonly name: string
-  readonly action: ProxyAction | RedirectAction | FixedAction
+  readonly action: ProxyAction | AggregateAction | RedirectAction | FixedAction
   readonly requestEdits: HeaderEdits | undefined
   readonly responseEdits: HeaderEdits | undefined
   /** Who may use it; undefined: everybody. */
@@ -136,19 +134,24 @@ function compileAction(
     const fields = body === undefined ? [] : ['content-type', contentType]
     return { type: 'fixed', status: fixed.status, fields: HttpFields.fromTrusted(fields), body }
   }
-  return compileProxy(config, routeName, sources)
+  const cached = sources.cache?.(config, routeName) ?? ((upstream) => upstream)
+  const upstream = (name: string): Upstream => cached(sources.upstream(name))
+  const { aggregate } = config
+  if (aggregate !== undefined) return compileAggregate({ ...config, aggregate }, upstream)
+  return compileProxy(config, upstream, sources)
 }
 
-function compileProxy(config: RouteConfig, routeName: string, sources: RouteSources): ProxyAction {
+function compileProxy(
+  config: RouteConfig,
+  upstream: (name: string) => Upstream,
+  sources: RouteSources,
+): ProxyAction {
   const weighted = config.weighted_clusters ?? [{ name: config.cluster ?? '', weight: 1 }]
   const { mirror } = config
   const timeoutMs = durationMs(config.timeout)
-  const cached = sources.cache?.(config, routeName) ?? ((upstream) => upstream)
   return {
     type: 'proxy',
-    split: new Split(
-      weighted.map(({ name, weight }) => ({ upstream: cached(sources.upstream(name)), weight })),
-    ),
+    split: new Split(weighted.map(({ name, weight }) => ({ upstream: upstream(name), weight }))),
     rewrite: compileRewrite(config.match, config.rewrite),
     host: config.rewrite?.host,
     timeoutMs: timeoutMs === 0 ? Number.POSITIVE_INFINITY : timeoutMs,

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { authentication, authorization } from './access.ts'
+import { aggregate } from './aggregate.ts'
 import { cache } from './cache.ts'
 import { bulkhead, concurrency, routeRateLimit } from './load.ts'
 import {
@@ -137,6 +138,7 @@ export const route = z
       .max(64)
       .optional()
       .describe('Split by weight'),
+    aggregate: aggregate.optional(),
     redirect: redirect.optional(),
     fixed_response: fixedResponse.optional(),
     rewrite: rewrite.optional(),
@@ -158,10 +160,14 @@ export const route = z
   })
   .refine(
     (value) =>
-      [value.cluster, value.weighted_clusters, value.redirect, value.fixed_response].filter(
-        (one) => one !== undefined,
-      ).length === 1,
-    'a route has exactly one of cluster, weighted_clusters, redirect, fixed_response',
+      [
+        value.cluster,
+        value.weighted_clusters,
+        value.aggregate,
+        value.redirect,
+        value.fixed_response,
+      ].filter((one) => one !== undefined).length === 1,
+    'a route has exactly one of cluster, weighted_clusters, aggregate, redirect, fixed_response',
   )
 
 export const rawRoute = z
