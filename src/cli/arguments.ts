@@ -15,6 +15,7 @@ export type Command =
   | ChaosCommand
   | { readonly name: 'audit-help' }
   | { readonly name: 'block'; readonly args: readonly string[] }
+  | { readonly name: 'call'; readonly args: readonly string[] }
   | { readonly name: 'usage'; readonly message: string }
 
 export interface CheckCommand {
@@ -80,6 +81,7 @@ export function readArguments(args: readonly string[]): Command {
   if (first === 'top') return readTop(rest)
   if (first === 'audit') return readAudit(rest)
   if (first === 'block') return { name: 'block', args: rest }
+  if (first === 'call') return { name: 'call', args: rest }
   if (first === 'transports') return readTransports(rest)
   if (first === 'chaos') return { name: 'chaos', args: rest }
   const hint = nearest(first, COMMANDS)
@@ -244,7 +246,10 @@ const TRANSPORTS_OPTIONS: Options = {
   timeout: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 }
-const COMMANDS = ['up', 'check', 'top', 'audit', 'transports', 'chaos', 'block', 'help', 'version']
+const COMMANDS = [
+  ...['up', 'check', 'top', 'call', 'audit', 'transports', 'chaos', 'block'],
+  ...['help', 'version'],
+]
 
 export const HELP = `heddle: any protocol over any transport
 
@@ -264,6 +269,7 @@ export const HELP = `heddle: any protocol over any transport
                                (HEDDLE_ADMIN_TOKEN)
     --once                     prints it once, as when it is piped
     --json                     … as JSON
+  heddle call <address> <service>/<method>   calls gRPC or HTTP with JSON (heddle call --help)
   heddle transports            lists what this machine can do, and why not
     --json                     … as JSON
     --timeout <ms>             time that one probe may take                  (3000)

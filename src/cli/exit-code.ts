@@ -14,5 +14,7 @@ export const ExitCode = Object.freeze({
   NO_PERMISSION: 77,
   /** The configuration is wrong. */
   CONFIG: 78,
+  /** Ended by SIGINT, as shells say it: 128 and its number. */
+  INTERRUPTED: 130,
 })
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]

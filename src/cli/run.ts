@@ -23,6 +23,7 @@ import {
 } from './arguments.ts'
 import { auditVerify } from './audit-verify.ts'
 import { block } from './block.ts'
+import { callCommand } from './call/call.ts'
 import { chaosCommand } from './chaos.ts'
 import type { CliProcess } from './cli-process.ts'
 import { ExitCode } from './exit-code.ts'
@@ -58,6 +59,8 @@ export async function run(args: readonly string[], host: CliProcess): Promise<Ex
       return await block(command.args, host, terminal)
     case 'transports':
       return transports(command, terminal)
+    case 'call':
+      return await callCommand(command.args, host, terminal)
     case 'chaos':
       return chaosCommand(command.args, host, terminal)
     case 'audit':
