@@ -119,6 +119,7 @@ export abstract class Http2Connection<Event> {
     this.#hpack = new HpackDecoder({
       maxTableBytes: limits.headerTableBytes,
       maxListBytes: limits.maxHeaderListBytes,
+      text: options.host?.text,
     })
     this.bandwidth = new Bandwidth(limits.windowBytes, limits.maxWindowBytes)
     this.resets = new Budget(limits.maxResets, limits.resetsPerSecond, now)
@@ -360,6 +361,7 @@ export abstract class Http2Connection<Event> {
       this.#settingsSent.length === 0
         ? Number.POSITIVE_INFINITY
         : this.now + this.limits.settingsTimeoutMs
+    this.#hpack.acknowledge()
     const change = windowBytes - this.streamWindow
     this.streamWindow = windowBytes
     this.streamWindowComing -= change

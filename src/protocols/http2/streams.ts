@@ -39,6 +39,7 @@ import {
 import type { Http2Options } from './options.ts'
 import { readPriority } from './priority.ts'
 import { SendOrder } from './send-order.ts'
+import { copyToKeep } from './small-copies.ts'
 import {
   CREDITED,
   DELIVERING,
@@ -181,8 +182,11 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
     const told = !this.endsEarly(stream)
     const isOpen = (stream.flags & (PEER_DONE | WE_DONE)) !== (PEER_DONE | WE_DONE)
     if (isOpen) this.closeStream(stream, ending)
+    const { head } = stream
     this.forget(stream)
     if (told) return
+    // Its body is not handed out any more, but that it had begun is a difference to the owner.
+    if (head !== undefined) this.events.push(head as unknown as Event)
     const event: AbortedEvent = { type: 'aborted', exchange: stream.id, error }
     this.events.push(event as Event)
   }
@@ -308,14 +312,14 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
       this.onTooLong(stream)
       return false
     }
-    const chunk = frames.bytes.subarray(frames.start, frames.end)
     const direct =
       (stream.flags & WANTED) !== 0 && stream.head === undefined && stream.held === undefined
     if (!direct) {
-      stream.hold(new Uint8Array(chunk))
+      stream.hold(copyToKeep(frames.bytes, frames.start, frames.end))
       return true
     }
     this.#read(stream, count)
+    const chunk = frames.bytes.subarray(frames.start, frames.end)
     const event: DataEvent = { type: 'data', exchange: stream.id, chunk }
     this.events.push(event as Event)
     return true
@@ -535,7 +539,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
     }
     if (length === 0 || (stream.flags & NO_BODY) !== 0) return
     if (this.#isDirect(stream, length)) return this.#sendNow(stream, chunk, false, owned)
-    this.#enqueue(stream, owned ? chunk : new Uint8Array(chunk))
+    this.#enqueue(stream, owned ? chunk : copyToKeep(chunk, 0, length))
   }
 
   #isDirect(stream: Http2Stream<Head>, length: number): boolean {

@@ -13,6 +13,8 @@ export interface EventDescription {
   readonly begins?: boolean
   /** Nothing may follow in this exchange. */
   readonly last?: boolean
+  /** What the same event means besides: a whole message in one event is a head, data and an end. */
+  readonly next?: EventDescription
 }
 
 export class Transcript {
@@ -36,7 +38,7 @@ export class Transcript {
     this.#own.add(exchange)
   }
 
-  add({ exchange, text, bytes, begins = false, last = false }: EventDescription): void {
+  add({ exchange, text, bytes, begins = false, last = false, next }: EventDescription): void {
     if (this.#ended.has(exchange)) {
       const twice = last ? 'got a second last event' : 'got an event after its last'
       this.#problem(`exchange ${exchange} ${twice}: ${text ?? 'data'}`)
@@ -58,6 +60,7 @@ export class Transcript {
       this.#inData.delete(exchange)
     }
     if (last) this.#ended.add(exchange)
+    if (next !== undefined) this.add(next)
   }
 
   /** All lines, exchange by exchange. */
