@@ -114,12 +114,13 @@ export abstract class Http2Connection<Event> {
     this.isServer = isServer
     this.limits = limits
     this.now = now
-    this.out = new ByteWriter({ text: options.host?.text ?? portableText })
+    const text = options.host?.text ?? portableText
+    this.out = new ByteWriter({ text })
     this.frames = new FrameDecoder(limits.maxFrameBytes)
     this.#hpack = new HpackDecoder({
       maxTableBytes: limits.headerTableBytes,
       maxListBytes: limits.maxHeaderListBytes,
-      text: options.host?.text,
+      text,
     })
     this.bandwidth = new Bandwidth(limits.windowBytes, limits.maxWindowBytes)
     this.resets = new Budget(limits.maxResets, limits.resetsPerSecond, now)
