@@ -26,10 +26,16 @@ export async function runExample(path: string): Promise<string> {
   const file = join(doors, `${basename(path, '.ts')}.mjs`)
   await writeFile(
     file,
-    code.replaceAll(
-      /(?<=from ")heddle\/([^"]+)(?=")/g,
-      (_, door: string) => pathToFileURL(join(doors, `${door}.js`)).href,
-    ),
+    code
+      .replaceAll(
+        /(?<=from ")heddle\/([^"]+)(?=")/g,
+        (_, door: string) => pathToFileURL(join(doors, `${door}.js`)).href,
+      )
+      // Generated code is types that Node strips itself.
+      .replaceAll(
+        /(?<=from ")\.\.\/(schemas\/[^"]+)(?=")/g,
+        (_, name: string) => pathToFileURL(fromRoot('examples', name)).href,
+      ),
   )
   // What a preloaded hook would do to the sources is done here: the example starts without it.
   const { NODE_OPTIONS: _, ...env } = process.env

@@ -5,12 +5,13 @@ import type { DescMethod } from '@bufbuild/protobuf'
 import type { Clock } from '../../core/clock.ts'
 import { checkInteger, UsageError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
-import type { Middleware } from '../../core/service.ts'
+import type { MaybePromise, Service } from '../../core/service.ts'
 import { nodeHost } from '../../platform/node-host.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { GrpcCompression, type GrpcEncoding } from '../../protocols/grpc/compression.ts'
 import { type GrpcMessageLimits, messageLimits } from '../../protocols/grpc/options.ts'
 import { TimerWheel } from '../../runtime/timer-wheel.ts'
+import type { HandlerContext } from './handler-context.ts'
 
 /** One call as interceptors see it. */
 export interface GrpcServerCall {
@@ -19,8 +20,13 @@ export interface GrpcServerCall {
   readonly input: unknown
 }
 
-/** Around the handlers of a service, typed by the call. The reply: a message, or a stream of them. */
-export type GrpcInterceptor = Middleware<GrpcServerCall, unknown>
+/**
+ * Around the handlers of a service, typed by the call. The reply: a message, or a stream of them. Any
+ * `Middleware<GrpcServerCall, unknown>` is one; this one sees the handler's context.
+ */
+export type GrpcInterceptor = (
+  next: Service<GrpcServerCall, unknown>,
+) => (call: GrpcServerCall, context: HandlerContext) => MaybePromise<unknown>
 
 export interface GrpcServiceOptions extends GrpcMessageLimits {
   /**

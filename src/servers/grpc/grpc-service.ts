@@ -23,7 +23,6 @@ import {
   grpcSettings,
 } from './grpc-options.ts'
 import { errorReply } from './grpc-replies.ts'
-import type { HandlerContext } from './handler-context.ts'
 import type { ServiceHandlers, ServiceImplementation, ServiceMethod } from './service-handlers.ts'
 
 /** Answers calls of its service; anything else gets what `grpcServer` without `next` answers. */
@@ -119,8 +118,14 @@ function intercepted(
   return (input, context) => {
     const inner: Service<GrpcServerCall, unknown> = (call, passed) =>
       handler(call.input, context.over(passed))
-    const outer = interceptors.reduceRight((next, interceptor) => interceptor(next), inner)
-    return outer({ method, input }, context satisfies HandlerContext)
+    const outer = interceptors.reduceRight<Service<GrpcServerCall, unknown>>(
+      (next, interceptor) => {
+        const service = interceptor(next)
+        return (call, passed) => service(call, context.over(passed))
+      },
+      inner,
+    )
+    return outer({ method, input }, context)
   }
 }
 
