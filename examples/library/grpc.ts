@@ -63,7 +63,8 @@ for await (const { text } of client.count({ to: 1_000_000 }, { metadata })) {
 }
 
 for await (const { text } of client.chat([{ name: 'one' }, { name: 'two' }], { metadata })) {
-  if (text === 'TWO') console.log(text) // TWO
+  if (text !== 'TWO') continue
+  console.log(text) // TWO
 }
 
 try {
