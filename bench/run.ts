@@ -23,7 +23,6 @@ import { runMicro } from './micro.ts'
 import { clientSuite } from './suites/client.ts'
 import { echoSuite } from './suites/echo.ts'
 import { gatewaySuite } from './suites/gateway.ts'
-import { grpcSuite } from './suites/grpc.ts'
 import { memorySuite } from './suites/memory.ts'
 import { serverSuite } from './suites/server.ts'
 import type { AnyResult, Suite } from './suites/suite.ts'
@@ -35,7 +34,6 @@ const SUITES: readonly Suite[] = [
   serverSuite,
   clientSuite,
   webSocketSuite,
-  grpcSuite,
   udpSuite,
   gatewaySuite,
   memorySuite,

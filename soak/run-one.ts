@@ -69,7 +69,8 @@ async function watch(soak: Soak, runMs: number, wanted: number | undefined): Pro
   await sleep(100) // closing handles need a turn or two of the loop
 
   const growth = growthBytes(heap)
-  const limit = soak.maxGrowthBytes ?? DEFAULT_GROWTH_BYTES
+  const whole = wanted === undefined ? undefined : soak.maxWholeGrowthBytes
+  const limit = whole ?? soak.maxGrowthBytes ?? DEFAULT_GROWTH_BYTES
   if (growth > limit) problems.push(`the heap grew by ${growth} bytes, over ${limit}`)
   const left = describeLeft(before, countResources())
   if (left !== '') problems.push(`left open: ${left}`)

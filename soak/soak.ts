@@ -13,6 +13,8 @@ export interface Soak {
    * @default 8_388_608
    */
   readonly maxGrowthBytes?: number
+  /** The same of a run with `--whole`, whose units of work are known. @default maxGrowthBytes */
+  readonly maxWholeGrowthBytes?: number
   /** Units of work after which a run with `--whole` ends. Without it that, too, goes by time. */
   readonly cycles?: number
 }

@@ -115,7 +115,7 @@ export const GRPC_CHECKS: Readonly<Record<string, (client: EchoClient) => Promis
     assert.deepEqual(headers?.getAll('x-echo').join().replaceAll(' ', ''), 'one,two')
     const binary = headers?.getAllBinary('x-echo-bin').map((value) => [...value])
     assert.deepEqual(binary, [[0, 127, 255], [1]])
-    assert.equal(trailers?.get('x-echo-trailer'), 'one')
+    assert.match(trailers?.get('x-echo-trailer') ?? '', /^one/)
   },
 
   async 'a deadline that passes'(client) {
