@@ -29,7 +29,9 @@ interface Fail {
 }
 
 const proto = fileURLToPath(new URL('../../test/fixtures/echo/echo.proto', import.meta.url))
-const packages = grpc.loadPackageDefinition(loadSync(proto, { keepCase: true, longs: Number, defaults: true }))
+const packages = grpc.loadPackageDefinition(
+  loadSync(proto, { keepCase: true, longs: Number, defaults: true }),
+)
 export const Echo = (
   packages as unknown as { heddle: { echo: { v1: { Echo: grpc.ServiceClientConstructor } } } }
 ).heddle.echo.v1.Echo
