@@ -20,6 +20,7 @@ export * from '../protocols/grpc/options.ts'
 export * from '../protocols/grpc/proto/google/rpc/details_pb.ts'
 export * from '../protocols/grpc/status.ts'
 export type { AnyDetail } from '../protocols/grpc/status-details.ts'
+export * from '../servers/grpc/channelz/grpc-channelz.ts'
 export {
   type GrpcInterceptor,
   type GrpcServerCall,
