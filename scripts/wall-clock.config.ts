@@ -13,6 +13,8 @@ export const WALL_CLOCK: Readonly<Record<string, string>> = {
   'src/gateway/gateway.ts': 'when it was started and loaded, shown by pages',
   'src/gateway/gateway-registry.ts': 'timestamps of exemplars, handed to the registry',
   'src/gateway/recent-errors.ts': 'when an error was, shown by pages',
+  'src/servers/grpc/channelz/call-counter.ts': 'when the last call came, shown by channelz',
+  'src/servers/grpc/channelz/grpc-channelz.ts': 'when a channel was made, shown by channelz',
   'src/servers/http/http-server.ts': 'the Date field (RFC 9110 6.6.1)',
   'src/telemetry/instruments.ts': 'timestamps of exemplars',
   'src/telemetry/log.ts': 'timestamps of lines',
