@@ -68,6 +68,8 @@ export interface ClientOptions<Req, Res> extends ClientPolicies<Req, Res> {
   balancing?: Omit<BalancingOptions, 'observer'>
   /** Limits of the pool of each endpoint. */
   pool?: PoolLimits
+  /** `PoolLimits.expectedCapacity` of a protocol with streams, where the limits do not say. */
+  expectedCapacity?: number
   /**
    * A request that asks the peer for nothing but an answer, any answer: what pools send to an idle
    * connection when told to (`pingAfterMs`, `healthIntervalMs`, `suspects`).

@@ -70,8 +70,10 @@ function makePool<Req, Res>(
   }))
   /** Why the pool ends them. */
   const reasons = new WeakMap<Exchanger<Req, Res>, Error>()
+  const expectedCapacity = limits.expectedCapacity ?? options.expectedCapacity
   const pool: ConnectionPool<Exchanger<Req, Res>> = new ConnectionPool({
     ...limits,
+    ...(expectedCapacity !== undefined && { expectedCapacity }),
     wheel,
     random: options.random,
     async connect(context) {
@@ -99,6 +101,8 @@ function makePool<Req, Res>(
     close: (exchanger) => exchanger.close(),
     validate: (exchanger) => exchanger.state === 'ready' || isOpening(exchanger),
     idleTimeoutOf: (exchanger) => exchanger.idleTimeoutMs,
+    maxIdleOf: (exchanger) => exchanger.maxIdleMs,
+    pingAfterOf: (exchanger) => exchanger.pingAfterMs,
     occupancy: {
       available: (exchanger) => exchanger.available,
       inFlight: (exchanger) => exchanger.inFlight,
@@ -108,7 +112,9 @@ function makePool<Req, Res>(
     hold: (exchanger, hold) => (hold ? exchanger.ref() : exchanger.unref()),
     ...(quota !== undefined && { quota }),
     ...(ping !== undefined && {
-      ping: async (exchanger: Exchanger<Req, Res>, { signal, deadline }: ConnectContext) => {
+      ping: async (exchanger: Exchanger<Req, Res>, context: ConnectContext) => {
+        if (exchanger.ping !== undefined) return exchanger.ping(context)
+        const { signal, deadline } = context
         const call = new Call({ signal, deadline })
         try {
           // Whatever the answer says: it is one.

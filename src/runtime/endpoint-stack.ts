@@ -64,7 +64,7 @@ export class EndpointStack<Req, Res> implements BalancerNode {
       pool: this.pool,
       maxConcurrentPerConnection: options.maxConcurrentPerConnection,
     })
-    this.service = stackLayers(this.layers, exchange(this.pool, clock))
+    this.service = stackLayers(this.layers, exchange(this.pool, clock, classifier))
   }
 
   available(now: number): boolean {

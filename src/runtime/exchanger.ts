@@ -26,6 +26,24 @@ export interface Exchanger<Req, Res> {
   /** The peer said that it closes an idle connection after about this long (`Keep-Alive`). */
   readonly idleTimeoutMs: number | undefined
   /**
+   * How long it is kept idle here, instead of the pool's own limit: one connection that takes every
+   * call is worth more than one that takes one.
+   */
+  readonly maxIdleMs?: number | undefined
+  /** Idle for longer it is pinged before it is lent, whatever the pool's own limit. */
+  readonly pingAfterMs?: number | undefined
+  /**
+   * The peer may send calls back untouched (an error with `sent: 'nothing'` that is `retryable`),
+   * when it closes or has enough: they are made again on another connection at once, and are no
+   * retries.
+   */
+  readonly mayRefuse?: boolean | undefined
+  /**
+   * Asks the peer for an answer that is no call of its own. Rejects when it is dead. Without it the
+   * pool makes a call.
+   */
+  readonly ping?: ((context: ConnectContext) => Promise<void>) | undefined
+  /**
    * Set by the pool. Called, synchronously, whenever `state` changed, and when `available` or
    * `inFlight` changed other than by `call`.
    */
@@ -83,6 +101,22 @@ class LimitedExchanger<Req, Res> implements Exchanger<Req, Res> {
 
   get idleTimeoutMs(): number | undefined {
     return this.#inner.idleTimeoutMs
+  }
+
+  get maxIdleMs(): number | undefined {
+    return this.#inner.maxIdleMs
+  }
+
+  get pingAfterMs(): number | undefined {
+    return this.#inner.pingAfterMs
+  }
+
+  get mayRefuse(): boolean | undefined {
+    return this.#inner.mayRefuse
+  }
+
+  get ping(): Exchanger<Req, Res>['ping'] {
+    return this.#inner.ping
   }
 
   get onChange(): (() => void) | undefined {

@@ -167,6 +167,10 @@ export interface PoolOptions<Resource> extends PoolLimits {
   ping?(resource: Resource, context: ConnectContext): Promise<unknown>
   /** The peer closes it when idle for so long; undefined: it did not say. */
   idleTimeoutOf?(resource: Resource): number | undefined
+  /** Its own limit of idle time, instead of `idleTimeoutMs`; undefined: that one. */
+  maxIdleOf?(resource: Resource): number | undefined
+  /** Its own `pingAfterMs`; undefined: the pool's. The shorter counts. */
+  pingAfterOf?(resource: Resource): number | undefined
   occupancy?: Occupancy<Resource>
   /** Keeps the process alive, or not: called when the pool as a whole becomes busy or idle. */
   hold?(resource: Resource, hold: boolean): void

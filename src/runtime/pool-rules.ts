@@ -49,7 +49,8 @@ export class PoolRules<Resource> {
       const silentMs = now - Math.max(slot.idleSince, slot.provenAt)
       if (silentMs >= Math.max(told - idleMarginMs, told / 2)) return true
     }
-    return now - slot.idleSince >= idleTimeoutMs && size > min
+    const most = this.#options.maxIdleOf?.(slot.resource) ?? idleTimeoutMs
+    return now - slot.idleSince >= most && size > min
   }
 
   isUsable(slot: Slot<Resource>, now: number, size: number): boolean {
@@ -60,7 +61,9 @@ export class PoolRules<Resource> {
   /** An idle one that must answer before it is lent. */
   needsPing(slot: Slot<Resource>, now: number): boolean {
     if (this.#options.ping === undefined) return false
-    return slot.suspect || now - slot.provenAt > this.limits.pingAfterMs
+    if (slot.suspect) return true
+    const own = this.#options.pingAfterOf?.(slot.resource) ?? Number.POSITIVE_INFINITY
+    return now - slot.provenAt > Math.min(own, this.limits.pingAfterMs)
   }
 
   /** An idle one that is looked at although nobody wants it. */

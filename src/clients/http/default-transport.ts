@@ -35,11 +35,16 @@ export interface Route {
 /** Options of TLS to the origin. */
 export type OriginTlsOptions = Omit<TlsOptions, 'inner' | 'alpn' | 'tcp' | 'serverNames'>
 
-export function directRoute(origin: Origin, options: OriginTlsOptions = {}): Route {
+/** @param alpn what is offered over TLS */
+export function directRoute(
+  origin: Origin,
+  options: OriginTlsOptions = {},
+  alpn: readonly string[] = HTTP1,
+): Route {
   const { scheme, address } = origin
   const plain = address.kind === 'unix' ? unix() : undefined
   const transport =
-    scheme === 'http' ? (plain ?? tcp()) : secure({ ...options, ...(plain && { inner: plain }) })
+    scheme === 'http' ? (plain ?? tcp()) : secure({ ...options, ...(plain && { inner: plain }) }, alpn)
   return { transport, address, absolute: false, authorization: undefined }
 }
 
@@ -48,6 +53,7 @@ export function proxyRoute(
   origin: Origin,
   proxy: ProxyOption,
   options: OriginTlsOptions = {},
+  alpn: readonly string[] = HTTP1,
 ): Route | undefined {
   const { scheme, authority, address } = origin
   const url =
@@ -60,7 +66,7 @@ export function proxyRoute(
   const { kind, username, password } = target
   const { ca } = options
   const carrier =
-    kind === 'https' ? secure({ serverName: target.host, ...(ca !== undefined && { ca }) }) : tcp()
+    kind === 'https' ? secure({ serverName: target.host, ...(ca !== undefined && { ca }) }, HTTP1) : tcp()
   const http = kind === 'http' || kind === 'https'
   if (http && scheme === 'http') {
     return {
@@ -80,13 +86,15 @@ export function proxyRoute(
     ? httpConnectTunnel(asked)
     : socksTunnel({ ...asked, version: kind === 'socks4' ? 4 : 5 })
   return {
-    transport: scheme === 'http' ? tunnel : secure({ ...options, inner: tunnel }),
+    transport: scheme === 'http' ? tunnel : secure({ ...options, inner: tunnel }, alpn),
     address,
     absolute: false,
     authorization: undefined,
   }
 }
 
-function secure(options: TlsOptions): Transport {
-  return tls({ ...options, alpn: ['http/1.1'] })
+function secure(options: TlsOptions, alpn: readonly string[]): Transport {
+  return tls({ ...options, alpn })
 }
+
+const HTTP1: readonly string[] = Object.freeze(['http/1.1'])

@@ -28,13 +28,14 @@ import type {
   ClientCommand,
   ClientEvent,
   HttpClientSession,
+  PushedEvent,
   ResponseEvent,
 } from '../../protocols/http/exchange.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
-import type { HttpRequest, HttpResponse, HttpVersion } from '../../protocols/http/messages.ts'
+import { HttpRequest, type HttpResponse, type HttpVersion } from '../../protocols/http/messages.ts'
 import type { ContextWriter } from '../../protocols/http/propagation.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
-import type { Exchanger } from '../../runtime/exchanger.ts'
+import type { ConnectContext, Exchanger } from '../../runtime/exchanger.ts'
 import { ClientExchange, type ExchangeOwner } from './client-exchange.ts'
 
 export interface HttpClientConnectionOptions extends DriverOptions {
@@ -47,7 +48,20 @@ export interface HttpClientConnectionOptions extends DriverOptions {
   continueTimeoutMs?: number | undefined
   /** What of a call's context is sent with it. @default nothing */
   contextWriter?: Pick<ContextWriter, 'write'> | undefined
+  /** HTTP/2: gets what the server pushes. @default none: it is refused */
+  onPush?: PushHandler | undefined
+  /** As `Exchanger.pingAfterMs`. */
+  pingAfterMs?: number | undefined
+  /** As `Exchanger.maxIdleMs`. */
+  maxIdleMs?: number | undefined
 }
+
+/**
+ * Told of a push: the request that the server answers before it was made, safe and without a body
+ * (RFC 9113 8.4), and its response, which rejects where it breaks. `response.body.discard()`, or
+ * `exchange.abort`, when it is not wanted: it holds a place like any other.
+ */
+export type PushHandler = (request: HttpRequest, response: Promise<HttpResponse>) => void
 
 export const httpClientConnectionDefaults: Readonly<{ continueTimeoutMs: number }> = Object.freeze({
   continueTimeoutMs: 1_000,
@@ -57,6 +71,11 @@ export class HttpClientConnection
   implements Exchanger<HttpRequest, HttpResponse>, DriverOwner<ClientEvent>, ExchangeOwner
 {
   onChange: (() => void) | undefined
+  readonly pingAfterMs: number | undefined
+  readonly maxIdleMs: number | undefined
+  /** A server that has enough, or goes, says which calls it has not looked at. */
+  readonly mayRefuse: boolean
+  readonly ping: ((context: ConnectContext) => Promise<void>) | undefined
   readonly #driver: Driver<ClientCommand, ClientEvent>
   readonly #session: HttpClientSession
   readonly #options: HttpClientConnectionOptions
@@ -67,6 +86,8 @@ export class HttpClientConnection
   readonly #exchanges = new Map<number, ClientExchange>()
   /** Responses whose heads have come in this batch, and whose bodies may. */
   #starting: ClientExchange[] = []
+  /** PINGs that wait for their answer, oldest first. */
+  readonly #pings: { resolve(): void; reject(reason: Error): void }[] = []
   /** The last the pool heard of `available`. */
   #told = 0
   #closed = false
@@ -81,6 +102,10 @@ export class HttpClientConnection
     this.#session = session
     this.#options = options
     this.#multiplexed = session.version !== '1.1' && session.version !== '1.0'
+    this.mayRefuse = this.#multiplexed
+    this.ping = this.#multiplexed ? (context) => this.#ping(context) : undefined
+    this.pingAfterMs = options.pingAfterMs
+    this.maxIdleMs = options.maxIdleMs
     this.#continueTimeoutMs = checkRange('continueTimeoutMs', continueTimeoutMs, 0, 0x7fff_ffff)
     this.#driver = new Driver(connection, session, this, options)
   }
@@ -190,6 +215,12 @@ export class HttpClientConnection
         return this.#onAborted(event.exchange, event.error)
       case 'detached':
         return this.#onDetached(event.exchange)
+      case 'pong':
+        return this.#onPong()
+      case 'goaway':
+        return this.#changed()
+      case 'pushed':
+        return this.#onPushed(event)
       case 'capacity':
         if (this.available !== this.#told) this.#changed()
     }
@@ -219,6 +250,7 @@ export class HttpClientConnection
     this.#closed = true
     const error = reason ?? new ClosedError('ERR_CLOSED', 'the connection was closed')
     this.#abortAll(error)
+    for (const ping of this.#pings.splice(0)) ping.reject(error)
     this.#changed()
   }
 
@@ -254,6 +286,8 @@ export class HttpClientConnection
     if (exchange.over) return
     exchange.abortWith(reason)
     this.#reset(exchange, reason)
+    // HTTP/1.1 may have to drop the rest of its response first.
+    if (this.#multiplexed) this.#remove(exchange)
   }
 
   finished(exchange: ClientExchange): void {
@@ -266,7 +300,8 @@ export class HttpClientConnection
     const { body } = request
     let streams = false
     let waits = false
-    if (this.#tunnels(request)) streams = true
+    const tunnels = this.#tunnels(request)
+    if (tunnels) streams = true
     else if (!body.isEmpty) {
       waits = request.fields.hasToken('expect', '100-continue')
       streams = waits || body.content === undefined
@@ -284,7 +319,7 @@ export class HttpClientConnection
       body: streams ? undefined : body.content,
       trailers: streams ? undefined : body.trailers,
       streams,
-      bodyLength: body.length,
+      bodyLength: tunnels ? undefined : body.length,
     })
     this.#exchanges.set(exchange.id, exchange)
     this.#told = this.available
@@ -386,6 +421,37 @@ export class HttpClientConnection
     if (!event.hasBody || event.content !== undefined) tunnel.onPeerEnd()
   }
 
+  #onPushed(event: PushedEvent): void {
+    const { onPush } = this.#options
+    const { exchange: id, method, target, authority, fields } = event
+    if (onPush === undefined) {
+      const error = new ClosedError('ERR_ABORTED', 'nobody takes what is pushed')
+      return this.#driver.submit({ type: 'reset', exchange: id, error })
+    }
+    const scheme = this.connection.facts.tls === undefined ? 'http' : 'https'
+    const request = new HttpRequest({ method, target, scheme, authority, fields, version: '2' })
+    const exchange = new ClientExchange(id, request, this)
+    this.#exchanges.set(id, exchange)
+    // Whoever does not wait for it is not to be blamed when it breaks.
+    exchange.promise.catch(() => {})
+    onPush(request, exchange.promise)
+  }
+
+  /** Asked one at a time: answers come in the order of the questions. */
+  #ping(context: ConnectContext): Promise<void> {
+    if (this.#closed) return Promise.reject(new ClosedError('ERR_CLOSED', 'the connection is closed'))
+    return new Promise((resolve, reject) => {
+      this.#pings.push({ resolve, reject })
+      const onAbort = (): void => reject(context.signal.reason)
+      context.signal.addEventListener('abort', onAbort, { once: true })
+      this.#driver.submit({ type: 'ping' } as never)
+    })
+  }
+
+  #onPong(): void {
+    this.#pings.shift()?.resolve()
+  }
+
   #onAborted(id: number, error: HeddleError): void {
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined) return
@@ -408,7 +474,8 @@ export class HttpClientConnection
   /** Where the session had to close for it, the connection ends at once: nobody waits for more. */
   #reset(exchange: ClientExchange, reason: Error): void {
     if (this.#closed) return
-    const error = reason instanceof HeddleError ? reason : aborted(reason)
+    const given = this.#multiplexed ? reason instanceof ClosedError : reason instanceof HeddleError
+    const error = given ? (reason as HeddleError) : aborted(reason)
     this.#driver.submit({ type: 'reset', exchange: exchange.id, error })
     if (!this.#multiplexed && this.#session.state === 'closed') this.#driver.destroy(error)
   }

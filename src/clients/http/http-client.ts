@@ -1,6 +1,6 @@
 /**
  * An HTTP client of one destination: endpoints, pools, retries, breakers and deadlines around
- * HTTP/1.1 connections over any transport.
+ * HTTP/1.1 and HTTP/2 connections over any transport.
  *
  *     await using client = httpClient('http://127.0.0.1:3000')
  *     const response = await client.get('/hello')
@@ -12,10 +12,9 @@
 import { formatAddress, parseAddress } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Call, type CallContext } from '../../core/context.ts'
-import { TimeoutError, TransportError, UsageError } from '../../core/errors.ts'
+import { TimeoutError, UsageError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { MetricNames } from '../../core/metric-names.ts'
-import type { Endpoint } from '../../core/policy.ts'
 import type { Lease } from '../../core/pool.ts'
 import { redactUrl } from '../../core/secret.ts'
 import type {
@@ -41,18 +40,25 @@ import {
 import { HTTP_METRIC_NAMES } from '../../protocols/http/metric-names.ts'
 import { ContextWriter, type ContextWriterOptions } from '../../protocols/http/propagation.ts'
 import { httpSemantics } from '../../protocols/http/semantics.ts'
-import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
-import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
 import { combineObservers } from '../../runtime/client-observers.ts'
 import type { ClientOptions } from '../../runtime/client-options.ts'
-import type { ConnectContext } from '../../runtime/exchanger.ts'
 import type { PoolLimits } from '../../runtime/pool-options.ts'
 import { isPromise, type Settlement, settle } from '../../runtime/settle.ts'
 import { TimerWheel } from '../../runtime/timer-wheel.ts'
 import { wheelClock } from '../../runtime/wheel-clock.ts'
 import { CHANNELS, publishCalls } from '../../telemetry/channels.ts'
 import { channelObserver } from '../telemetry/channel-observer.ts'
+import {
+  alpnOf,
+  checkVersionChoice,
+  connectHttp,
+  expectedCapacityOf,
+  type Http1ConnectionOptions,
+  type Http2ConnectionOptions,
+  type HttpVersionChoice,
+  hostOf,
+} from './connect-http.ts'
 import { type DecompressOptions, decompress } from './decompress.ts'
 import {
   directRoute,
@@ -67,7 +73,6 @@ import {
   oneShotError,
   type ReplayableRequestInit,
 } from './http-call-init.ts'
-import { HttpClientConnection, type HttpClientConnectionOptions } from './http-client-connection.ts'
 
 export interface HttpClientOptions
   extends Partial<
@@ -98,17 +103,22 @@ export interface HttpClientOptions
    * @default sends all of them
    */
   propagation?: ContextWriterOptions | false
-  /** Limits and timeouts of each connection. */
+  /**
+   * Which version is spoken: `auto` is what the server chooses over TLS (ALPN), HTTP/1.1 elsewhere;
+   * `2` over anything but TLS is prior knowledge (RFC 9113 3.3).
+   *
+   * @default auto
+   */
+  version?: HttpVersionChoice
+  /** Limits and timeouts of each HTTP/1.1 connection. */
   http1?: Http1ConnectionOptions
+  /** Limits and timeouts of each HTTP/2 connection. */
+  http2?: Http2ConnectionOptions
   /** @default the system clock */
   clock?: Clock
   /** @default Node's */
   host?: Host
 }
-
-export interface Http1ConnectionOptions
-  extends Omit<Http1ClientOptions, 'host'>,
-    Pick<HttpClientConnectionOptions, 'continueTimeoutMs'> {}
 
 /**
  * Names are resolved by the transport, which tries all addresses of a host; with
@@ -130,10 +140,13 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
   readonly #service: Service<HttpRequest, HttpResponse>
 
   constructor(where: string | URL, options: HttpClientOptions = {}) {
-    const { clock = systemClock, host = nodeHost, transport, http1, ...rest } = options
+    const { clock = systemClock, host = nodeHost, transport, http1, http2, ...rest } = options
     const { wheel = new TimerWheel({ clock }) } = options
     const connectionClock = wheelClock(wheel)
-    const { tls, proxy, decompress: decoding = false, propagation, ...core } = rest
+    const { tls, proxy, decompress: decoding = false, propagation, ...others } = rest
+    const { version: choice = 'auto', ...core } = others
+    const version = checkVersionChoice(choice)
+    const alpn = alpnOf(version)
     const origin = parseOrigin(where)
     const { scheme, authority } = origin
     this.scheme = scheme
@@ -143,8 +156,8 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     const route =
       transport !== undefined
         ? { transport, address: origin.address, absolute: false, authorization: undefined }
-        : ((proxy === undefined ? undefined : proxyRoute(origin, proxy, tls)) ??
-          directRoute(origin, tls))
+        : ((proxy === undefined ? undefined : proxyRoute(origin, proxy, tls, alpn)) ??
+          directRoute(origin, tls, alpn))
     const { address } = route
     const name = core.name ?? `${scheme}://${authority}`
     const contextWriter = propagation === false ? undefined : new ContextWriter(propagation)
@@ -156,6 +169,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
       ...(core.resolver === undefined
         ? { endpoints: [{ address }] }
         : { target: formatAddress(address) }),
+      expectedCapacity: expectedCapacityOf(version, scheme, http2),
       ...core,
       observer: combineObservers(core.observer, channelObserver(name)),
       clock,
@@ -169,16 +183,22 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
           transport,
           tls,
           http1,
+          http2,
+          version,
           proxyKey(proxy),
         ),
       }),
       connectEndpoint: (endpoint, context) =>
-        connectHttp1(route.transport, endpoint, context, {
+        connectHttp(route.transport, endpoint, context, {
           clock: connectionClock,
           host,
           authority,
+          scheme,
+          version,
           contextWriter,
-          ...(http1 && { http1 }),
+          http1,
+          http2,
+          poolIdles: core.pool?.idleTimeoutMs !== undefined,
         }),
     })
     let service = publishCalls<HttpRequest, HttpResponse>(
@@ -314,9 +334,18 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
   }
 
   #complete(request: HttpRequest): HttpRequest {
-    const { method, target, fields, body, inform, route } = request
+    const { method, target, fields, body, inform, route, protocol } = request
     const { scheme, authority } = this
-    const complete = new HttpRequest({ method, target, scheme, authority, fields, body, route })
+    const complete = new HttpRequest({
+      method,
+      target,
+      scheme,
+      authority,
+      fields,
+      body,
+      route,
+      protocol,
+    })
     complete.inform = inform
     return complete
   }
@@ -365,45 +394,6 @@ class FollowedCall implements Settlement<HttpResponse> {
       this.#onEnd()
     }
   }
-}
-
-interface ConnectSettings {
-  readonly clock: Clock
-  readonly host: Host
-  readonly authority: string
-  readonly contextWriter?: ContextWriter | undefined
-  readonly http1?: Http1ConnectionOptions
-}
-
-/** Connects to one endpoint and makes the connection ready for calls. */
-export async function connectHttp1(
-  transport: Transport,
-  endpoint: Endpoint,
-  context: ConnectContext,
-  settings: ConnectSettings,
-): Promise<HttpClientConnection> {
-  const { clock, host, authority, http1, contextWriter } = settings
-  const connection = await transport.connect(endpoint.address, {
-    signal: context.signal,
-    deadline: context.deadline,
-    serverName: endpoint.hostname ?? hostOf(authority),
-  })
-  const alpn = connection.facts.tls?.alpn
-  if (alpn !== undefined && alpn !== 'http/1.1') {
-    connection.destroy()
-    const where = formatAddress(endpoint.address)
-    throw new TransportError('ERR_TLS', `${where} agreed to ${alpn}, not to http/1.1`, {
-      sent: 'nothing',
-    })
-  }
-  const session = new Http1ClientSession({ ...http1, host })
-  const exchanger = new HttpClientConnection(connection, session, {
-    clock,
-    continueTimeoutMs: http1?.continueTimeoutMs,
-    contextWriter,
-  })
-  exchanger.start()
-  return exchanger
 }
 
 function parseOrigin(origin: string | URL): Origin {
@@ -457,12 +447,6 @@ function absoluteForm(authorization: string | undefined): Middleware<HttpRequest
 
 function proxyKey(proxy: ProxyOption | undefined): object | string | undefined {
   return proxy instanceof URL ? proxy.href : proxy
-}
-
-/** `a.example` of `a.example:8080`, `::1` of `[::1]:80`. */
-function hostOf(authority: string): string {
-  const bracketed = /^\[([^\]]*)\]/.exec(authority)
-  return bracketed?.[1] ?? authority.replace(/:\d+$/, '')
 }
 
 /**

@@ -1,0 +1,186 @@
+/**
+ * Connects to one endpoint and makes the connection ready for calls, in the version that is spoken
+ * there.
+ *
+ *     version   over TLS                                   over anything else
+ *     auto      offers h2 and http/1.1, the server chooses  HTTP/1.1
+ *     1.1       offers http/1.1                             HTTP/1.1
+ *     2         offers h2; anything else is an error        HTTP/2 at once: prior knowledge
+ *
+ * (RFC 9113 3.2 and 3.3.) A transport of the caller's own offers what its `alpn` says; where nothing
+ * was agreed to, `2` is taken at its word.
+ */
+import { formatAddress } from '../../core/address.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { Connection } from '../../core/connection.ts'
+import { checkRange, TransportError, UsageError } from '../../core/errors.ts'
+import type { Host } from '../../core/host.ts'
+import type { Endpoint } from '../../core/policy.ts'
+import type { Transport } from '../../core/transport.ts'
+import type { HttpClientSession } from '../../protocols/http/exchange.ts'
+import type { ContextWriter } from '../../protocols/http/propagation.ts'
+import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
+import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
+import { Http2ClientSession } from '../../protocols/http2/client-session.ts'
+import { type Http2ClientOptions, http2ClientDefaults } from '../../protocols/http2/options.ts'
+import type { ConnectContext } from '../../runtime/exchanger.ts'
+import {
+  HttpClientConnection,
+  type HttpClientConnectionOptions,
+  type PushHandler,
+} from './http-client-connection.ts'
+
+export type HttpVersionChoice = 'auto' | '1.1' | '2'
+
+export interface Http1ConnectionOptions
+  extends Omit<Http1ClientOptions, 'host'>,
+    Pick<HttpClientConnectionOptions, 'continueTimeoutMs'> {}
+
+export interface Http2ConnectionOptions
+  extends Omit<Http2ClientOptions, 'host' | 'scheme' | 'upgraded'> {
+  /**
+   * A connection that was idle for longer is asked by a PING before a call is given to it; one that
+   * does not answer within `pool.pingTimeoutMs` is dropped, and the call goes to a new one.
+   *
+   * @default 10_000: below what routers and firewalls forget connections after, and no round trip
+   *   for calls that follow each other
+   */
+  verifyAfterIdleMs?: number
+  /**
+   * An idle connection is closed after this, unless `pool.idleTimeoutMs` says something else.
+   *
+   * @default 60_000: it is the only one of its origin, and making it anew costs three round trips
+   */
+  idleTimeoutMs?: number
+  /**
+   * Gets what the server pushes: the request that it answers before it was made, and the response.
+   * With it `maxPushedStreams` is 16 unless given.
+   *
+   * @default none: push is refused
+   */
+  onPush?: PushHandler
+}
+
+export const httpConnectionDefaults: Readonly<{
+  verifyAfterIdleMs: number
+  idleTimeoutMs: number
+  maxPushedStreams: number
+}> = Object.freeze({ verifyAfterIdleMs: 10_000, idleTimeoutMs: 60_000, maxPushedStreams: 16 })
+
+export interface HttpConnectSettings {
+  readonly clock: Clock
+  readonly host: Host
+  readonly authority: string
+  readonly scheme: 'http' | 'https'
+  readonly version: HttpVersionChoice
+  readonly contextWriter?: ContextWriter | undefined
+  readonly http1?: Http1ConnectionOptions | undefined
+  readonly http2?: Http2ConnectionOptions | undefined
+  /** The pool's own limit was given: it counts for HTTP/2 as well. */
+  readonly poolIdles?: boolean
+}
+
+/** What is offered by ALPN (RFC 7301). */
+export function alpnOf(version: HttpVersionChoice): readonly string[] {
+  return ALPN[version]
+}
+
+/** Calls that a new connection is expected to take, before it has said how many. */
+export function expectedCapacityOf(
+  version: HttpVersionChoice,
+  scheme: 'http' | 'https',
+  http2: Http2ConnectionOptions | undefined,
+): number {
+  if (version === '1.1' || (version === 'auto' && scheme === 'http')) return 1
+  return http2?.initialConcurrentStreams ?? http2ClientDefaults.initialConcurrentStreams
+}
+
+/** @throws UsageError ERR_ARGUMENT */
+export function checkVersionChoice(version: HttpVersionChoice): HttpVersionChoice {
+  if (Object.hasOwn(ALPN, version)) return version
+  throw new UsageError('ERR_ARGUMENT', `version '${String(version)}' is not auto, 1.1 or 2`)
+}
+
+export async function connectHttp(
+  transport: Transport,
+  endpoint: Endpoint,
+  context: ConnectContext,
+  settings: HttpConnectSettings,
+): Promise<HttpClientConnection> {
+  const connection = await transport.connect(endpoint.address, {
+    signal: context.signal,
+    deadline: context.deadline,
+    serverName: endpoint.hostname ?? hostOf(settings.authority),
+  })
+  const isHttp2 = chooseHttp2(connection, endpoint, settings.version)
+  return speak(connection, isHttp2, settings)
+}
+
+/** `a.example` of `a.example:8080`, `::1` of `[::1]:80`. */
+export function hostOf(authority: string): string {
+  const bracketed = /^\[([^\]]*)\]/.exec(authority)
+  return bracketed?.[1] ?? authority.replace(/:\d+$/, '')
+}
+
+/** @throws TransportError ERR_TLS for a protocol that was not asked for; the connection is closed */
+function chooseHttp2(
+  connection: Connection,
+  endpoint: Endpoint,
+  version: HttpVersionChoice,
+): boolean {
+  const alpn = connection.facts.tls?.alpn
+  if (alpn === undefined) return version === '2'
+  if (alpn === 'h2' && version !== '1.1') return true
+  if (alpn === 'http/1.1' && version !== '2') return false
+  connection.destroy()
+  const where = formatAddress(endpoint.address)
+  const wanted = alpnOf(version).join(' or ')
+  throw new TransportError('ERR_TLS', `${where} agreed to ${alpn}, not to ${wanted}`, {
+    sent: 'nothing',
+  })
+}
+
+function speak(
+  connection: Connection,
+  isHttp2: boolean,
+  settings: HttpConnectSettings,
+): HttpClientConnection {
+  const { clock, contextWriter, http1, http2 = NO_OPTIONS, poolIdles } = settings
+  const {
+    verifyAfterIdleMs = httpConnectionDefaults.verifyAfterIdleMs,
+    idleTimeoutMs = httpConnectionDefaults.idleTimeoutMs,
+  } = http2
+  checkRange('verifyAfterIdleMs', verifyAfterIdleMs, 0, Number.POSITIVE_INFINITY)
+  checkRange('idleTimeoutMs', idleTimeoutMs, 0, Number.POSITIVE_INFINITY)
+  const session = isHttp2 ? http2Session(settings) : http1Session(settings)
+  const exchanger = new HttpClientConnection(connection, session, {
+    clock,
+    continueTimeoutMs: http1?.continueTimeoutMs,
+    contextWriter,
+    onPush: http2.onPush,
+    ...(isHttp2 && { pingAfterMs: verifyAfterIdleMs }),
+    ...(isHttp2 && poolIdles !== true && { maxIdleMs: idleTimeoutMs }),
+  })
+  exchanger.start()
+  return exchanger
+}
+
+function http1Session({ http1, host }: HttpConnectSettings): HttpClientSession {
+  return new Http1ClientSession({ ...http1, host })
+}
+
+function http2Session(settings: HttpConnectSettings): HttpClientSession {
+  const { clock, host, scheme, http2 = NO_OPTIONS } = settings
+  const pushed = http2.onPush === undefined ? 0 : httpConnectionDefaults.maxPushedStreams
+  return new Http2ClientSession(
+    { ...http2, host, scheme, maxPushedStreams: http2.maxPushedStreams ?? pushed },
+    clock.now(),
+  )
+}
+
+const ALPN: Readonly<Record<HttpVersionChoice, readonly string[]>> = Object.freeze({
+  auto: ['h2', 'http/1.1'],
+  '1.1': ['http/1.1'],
+  '2': ['h2'],
+})
+const NO_OPTIONS: Http2ConnectionOptions = Object.freeze({})
