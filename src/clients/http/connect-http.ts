@@ -6,6 +6,7 @@
  *     auto      offers h2 and http/1.1, the server chooses  HTTP/1.1
  *     1.1       offers http/1.1                             HTTP/1.1
  *     2         offers h2; anything else is an error        HTTP/2 at once: prior knowledge
+ *     upgrade   as auto                                    HTTP/1.1 that asks to be upgraded (h2c)
  *
  * (RFC 9113 3.2 and 3.3.) A transport of the caller's own offers what its `alpn` says; where nothing
  * was agreed to, `2` is taken at its word.
@@ -18,19 +19,22 @@ import type { Host } from '../../core/host.ts'
 import type { Endpoint } from '../../core/policy.ts'
 import type { Transport } from '../../core/transport.ts'
 import type { HttpClientSession } from '../../protocols/http/exchange.ts'
+import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 import type { ContextWriter } from '../../protocols/http/propagation.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
 import { Http2ClientSession } from '../../protocols/http2/client-session.ts'
 import { type Http2ClientOptions, http2ClientDefaults } from '../../protocols/http2/options.ts'
-import type { ConnectContext } from '../../runtime/exchanger.ts'
+import type { ConnectContext, Exchanger } from '../../runtime/exchanger.ts'
+import type { Coalescing } from './coalescing.ts'
 import {
   HttpClientConnection,
   type HttpClientConnectionOptions,
   type PushHandler,
 } from './http-client-connection.ts'
+import { UPGRADED_METHOD, upgradeToHttp2 } from './upgrade-http2.ts'
 
-export type HttpVersionChoice = 'auto' | '1.1' | '2'
+export type HttpVersionChoice = 'auto' | '1.1' | '2' | 'upgrade'
 
 export interface Http1ConnectionOptions
   extends Omit<Http1ClientOptions, 'host'>,
@@ -78,6 +82,9 @@ export interface HttpConnectSettings {
   readonly http2?: Http2ConnectionOptions | undefined
   /** The pool's own limit was given: it counts for HTTP/2 as well. */
   readonly poolIdles?: boolean
+  readonly coalescing?: Coalescing | undefined
+  /** The server has declined to be upgraded: it is not asked again. */
+  declinedUpgrade?: boolean
 }
 
 /** What is offered by ALPN (RFC 7301). */
@@ -91,14 +98,15 @@ export function expectedCapacityOf(
   scheme: 'http' | 'https',
   http2: Http2ConnectionOptions | undefined,
 ): number {
-  if (version === '1.1' || (version === 'auto' && scheme === 'http')) return 1
+  // What a plain server answers to an upgrade is not known: as if it said no.
+  if (version === '1.1' || (version !== '2' && scheme === 'http')) return 1
   return http2?.initialConcurrentStreams ?? http2ClientDefaults.initialConcurrentStreams
 }
 
 /** @throws UsageError ERR_ARGUMENT */
 export function checkVersionChoice(version: HttpVersionChoice): HttpVersionChoice {
   if (Object.hasOwn(ALPN, version)) return version
-  throw new UsageError('ERR_ARGUMENT', `version '${String(version)}' is not auto, 1.1 or 2`)
+  throw new UsageError('ERR_ARGUMENT', `version '${String(version)}' is not auto, 1.1, 2 or upgrade`)
 }
 
 export async function connectHttp(
@@ -106,14 +114,49 @@ export async function connectHttp(
   endpoint: Endpoint,
   context: ConnectContext,
   settings: HttpConnectSettings,
-): Promise<HttpClientConnection> {
-  const connection = await transport.connect(endpoint.address, {
+): Promise<Exchanger<HttpRequest, HttpResponse>> {
+  const { coalescing, version, scheme, authority } = settings
+  if (coalescing !== undefined && scheme === 'https' && version !== '1.1') {
+    const shared = await coalescing.find(endpoint, hostOf(authority))
+    if (shared !== undefined) return shared
+  }
+  const connection = await dial(transport, endpoint, context, settings)
+  if (version === 'upgrade' && connection.facts.tls === undefined) {
+    return upgraded(connection, transport, endpoint, context, settings)
+  }
+  const isHttp2 = chooseHttp2(connection, endpoint, version)
+  const exchanger = speak(connection, isHttp2, settings)
+  if (isHttp2) coalescing?.offer(exchanger)
+  return exchanger
+}
+
+function dial(
+  transport: Transport,
+  endpoint: Endpoint,
+  context: ConnectContext,
+  settings: HttpConnectSettings,
+): Promise<Connection> {
+  return transport.connect(endpoint.address, {
     signal: context.signal,
     deadline: context.deadline,
     serverName: endpoint.hostname ?? hostOf(settings.authority),
   })
-  const isHttp2 = chooseHttp2(connection, endpoint, settings.version)
-  return speak(connection, isHttp2, settings)
+}
+
+/** The connection in HTTP/2, or another one in HTTP/1.1: the answer to the upgrade is not ours. */
+async function upgraded(
+  connection: Connection,
+  transport: Transport,
+  endpoint: Endpoint,
+  context: ConnectContext,
+  settings: HttpConnectSettings,
+): Promise<HttpClientConnection> {
+  const { authority, clock, http1 = {}, http2 = NO_OPTIONS } = settings
+  if (settings.declinedUpgrade === true) return speak(connection, false, settings)
+  const same = await upgradeToHttp2(connection, authority, context, clock, http1, http2)
+  if (same !== undefined) return speak(same, true, settings, UPGRADED_METHOD)
+  settings.declinedUpgrade = true
+  return speak(await dial(transport, endpoint, context, settings), false, settings)
 }
 
 /** `a.example` of `a.example:8080`, `::1` of `[::1]:80`. */
@@ -144,6 +187,7 @@ function speak(
   connection: Connection,
   isHttp2: boolean,
   settings: HttpConnectSettings,
+  upgradedMethod?: string,
 ): HttpClientConnection {
   const { clock, contextWriter, http1, http2 = NO_OPTIONS, poolIdles } = settings
   const {
@@ -152,7 +196,7 @@ function speak(
   } = http2
   checkRange('verifyAfterIdleMs', verifyAfterIdleMs, 0, Number.POSITIVE_INFINITY)
   checkRange('idleTimeoutMs', idleTimeoutMs, 0, Number.POSITIVE_INFINITY)
-  const session = isHttp2 ? http2Session(settings) : http1Session(settings)
+  const session = isHttp2 ? http2Session(settings, upgradedMethod) : http1Session(settings)
   const exchanger = new HttpClientConnection(connection, session, {
     clock,
     continueTimeoutMs: http1?.continueTimeoutMs,
@@ -169,17 +213,27 @@ function http1Session({ http1, host }: HttpConnectSettings): HttpClientSession {
   return new Http1ClientSession({ ...http1, host })
 }
 
-function http2Session(settings: HttpConnectSettings): HttpClientSession {
+function http2Session(
+  settings: HttpConnectSettings,
+  upgradedMethod: string | undefined,
+): HttpClientSession {
   const { clock, host, scheme, http2 = NO_OPTIONS } = settings
   const pushed = http2.onPush === undefined ? 0 : httpConnectionDefaults.maxPushedStreams
   return new Http2ClientSession(
-    { ...http2, host, scheme, maxPushedStreams: http2.maxPushedStreams ?? pushed },
+    {
+      ...http2,
+      host,
+      scheme,
+      maxPushedStreams: http2.maxPushedStreams ?? pushed,
+      ...(upgradedMethod !== undefined && { upgraded: upgradedMethod }),
+    },
     clock.now(),
   )
 }
 
 const ALPN: Readonly<Record<HttpVersionChoice, readonly string[]>> = Object.freeze({
   auto: ['h2', 'http/1.1'],
+  upgrade: ['h2', 'http/1.1'],
   '1.1': ['http/1.1'],
   '2': ['h2'],
 })

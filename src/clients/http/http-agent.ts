@@ -10,6 +10,7 @@ import { Call } from '../../core/context.ts'
 import { ClosedError, checkInteger, UsageError } from '../../core/errors.ts'
 import type { Client, ClientCall, ClientStatus } from '../../core/service.ts'
 import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
+import { Coalescing } from './coalescing.ts'
 import { createFetch, type Fetch } from './fetch.ts'
 import { type HttpClient, type HttpClientOptions, httpClient } from './http-client.ts'
 
@@ -22,6 +23,14 @@ export interface HttpAgentOptions extends Omit<HttpClientOptions, 'credentials'>
    * @default 256
    */
   maxOrigins?: number
+  /**
+   * Whether an HTTP/2 connection takes calls of other origins that its certificate covers and that
+   * are at the same address (RFC 9113 9.1.1).
+   *
+   * @default false: names that are balanced apart would end on one server; pages that spread over
+   *   subdomains gain
+   */
+  coalesce?: boolean
   /** Makes the client of one origin. @default httpClient(origin, options) */
   createClient?: (origin: string) => HttpClient
 }
@@ -45,7 +54,8 @@ export class HttpAgent implements Client<HttpRequest, HttpResponse> {
   #closed = false
 
   constructor(options: HttpAgentOptions = {}) {
-    const { maxOrigins = httpAgentDefaults.maxOrigins, createClient, ...client } = options
+    const { maxOrigins = httpAgentDefaults.maxOrigins, createClient, coalesce, ...given } = options
+    const client = coalesce === true ? { ...given, coalescing: new Coalescing() } : given
     if ('credentials' in client) {
       const message =
         'an agent has no credentials for every origin: createClient gives each its own'

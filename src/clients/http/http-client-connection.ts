@@ -88,6 +88,7 @@ export class HttpClientConnection
   #starting: ClientExchange[] = []
   /** PINGs that wait for their answer, oldest first. */
   readonly #pings: { resolve(): void; reject(reason: Error): void }[] = []
+  #watchers: Set<() => void> | undefined
   /** The last the pool heard of `available`. */
   #told = 0
   #closed = false
@@ -144,6 +145,13 @@ export class HttpClientConnection
 
   get idleTimeoutMs(): number | undefined {
     return this.#session.keepAliveHintMs
+  }
+
+  /** `callback` hears what `onChange` hears. @returns what ends that */
+  watch(callback: () => void): () => void {
+    this.#watchers ??= new Set()
+    this.#watchers.add(callback)
+    return () => this.#watchers?.delete(callback)
   }
 
   start(): void {
@@ -494,6 +502,7 @@ export class HttpClientConnection
   #changed(): void {
     this.#told = this.available
     this.onChange?.()
+    if (this.#watchers !== undefined) for (const watcher of [...this.#watchers]) watcher()
   }
 }
 

@@ -49,11 +49,13 @@ import { TimerWheel } from '../../runtime/timer-wheel.ts'
 import { wheelClock } from '../../runtime/wheel-clock.ts'
 import { CHANNELS, publishCalls } from '../../telemetry/channels.ts'
 import { channelObserver } from '../telemetry/channel-observer.ts'
+import type { Coalescing } from './coalescing.ts'
 import {
   alpnOf,
   checkVersionChoice,
   connectHttp,
   expectedCapacityOf,
+  type HttpConnectSettings,
   type Http1ConnectionOptions,
   type Http2ConnectionOptions,
   type HttpVersionChoice,
@@ -110,6 +112,8 @@ export interface HttpClientOptions
    * @default auto
    */
   version?: HttpVersionChoice
+  /** Connections that several clients may use for each other's origins; an agent makes one. */
+  coalescing?: Coalescing
   /** Limits and timeouts of each HTTP/1.1 connection. */
   http1?: Http1ConnectionOptions
   /** Limits and timeouts of each HTTP/2 connection. */
@@ -144,7 +148,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     const { wheel = new TimerWheel({ clock }) } = options
     const connectionClock = wheelClock(wheel)
     const { tls, proxy, decompress: decoding = false, propagation, ...others } = rest
-    const { version: choice = 'auto', ...core } = others
+    const { version: choice = 'auto', coalescing, ...core } = others
     const version = checkVersionChoice(choice)
     const alpn = alpnOf(version)
     const origin = parseOrigin(where)
@@ -161,6 +165,18 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     const { address } = route
     const name = core.name ?? `${scheme}://${authority}`
     const contextWriter = propagation === false ? undefined : new ContextWriter(propagation)
+    const settings: HttpConnectSettings = {
+      clock: connectionClock,
+      host,
+      authority,
+      scheme,
+      version,
+      contextWriter,
+      http1,
+      http2,
+      poolIdles: core.pool?.idleTimeoutMs !== undefined,
+      coalescing,
+    }
     this.core = createClient<HttpRequest, HttpResponse>({
       name,
       classifier: createHttpClassifier({ wallNow: () => clock.wallNow() }),
@@ -189,17 +205,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
         ),
       }),
       connectEndpoint: (endpoint, context) =>
-        connectHttp(route.transport, endpoint, context, {
-          clock: connectionClock,
-          host,
-          authority,
-          scheme,
-          version,
-          contextWriter,
-          http1,
-          http2,
-          poolIdles: core.pool?.idleTimeoutMs !== undefined,
-        }),
+        connectHttp(route.transport, endpoint, context, settings),
     })
     let service = publishCalls<HttpRequest, HttpResponse>(
       CHANNELS.clientCall,
