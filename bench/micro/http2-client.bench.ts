@@ -2,9 +2,10 @@
  * The client in HTTP/2 without a socket: what a call costs on this side, from the session alone to
  * the whole client. The peer finds HEADERS in what is written and answers each, as one chunk.
  */
-import { memory } from '../../src/core/address.ts'
+
 import { httpClient } from '../../src/clients/http/http-client.ts'
 import { HttpClientConnection } from '../../src/clients/http/http-client-connection.ts'
+import { memory } from '../../src/core/address.ts'
 import { Call } from '../../src/core/context.ts'
 import { nodeHost } from '../../src/platform/node-host.ts'
 import { systemClock } from '../../src/platform/system-clock.ts'
@@ -126,7 +127,8 @@ function wholeClient(body: Uint8Array | undefined): Variant {
     pool: { max: 1 },
   })
   return {
-    run: (count) => chains(count, async () => client.request({ method: 'POST', fields: FIELDS, body })),
+    run: (count) =>
+      chains(count, async () => client.request({ method: 'POST', fields: FIELDS, body })),
     close: () => client.core.destroy(new Error('done')),
   }
 }

@@ -1,5 +1,13 @@
 /** `heddle/http`: HTTP clients and servers over any transport. */
 
+export * from '../clients/http/client-tunnel.ts'
+export { Coalescing, type Lookup } from '../clients/http/coalescing.ts'
+export {
+  type Http1ConnectionOptions,
+  type Http2ConnectionOptions,
+  type HttpVersionChoice,
+  httpConnectionDefaults,
+} from '../clients/http/connect-http.ts'
 export * from '../clients/http/credentials.ts'
 export * from '../clients/http/decompress.ts'
 export type { OriginTlsOptions, ProxyOption } from '../clients/http/default-transport.ts'

@@ -10,9 +10,9 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
-import { TransportError } from '../../core/errors.ts'
 import type { ConnectionState } from '../../core/connection-state.ts'
 import type { CallContext } from '../../core/context.ts'
+import { TransportError } from '../../core/errors.ts'
 import type { Endpoint } from '../../core/policy.ts'
 import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 import type { ConnectContext, Exchanger } from '../../runtime/exchanger.ts'
@@ -148,7 +148,11 @@ class CoalescedConnection implements Exchanger<HttpRequest, HttpResponse> {
   }
 }
 
-function serves({ connection, port, names, misdirected }: Offer, host: string, to: number): boolean {
+function serves(
+  { connection, port, names, misdirected }: Offer,
+  host: string,
+  to: number,
+): boolean {
   if (port !== to || misdirected.has(host)) return false
   if (connection.state !== 'ready' || connection.available === 0) return false
   const certificate = { subject: {}, subjectaltname: names } as unknown as PeerCertificate

@@ -106,7 +106,10 @@ export function expectedCapacityOf(
 /** @throws UsageError ERR_ARGUMENT */
 export function checkVersionChoice(version: HttpVersionChoice): HttpVersionChoice {
   if (Object.hasOwn(ALPN, version)) return version
-  throw new UsageError('ERR_ARGUMENT', `version '${String(version)}' is not auto, 1.1, 2 or upgrade`)
+  throw new UsageError(
+    'ERR_ARGUMENT',
+    `version '${String(version)}' is not auto, 1.1, 2 or upgrade`,
+  )
 }
 
 export async function connectHttp(

@@ -44,7 +44,9 @@ export function directRoute(
   const { scheme, address } = origin
   const plain = address.kind === 'unix' ? unix() : undefined
   const transport =
-    scheme === 'http' ? (plain ?? tcp()) : secure({ ...options, ...(plain && { inner: plain }) }, alpn)
+    scheme === 'http'
+      ? (plain ?? tcp())
+      : secure({ ...options, ...(plain && { inner: plain }) }, alpn)
   return { transport, address, absolute: false, authorization: undefined }
 }
 
@@ -66,7 +68,9 @@ export function proxyRoute(
   const { kind, username, password } = target
   const { ca } = options
   const carrier =
-    kind === 'https' ? secure({ serverName: target.host, ...(ca !== undefined && { ca }) }, HTTP1) : tcp()
+    kind === 'https'
+      ? secure({ serverName: target.host, ...(ca !== undefined && { ca }) }, HTTP1)
+      : tcp()
   const http = kind === 'http' || kind === 'https'
   if (http && scheme === 'http') {
     return {

@@ -447,12 +447,13 @@ export class HttpClientConnection
 
   /** Asked one at a time: answers come in the order of the questions. */
   #ping(context: ConnectContext): Promise<void> {
-    if (this.#closed) return Promise.reject(new ClosedError('ERR_CLOSED', 'the connection is closed'))
+    if (this.#closed)
+      return Promise.reject(new ClosedError('ERR_CLOSED', 'the connection is closed'))
     return new Promise((resolve, reject) => {
       this.#pings.push({ resolve, reject })
       const onAbort = (): void => reject(context.signal.reason)
       context.signal.addEventListener('abort', onAbort, { once: true })
-      this.#driver.submit({ type: 'ping' } as never)
+      this.#driver.submit({ type: 'ping' })
     })
   }
 

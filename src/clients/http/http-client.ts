@@ -55,9 +55,9 @@ import {
   checkVersionChoice,
   connectHttp,
   expectedCapacityOf,
-  type HttpConnectSettings,
   type Http1ConnectionOptions,
   type Http2ConnectionOptions,
+  type HttpConnectSettings,
   type HttpVersionChoice,
   hostOf,
 } from './connect-http.ts'

@@ -202,6 +202,22 @@ test('an early response leaves the request on its way; RST_STREAM NO_ERROR ends 
   assert.equal(await ended.promise, 'all of it')
 })
 
+test('an early response and RST_STREAM NO_ERROR behind it end the request, with nothing lost', async () => {
+  await using peer = await Peer.start((stream) => {
+    stream.respond({ ':status': 200 })
+    stream.end('enough')
+    stream.on('finish', () => stream.close(http2.constants.NGHTTP2_NO_ERROR))
+  })
+  await using client = peer.client()
+  const asked = new Spoken()
+  const response = await client.post('/', iterableSource(asked))
+  assert.equal(await response.body.text(), 'enough')
+  await until(() => response.exchange?.over !== false)
+  await until(() => poolOf(client).stats.idle === 1)
+  asked.say(undefined)
+  assert.equal(peer.sessions.length, 1)
+})
+
 test('over TLS the server chooses, or what was asked for counts', async () => {
   const authority = await DevAuthority.create(systemClock)
   const { certificate, key } = await authority.issue()
@@ -313,7 +329,9 @@ test('clientTunnel: connections through a proxy are streams of one connection to
     stream.pipe(socket).pipe(stream)
   })
   await using toProxy = proxy.client()
-  const transport = clientTunnel(toProxy, { fields: { 'proxy-authorization': 'Basic bWU6c2VjcmV0' } })
+  const transport = clientTunnel(toProxy, {
+    fields: { 'proxy-authorization': 'Basic bWU6c2VjcmV0' },
+  })
   await using first = behind.client({ transport })
   await using second = behind.client({ transport })
   const replies = await Promise.all([first.get('/'), second.post('/', 'x'.repeat(200_000))])

@@ -219,6 +219,7 @@ export type ClientCommand =
   | ResetCommand
   | DemandCommand
   | DrainCommand
+  | PingCommand
 
 export interface InformCommand {
   readonly type: 'inform'

@@ -260,6 +260,7 @@ export class Http1ClientSession implements HttpClientSession {
     if (command.type === 'request') return this.#request(command)
     if (this.state === 'closed' || this.state === 'detached') return
     if (command.type === 'drain') return this.#drain()
+    if (command.type === 'ping') throw new UsageError('ERR_STATE', 'HTTP/1.1 has no PING')
     const { exchange } = command
     if (!(exchange > 0 && exchange <= this.#lastSubmitted)) {
       throw new UsageError('ERR_STATE', `exchange ${exchange} was not submitted`)

@@ -45,6 +45,7 @@ import { writePriority } from './priority.ts'
 import { checkGivenLength, encodeBody, RequestRules, sendableTrailers } from './send-rules.ts'
 import { sharedSettings } from './settings.ts'
 import {
+  CUT,
   END_TOLD,
   ENDING,
   HEAD_CAME,
@@ -350,6 +351,11 @@ export class Http2ClientSession
   protected override onPeerDone(stream: ClientStream): void {
     if ((stream.flags & (END_TOLD | WE_DONE)) !== (END_TOLD | WE_DONE)) return
     this.forget(stream)
+    if ((stream.flags & CUT) !== 0) {
+      const message = 'the server has answered and wants no more of the request'
+      const error = new ClosedError('ERR_ABORTED', message, { sent: 'some' })
+      this.events.push({ type: 'aborted', exchange: stream.id, error })
+    }
     this.#whenForgotten()
   }
 
@@ -366,7 +372,7 @@ export class Http2ClientSession
   }
 
   protected override endsEarly(stream: ClientStream): boolean {
-    return (stream.flags & END_TOLD) === 0
+    return (stream.flags & END_TOLD) === 0 || (stream.flags & WE_DONE) === 0
   }
 
   protected override abort(stream: ClientStream, error: HeddleError, ending: 1 | 2 | 3): void {
@@ -396,9 +402,9 @@ export class Http2ClientSession
 
   protected override onStreamReset(stream: ClientStream, code: number): void {
     // RFC 9113 8.1: the answer is complete, the rest of the request is not wanted.
-    if ((stream.flags & PEER_DONE) !== 0) {
-      this.closeStream(stream, 2)
-      return this.onPeerDone(stream)
+    if ((stream.flags & (PEER_DONE | END_TOLD)) === PEER_DONE) {
+      stream.flags |= CUT
+      return this.closeStream(stream, 2)
     }
     super.onStreamReset(stream, code)
   }
