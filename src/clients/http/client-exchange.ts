@@ -30,6 +30,7 @@ import { ResponseStream, type StreamOwner } from './response-stream.ts'
 export interface ExchangeOwner {
   /** @returns false: stop until `resumeRequest` */
   sendData(exchange: ClientExchange, chunk: Uint8Array): boolean
+  isWritable(exchange: ClientExchange): boolean
   sendEnd(exchange: ClientExchange, trailers: HttpFields | undefined): void
   demand(exchange: ClientExchange, wanted: boolean): void
   cancel(exchange: ClientExchange, reason: Error): void

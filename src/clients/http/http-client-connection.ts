@@ -37,6 +37,8 @@ import type { ContextWriter } from '../../protocols/http/propagation.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
 import type { ConnectContext, Exchanger } from '../../runtime/exchanger.ts'
 import { ClientExchange, type ExchangeOwner } from './client-exchange.ts'
+import { ClientPings } from './client-pings.ts'
+import { TunnelCarrier } from './tunnel-carrier.ts'
 
 export interface HttpClientConnectionOptions extends DriverOptions {
   /**
@@ -86,8 +88,7 @@ export class HttpClientConnection
   readonly #exchanges = new Map<number, ClientExchange>()
   /** Responses whose heads have come in this batch, and whose bodies may. */
   #starting: ClientExchange[] = []
-  /** PINGs that wait for their answer, oldest first. */
-  readonly #pings: { resolve(): void; reject(reason: Error): void }[] = []
+  readonly #pings = new ClientPings(() => this.#driver.submit(PING))
   #watchers: Set<() => void> | undefined
   /** The last the pool heard of `available`. */
   #told = 0
@@ -104,7 +105,7 @@ export class HttpClientConnection
     this.#options = options
     this.#multiplexed = session.version !== '1.1' && session.version !== '1.0'
     this.mayRefuse = this.#multiplexed
-    this.ping = this.#multiplexed ? (context) => this.#ping(context) : undefined
+    this.ping = this.#multiplexed ? (context) => this.#pings.ask(context) : undefined
     this.pingAfterMs = options.pingAfterMs
     this.maxIdleMs = options.maxIdleMs
     this.#continueTimeoutMs = checkRange('continueTimeoutMs', continueTimeoutMs, 0, 0x7fff_ffff)
@@ -224,7 +225,7 @@ export class HttpClientConnection
       case 'detached':
         return this.#onDetached(event.exchange)
       case 'pong':
-        return this.#onPong()
+        return this.#pings.answered()
       case 'goaway':
         return this.#changed()
       case 'pushed':
@@ -258,7 +259,7 @@ export class HttpClientConnection
     this.#closed = true
     const error = reason ?? new ClosedError('ERR_CLOSED', 'the connection was closed')
     this.#abortAll(error)
-    for (const ping of this.#pings.splice(0)) ping.reject(error)
+    this.#pings.fail(error)
     this.#changed()
   }
 
@@ -272,7 +273,11 @@ export class HttpClientConnection
       this.cancel(exchange, toError(error))
       return false
     }
-    return !this.#driver.blocked && this.#session.isWritable(exchange.id)
+    return this.isWritable(exchange)
+  }
+
+  isWritable(exchange: ClientExchange): boolean {
+    return !this.#closed && !this.#driver.blocked && this.#session.isWritable(exchange.id)
   }
 
   sendEnd(exchange: ClientExchange, trailers: HttpFields | undefined): void {
@@ -405,25 +410,8 @@ export class HttpClientConnection
   }
 
   #openTunnel(exchange: ClientExchange, event: ResponseEvent): void {
-    const isWritable = (): boolean =>
-      !this.#closed && !this.#driver.blocked && this.#session.isWritable(exchange.id)
-    const tunnel = new ExchangeConnection(
-      this.connection,
-      {
-        get writable() {
-          return isWritable()
-        },
-        sendData: (chunk) => this.sendData(exchange, chunk),
-        sendEnd: () => this.sendEnd(exchange, undefined),
-        demand: (wanted) => this.demand(exchange, wanted),
-        reset: (reason) => this.cancel(exchange, reason),
-        done: () => {
-          exchange.tunnelDone()
-          this.#remove(exchange)
-        },
-      },
-      this.#options.clock,
-    )
+    const carrier = new TunnelCarrier(exchange, this)
+    const tunnel = new ExchangeConnection(this.connection, carrier, this.#options.clock)
     exchange.completeAs(tunnel)
     if (event.content !== undefined) tunnel.onData(event.content)
     if (!event.hasBody || event.content !== undefined) tunnel.onPeerEnd()
@@ -443,22 +431,6 @@ export class HttpClientConnection
     // Whoever does not wait for it is not to be blamed when it breaks.
     exchange.promise.catch(() => {})
     onPush(request, exchange.promise)
-  }
-
-  /** Asked one at a time: answers come in the order of the questions. */
-  #ping(context: ConnectContext): Promise<void> {
-    if (this.#closed)
-      return Promise.reject(new ClosedError('ERR_CLOSED', 'the connection is closed'))
-    return new Promise((resolve, reject) => {
-      this.#pings.push({ resolve, reject })
-      const onAbort = (): void => reject(context.signal.reason)
-      context.signal.addEventListener('abort', onAbort, { once: true })
-      this.#driver.submit({ type: 'ping' })
-    })
-  }
-
-  #onPong(): void {
-    this.#pings.shift()?.resolve()
   }
 
   #onAborted(id: number, error: HeddleError): void {
@@ -515,3 +487,4 @@ function aborted(reason: Error): HeddleError {
 }
 
 const DRAIN: ClientCommand = Object.freeze({ type: 'drain' })
+const PING: ClientCommand = Object.freeze({ type: 'ping' })

@@ -68,6 +68,7 @@ import {
   type OriginTlsOptions,
   type ProxyOption,
   proxyRoute,
+  type Route,
 } from './default-transport.ts'
 import {
   type HttpCallInit,
@@ -150,18 +151,12 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     const { tls, proxy, decompress: decoding = false, propagation, ...others } = rest
     const { version: choice = 'auto', coalescing, ...core } = others
     const version = checkVersionChoice(choice)
-    const alpn = alpnOf(version)
     const origin = parseOrigin(where)
     const { scheme, authority } = origin
     this.scheme = scheme
     this.authority = authority
     this.#clock = clock
-    checkRoute(options)
-    const route =
-      transport !== undefined
-        ? { transport, address: origin.address, absolute: false, authorization: undefined }
-        : ((proxy === undefined ? undefined : proxyRoute(origin, proxy, tls, alpn)) ??
-          directRoute(origin, tls, alpn))
+    const route = routeOf(origin, options, alpnOf(version))
     const { address } = route
     const name = core.name ?? `${scheme}://${authority}`
     const contextWriter = propagation === false ? undefined : new ContextWriter(propagation)
@@ -207,15 +202,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
       connectEndpoint: (endpoint, context) =>
         connectHttp(route.transport, endpoint, context, settings),
     })
-    let service = publishCalls<HttpRequest, HttpResponse>(
-      CHANNELS.clientCall,
-      this.core.name,
-    )(this.core.call)
-    if (route.absolute) service = absoluteForm(route.authorization)(service)
-    if (decoding !== false) {
-      service = decompress({ host, ...(decoding === true ? {} : decoding) })(service)
-    }
-    this.#service = service
+    this.#service = aroundCalls(this.core, route, decoding, host)
   }
 
   get status(): ClientStatus {
@@ -425,6 +412,30 @@ function parseOrigin(origin: string | URL): Origin {
   const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port)
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   return { scheme, authority: url.host, address: { kind: 'ip', host, port } }
+}
+
+function routeOf(origin: Origin, options: HttpClientOptions, alpn: readonly string[]): Route {
+  const { transport, proxy, tls } = options
+  checkRoute(options)
+  if (transport !== undefined) {
+    return { transport, address: origin.address, absolute: false, authorization: undefined }
+  }
+  const viaProxy = proxy === undefined ? undefined : proxyRoute(origin, proxy, tls, alpn)
+  return viaProxy ?? directRoute(origin, tls, alpn)
+}
+
+/** What stands around the stack of a client, the caller's side last. */
+function aroundCalls(
+  core: ClientCore<HttpRequest, HttpResponse>,
+  route: Route,
+  decoding: boolean | DecompressOptions,
+  host: Host,
+): Service<HttpRequest, HttpResponse> {
+  const publish = publishCalls<HttpRequest, HttpResponse>(CHANNELS.clientCall, core.name)
+  let service = publish(core.call)
+  if (route.absolute) service = absoluteForm(route.authorization)(service)
+  if (decoding === false) return service
+  return decompress({ host, ...(decoding === true ? {} : decoding) })(service)
 }
 
 function checkRoute(options: HttpClientOptions): void {

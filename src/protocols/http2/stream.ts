@@ -136,7 +136,7 @@ export const END_TOLD = 131_072
 export const PUSHED = 262_144
 export const AWAITS_CONTINUE = 524_288
 /** Client: the server wants no more of the request; its owner is told behind the response. */
-export const CUT = 1_048_576
+export const CUT = 2_097_152
 /** The event of the peer's head was handed out, or the owner knows of the stream otherwise. */
 export const HEAD_TOLD = 1_048_576
 
