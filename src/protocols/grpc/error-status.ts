@@ -10,6 +10,7 @@
  * | no credentials · not allowed                      | UNAUTHENTICATED · PERMISSION_DENIED |
  * | rate limit, lock-out                              | RESOURCE_EXHAUSTED |
  * | full, shed, breaker open, draining, network       | UNAVAILABLE |
+ * | a stream reset by the peer                        | as PROTOCOL-HTTP2 says of its code |
  * | a message over its limit, expansion               | RESOURCE_EXHAUSTED |
  * | a broken protocol                                 | INTERNAL |
  * | wrong use, a bug                                  | INTERNAL |
@@ -23,7 +24,9 @@ import { GrpcStatus, type GrpcStatusCode } from './status.ts'
 /** The status of any error. */
 export function grpcStatusOf(error: unknown): GrpcStatusCode {
   if (error instanceof GrpcError) return error.grpcCode
-  if (error instanceof HeddleError) return BY_CODE[error.code] ?? byBlame(error)
+  if (error instanceof HeddleError) {
+    return byReset(error) ?? BY_CODE[error.code] ?? byBlame(error)
+  }
   const name = (error as { name?: unknown } | null | undefined)?.name
   if (name === 'AbortError') return GrpcStatus.CANCELLED
   if (name === 'TimeoutError') return GrpcStatus.DEADLINE_EXCEEDED
@@ -45,6 +48,12 @@ export function toGrpcError(error: unknown): GrpcError {
   return new GrpcError(status, message, { cause: error })
 }
 
+/** The peer gave up one exchange, and said why in the words of HTTP/2. */
+function byReset({ code, status }: HeddleError): GrpcStatusCode | undefined {
+  if (typeof status !== 'string' || !RESETS.has(code)) return undefined
+  return Object.hasOwn(BY_RESET, status) ? BY_RESET[status] : undefined
+}
+
 /** What has no line of its own, by whose fault it is. */
 function byBlame(error: HeddleError): GrpcStatusCode {
   switch (error.blame) {
@@ -58,6 +67,25 @@ function byBlame(error: HeddleError): GrpcStatusCode {
       return GrpcStatus.INTERNAL
   }
 }
+
+/** `grpcStatusOfHttp2` has the same by number. */
+const BY_RESET: Readonly<Record<string, GrpcStatusCode>> = Object.freeze({
+  REFUSED_STREAM: GrpcStatus.UNAVAILABLE,
+  CANCEL: GrpcStatus.CANCELLED,
+  ENHANCE_YOUR_CALM: GrpcStatus.RESOURCE_EXHAUSTED,
+  INADEQUATE_SECURITY: GrpcStatus.PERMISSION_DENIED,
+  NO_ERROR: GrpcStatus.INTERNAL,
+  PROTOCOL_ERROR: GrpcStatus.INTERNAL,
+  INTERNAL_ERROR: GrpcStatus.INTERNAL,
+  FLOW_CONTROL_ERROR: GrpcStatus.INTERNAL,
+  SETTINGS_TIMEOUT: GrpcStatus.INTERNAL,
+  STREAM_CLOSED: GrpcStatus.INTERNAL,
+  FRAME_SIZE_ERROR: GrpcStatus.INTERNAL,
+  COMPRESSION_ERROR: GrpcStatus.INTERNAL,
+  CONNECT_ERROR: GrpcStatus.INTERNAL,
+})
+/** What a session makes of a reset. */
+const RESETS: ReadonlySet<ErrorCode> = new Set(['ERR_REMOTE', 'ERR_ABORTED', 'ERR_BUSY'])
 
 const BY_CODE: Readonly<Partial<Record<ErrorCode, GrpcStatusCode>>> = Object.freeze({
   ERR_REMOTE: GrpcStatus.UNKNOWN,
