@@ -40,6 +40,7 @@ export class GrpcMethodClient {
   readonly #plain: HttpFields
   readonly #idempotent: boolean | undefined
   readonly #timeoutMs: number
+  readonly #timeoutText: string
   readonly #maxTimeoutMs: number
   readonly #maxReceiveBytes: number
   readonly #maxSendBytes: number
@@ -84,8 +85,9 @@ export class GrpcMethodClient {
     if (settings.encoding !== undefined) list.push('grpc-encoding', settings.encoding)
     this.#list = list
     const plain = list.slice()
+    this.#timeoutText = formatGrpcTimeout(this.#timeoutMs)
     if (this.#timeoutMs !== Number.POSITIVE_INFINITY) {
-      plain.push('grpc-timeout', formatGrpcTimeout(this.#timeoutMs))
+      plain.push('grpc-timeout', this.#timeoutText)
     }
     this.#plain = HttpFields.fromTrusted(plain)
   }
@@ -290,7 +292,10 @@ export class GrpcMethodClient {
   #fields(options: GrpcCallOptions, { deadline }: Call): HttpFields {
     const list = this.#list.slice()
     if (deadline !== undefined) {
-      list.push('grpc-timeout', formatGrpcTimeout(deadline - this.#settings.clock.now()))
+      // The same text for every call is a byte on the wire, once HPACK knows it.
+      const isDefault = options.timeoutMs === undefined && options.context === undefined
+      const remainingMs = isDefault ? 0 : deadline - this.#settings.clock.now()
+      list.push('grpc-timeout', isDefault ? this.#timeoutText : formatGrpcTimeout(remainingMs))
     }
     const { metadata } = options
     if (metadata !== undefined) {

@@ -232,9 +232,11 @@ export class GrpcMethod {
     context: HandlerContext,
   ): MaybePromise<HttpResponse> {
     if (!isPromise(reply)) {
+      if (isStreamed(reply)) call.start()
       this.#followed(reply, call)
       return reply
     }
+    call.start()
     return new Promise((resolve, reject) => {
       let answered = false
       const remove = call.onCancel((reason) => {
@@ -252,9 +254,8 @@ export class GrpcMethod {
 
   /** A stream is under the deadline to its end, which the body itself hears of. */
   #followed(response: HttpResponse, call: TimedServerCall): void {
-    const { body } = response
-    if (body.isEmpty || body.content !== undefined) call.over()
-    else call.finish()
+    if (isStreamed(response)) call.finish()
+    else call.over()
   }
 
   #failed(error: unknown, context: HandlerContext): HttpResponse {
@@ -279,6 +280,10 @@ export class GrpcMethod {
     }
     return response
   }
+}
+
+function isStreamed({ body }: HttpResponse): boolean {
+  return !body.isEmpty && body.content === undefined
 }
 
 const UNIMPLEMENTED = 12

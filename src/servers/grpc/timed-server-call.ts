@@ -7,11 +7,17 @@ export class TimedServerCall extends Call implements WheelEntry {
   wheelPlace = 0
   readonly holdsProcess = false
   readonly #wheel: TimerWheel
+  readonly #at: number
 
   constructor(parent: CallContext, deadline: number, wheel: TimerWheel) {
     super({ deadline }, parent)
     this.#wheel = wheel
-    if (!this.cancelled) wheel.arm(this, deadline)
+    this.#at = deadline
+  }
+
+  /** There is something to wait for: a handler that answers at once needs no timer. */
+  start(): void {
+    if (!this.cancelled) this.#wheel.arm(this, this.#at)
   }
 
   expire(): void {
