@@ -140,6 +140,7 @@ export const PACKAGES: readonly {
       'protocols/transcoding',
       'clients',
       'servers',
+      'gateway',
       'cli',
     ],
     why: 'payloads in Protobuf, by the user’s own descriptors',

@@ -15,6 +15,7 @@ export type Command =
   | ChaosCommand
   | { readonly name: 'audit-help' }
   | { readonly name: 'block'; readonly args: readonly string[] }
+  | { readonly name: 'openapi'; readonly args: readonly string[] }
   | { readonly name: 'call'; readonly args: readonly string[] }
   | { readonly name: 'usage'; readonly message: string }
 
@@ -81,6 +82,7 @@ export function readArguments(args: readonly string[]): Command {
   if (first === 'top') return readTop(rest)
   if (first === 'audit') return readAudit(rest)
   if (first === 'block') return { name: 'block', args: rest }
+  if (first === 'openapi') return { name: 'openapi', args: rest }
   if (first === 'call') return { name: 'call', args: rest }
   if (first === 'transports') return readTransports(rest)
   if (first === 'chaos') return { name: 'chaos', args: rest }
@@ -274,6 +276,7 @@ export const HELP = `heddle: any protocol over any transport
     --json                     … as JSON
     --timeout <ms>             time that one probe may take                  (3000)
   heddle chaos                 breaks connections on purpose (heddle chaos --help)
+  heddle openapi <schema …>    prints the OpenAPI document of a gRPC schema (heddle openapi --help)
   heddle audit verify <files>  says whether an audit log was touched (heddle audit --help)
   heddle block <command>       makes, verifies, sends and receives signed blocks (heddle block --help)
   heddle --version

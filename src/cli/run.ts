@@ -28,6 +28,7 @@ import { chaosCommand } from './chaos.ts'
 import type { CliProcess } from './cli-process.ts'
 import { ExitCode } from './exit-code.ts'
 import { importAll } from './imports.ts'
+import { openapi } from './openapi.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
 import { runTop } from './top/run-top.ts'
 import { transports } from './transports.ts'
@@ -57,6 +58,8 @@ export async function run(args: readonly string[], host: CliProcess): Promise<Ex
       return ExitCode.OK
     case 'block':
       return await block(command.args, host, terminal)
+    case 'openapi':
+      return await openapi(command.args, terminal)
     case 'transports':
       return transports(command, terminal)
     case 'call':

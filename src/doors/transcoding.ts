@@ -10,6 +10,7 @@ export {
   type HttpBinding,
   httpBindings,
 } from '../protocols/transcoding/http-binding.ts'
+export * from '../protocols/transcoding/openapi.ts'
 export * from '../protocols/transcoding/transcode.ts'
 export {
   type StreamForm,
@@ -17,3 +18,4 @@ export {
   transcodingDefaults,
 } from '../protocols/transcoding/transcoding-options.ts'
 export * from '../servers/transcoding/rest-server.ts'
+export * from '../servers/transcoding/schema-files.ts'

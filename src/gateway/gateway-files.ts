@@ -3,19 +3,28 @@
  * bodies. What is wrong with one is a problem of the configuration, with the place that names it.
  */
 import { readFile } from 'node:fs/promises'
+import { UsageError } from '../core/errors.ts'
 import { filesOfAuthentication } from './access/authentication-plan.ts'
 import { filesOfAuthorization } from './access/authorization-plan.ts'
 import { errorCodeOf } from './config/file-error.ts'
 import type { AccessConfig } from './config/schema/access.ts'
 import type { GatewayConfig } from './config/schema/gateway.ts'
+import type { RouteConfig } from './config/schema/route.ts'
+import type { TranscodeConfig } from './config/schema/transcode.ts'
 import { filesOfRoutes } from './http/http-route.ts'
+import { type RouteTranscoding, routeTranscoding } from './transcoding/route-transcoding.ts'
 import { filesOfCredentials } from './upstream/cluster-credentials.ts'
 
 export class GatewayFiles {
   readonly #texts: ReadonlyMap<string, string>
+  readonly #transcodings: ReadonlyMap<TranscodeConfig, RouteTranscoding>
 
-  private constructor(texts: ReadonlyMap<string, string>) {
+  private constructor(
+    texts: ReadonlyMap<string, string>,
+    transcodings: ReadonlyMap<TranscodeConfig, RouteTranscoding>,
+  ) {
     this.#texts = texts
+    this.#transcodings = transcodings
   }
 
   /** @returns the files, or what cannot be read and why */
@@ -30,7 +39,26 @@ export class GatewayFiles {
         problems.push({ message: `${name} cannot be read: ${text}`, denied: code === 'EACCES' })
       }
     }
-    return problems.length === 0 ? new GatewayFiles(texts) : new FileProblems(problems)
+    const transcodings = new Map<TranscodeConfig, RouteTranscoding>()
+    for (const { name, transcode } of routesOf(config)) {
+      if (transcode === undefined) continue
+      try {
+        const made = await routeTranscoding(transcode)
+        transcodings.set(transcode, made)
+        for (const [file, content] of made.contents) texts.set(`schema ${file}`, content)
+      } catch (error) {
+        problems.push(schemaProblem(name, error))
+      }
+    }
+    return problems.length === 0
+      ? new GatewayFiles(texts, transcodings)
+      : new FileProblems(problems)
+  }
+
+  transcoding(config: TranscodeConfig): RouteTranscoding {
+    const made = this.#transcodings.get(config)
+    if (made === undefined) throw new Error('the schema was not read')
+    return made
   }
 
   text(name: string): string {
@@ -63,6 +91,18 @@ export class FileProblems {
   constructor(problems: readonly FileProblem[]) {
     this.problems = problems
   }
+}
+
+function routesOf({ routes, listeners }: GatewayConfig): RouteConfig[] {
+  return [...routes, ...listeners.flatMap((listener) => listener.routes ?? [])]
+}
+
+function schemaProblem(route: string | undefined, error: unknown): FileProblem {
+  const where = route === undefined ? 'transcode' : `route ${route}, transcode`
+  if (error instanceof UsageError) return { message: `${where}: ${error.message}`, denied: false }
+  const { code, text } = errorCodeOf(error)
+  const { path = 'the schema' } = error as { path?: string }
+  return { message: `${where}: ${path} cannot be read: ${text}`, denied: code === 'EACCES' }
 }
 
 function filesOf(config: GatewayConfig): string[] {

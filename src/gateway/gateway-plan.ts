@@ -178,6 +178,7 @@ function planListener(
       listenerLimiter,
     }),
     cache: (route, name) => caches.ofRoute(`${routes} ${name}`, route.cache),
+    transcoding: ({ transcode }) => transcode && files.transcoding(transcode).wrap,
   })
   return {
     config,

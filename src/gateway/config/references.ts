@@ -22,7 +22,7 @@ export interface ReferenceProblem {
 }
 
 /** Clusters that `demo: true` brings. */
-export const DEMO_CLUSTERS: readonly string[] = ['demo-api', 'demo-echo', 'demo-flaky']
+export const DEMO_CLUSTERS: readonly string[] = ['demo-api', 'demo-echo', 'demo-flaky', 'demo-library']
 
 export function checkReferences(config: GatewayConfig): ReferenceProblem[] {
   const problems: ReferenceProblem[] = []

@@ -6,6 +6,7 @@
  * |------------|--------------|
  * | demo-api   | two endpoints, a small JSON API: `/hello`, `/time`, `/users/:id` |
  * | demo-echo  | gives back method, path, fields and body |
+ * | demo-library | a gRPC service with HTTP annotations: library/library.proto |
  * | demo-flaky | two endpoints that fail on and off, in turns and now and then both: watch breaker and retries |
  */
 import { type MemoryAddress, memory as memoryAddress } from '../../core/address.ts'
@@ -16,6 +17,7 @@ import { type HttpRequest, HttpResponse, type HttpService } from '../../protocol
 import { type HttpServer, httpServer } from '../../servers/http/http-server.ts'
 import { MemoryNetwork } from '../../transports/memory/memory-network.ts'
 import { memory } from '../../transports/memory/memory-transport.ts'
+import { demoLibrary } from './demo-library.ts'
 
 export interface DemoUpstreams extends AsyncDisposable {
   /** How to reach the endpoints. */
@@ -34,6 +36,7 @@ export async function startDemoUpstreams(clock: Clock): Promise<DemoUpstreams> {
   const services: Record<string, readonly HttpService[]> = {
     'demo-api': [api(clock, 'api-1'), api(clock, 'api-2')],
     'demo-echo': [echo],
+    'demo-library': [demoLibrary()],
     'demo-flaky': [flaky(clock, 'flaky-1', 0), flaky(clock, 'flaky-2', FLAKY_PERIOD_MS / 2)],
   }
   const servers: HttpServer[] = []

@@ -31,6 +31,8 @@ export interface RouteSources {
   access?(route: RouteConfig, name: string): RouteAccess | undefined
   /** How much of it is taken. */
   limits?(config: RouteConfig, name: string): RouteLimits
+  /** Puts REST before its upstreams that speak gRPC, or the other way round; undefined: neither. */
+  transcoding?(config: RouteConfig): ((upstream: Upstream) => Upstream) | undefined
   /** Puts a cache before its upstreams; undefined: it has none. */
   cache?(config: RouteConfig, name: string): ((upstream: Upstream) => Upstream) | undefined
 }
@@ -135,7 +137,8 @@ function compileAction(
     return { type: 'fixed', status: fixed.status, fields: HttpFields.fromTrusted(fields), body }
   }
   const cached = sources.cache?.(config, routeName) ?? ((upstream) => upstream)
-  const upstream = (name: string): Upstream => cached(sources.upstream(name))
+  const transcoded = sources.transcoding?.(config) ?? ((one) => one)
+  const upstream = (name: string): Upstream => cached(transcoded(sources.upstream(name)))
   const { aggregate } = config
   if (aggregate !== undefined) return compileAggregate({ ...config, aggregate }, upstream)
   return compileProxy(config, upstream, sources)

@@ -19,6 +19,7 @@
  */
 import type { DescMethod } from '@bufbuild/protobuf'
 import type { CallContext } from '../../core/context.ts'
+import { ContextView } from '../../core/context-view.ts'
 import { HeddleError, ProtocolError, UsageError } from '../../core/errors.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import { rewrittenRequest } from '../connect/grpc-web-bridge.ts'
@@ -166,6 +167,8 @@ class RestCall {
     const { binding } = this.#match.target
     const line = { method: 'POST', target: binding.grpcPath }
     const call = rewrittenRequest(this.#request, fields, body, line)
+    const idempotent = isIdempotent(this.#request.method, binding.method)
+    const told = idempotent ? new IdempotentContext(context) : context
     const accept = this.#request.fields.get('accept')
     const answer = (response: HttpResponse): MaybePromise<HttpResponse> => {
       if (this.#broken !== undefined) {
@@ -176,7 +179,7 @@ class RestCall {
     }
     const refuse = (error: unknown): HttpResponse => failed(this.#broken ?? error, this.#settings)
     try {
-      const reply = next(call, context)
+      const reply = next(call, told)
       const answered = reply instanceof HttpResponse ? answer(reply) : reply.then(answer)
       return answered instanceof HttpResponse ? answered : answered.catch(refuse)
     } catch (error) {
@@ -220,6 +223,17 @@ class RestCall {
   }
 }
 
+/** Behind it every call is a POST: that it may be made twice is known here. */
+class IdempotentContext extends ContextView {
+  override get idempotent(): boolean {
+    return true
+  }
+}
+
+function isIdempotent(verb: string, { idempotency }: DescMethod): boolean {
+  return IDEMPOTENT.has(verb) || idempotency !== IDEMPOTENCY_UNKNOWN
+}
+
 class WrongType extends Error {
   readonly wanted: string
 
@@ -230,7 +244,7 @@ class WrongType extends Error {
 }
 
 /** Whatever went wrong on our side of the call. */
-function failed(error: unknown, { registry }: TranscodingSettings): HttpResponse {
+function failed(error: unknown, { registry, throwErrors }: TranscodingSettings): HttpResponse {
   if (error instanceof WrongType) {
     const status = new GrpcError('INVALID_ARGUMENT', error.message)
     const response = statusResponse(status, registry, 415)
@@ -239,7 +253,7 @@ function failed(error: unknown, { registry }: TranscodingSettings): HttpResponse
   }
   if (error instanceof TooLong) return statusResponse(error.status, registry, 413)
   // What is no error of ours is a mistake of the program: its server reports it.
-  if (!(error instanceof HeddleError)) throw error
+  if (!(error instanceof HeddleError) || (throwErrors && !(error instanceof GrpcError))) throw error
   return statusResponse(toGrpcError(error), registry)
 }
 
@@ -276,6 +290,10 @@ function noSuch(
 }
 
 const EMPTY = new Uint8Array(0)
+/** RFC 9110, section 9.2.2. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
+/** `idempotency_level` of descriptor.proto. */
+const IDEMPOTENCY_UNKNOWN = 0
 const MAX_SHOWN = 128
 const NDJSON: ReadonlySet<string> = new Set([
   'application/x-ndjson',

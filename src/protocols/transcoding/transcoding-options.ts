@@ -64,6 +64,13 @@ export interface TranscodingOptions extends BindingOptions {
    * @default all of them
    */
   forwardField?: (name: string) => boolean
+  /**
+   * What becomes of an error that the service behind throws and that is none of gRPC: it is answered
+   * as one, or thrown on to whoever stands before this.
+   *
+   * @default 'answer'
+   */
+  errors?: 'answer' | 'throw'
 }
 
 /**
@@ -100,6 +107,7 @@ export interface TranscodingSettings {
   readonly maxJsonDepth: number
   readonly maxQueryParameters: number
   readonly forwardField: ((name: string) => boolean) | undefined
+  readonly throwErrors: boolean
 }
 
 /** @throws UsageError ERR_OPTION_RANGE, ERR_OPTION_UNKNOWN */
@@ -120,6 +128,7 @@ export function transcodingSettings(
     maxJsonDepth = transcodingDefaults.maxJsonDepth,
     maxQueryParameters = transcodingDefaults.maxQueryParameters,
     forwardField,
+    errors = 'answer',
   } = options
   if (!['ndjson', 'sse', 'array'].includes(stream)) {
     throw new UsageError('ERR_OPTION_UNKNOWN', `stream '${stream}' is none of ndjson, sse, array`)
@@ -138,6 +147,7 @@ export function transcodingSettings(
     maxJsonDepth: checkInteger('maxJsonDepth', maxJsonDepth, 1, 1_000),
     maxQueryParameters: checkInteger('maxQueryParameters', maxQueryParameters, 1, 65_536),
     forwardField,
+    throwErrors: errors === 'throw',
   }
 }
 

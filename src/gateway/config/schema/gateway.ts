@@ -86,7 +86,7 @@ export const gatewayConfig = z
     demo: z
       .boolean()
       .default(false)
-      .describe('Start the demo upstreams and add their clusters: demo-api, demo-echo, demo-flaky'),
+      .describe('Start the demo upstreams and add their clusters: demo-api, demo-echo, demo-flaky, demo-library'),
   })
   .describe('heddle gateway configuration')
 

@@ -23,6 +23,7 @@ import {
   size,
   urlPath,
 } from './primitives.ts'
+import { transcode } from './transcode.ts'
 
 const headerMatch = z
   .strictObject({
@@ -156,6 +157,7 @@ export const route = z
     concurrency: concurrency.optional(),
     bulkhead: bulkhead.optional(),
     cache: cache.optional(),
+    transcode: transcode.optional(),
     upgrades: z.boolean().default(true).describe('Pass WebSocket and other upgrades through'),
   })
   .refine(
@@ -168,6 +170,12 @@ export const route = z
         value.fixed_response,
       ].filter((one) => one !== undefined).length === 1,
     'a route has exactly one of cluster, weighted_clusters, aggregate, redirect, fixed_response',
+  )
+  .refine(
+    (value) =>
+      value.transcode === undefined ||
+      (value.redirect === undefined && value.fixed_response === undefined),
+    'transcode is for a route with a cluster',
   )
 
 export const rawRoute = z
