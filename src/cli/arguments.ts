@@ -249,7 +249,7 @@ const TRANSPORTS_OPTIONS: Options = {
   help: { type: 'boolean', short: 'h' },
 }
 const COMMANDS = [
-  ...['up', 'check', 'top', 'call', 'audit', 'transports', 'chaos', 'block'],
+  ...['up', 'check', 'top', 'call', 'audit', 'transports', 'chaos', 'block', 'openapi'],
   ...['help', 'version'],
 ]
 

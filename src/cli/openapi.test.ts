@@ -36,6 +36,9 @@ test('heddle openapi says what it cannot do, each with its exit code', async () 
   const wrong = await run(fromRoot('README.md'))
   assert.equal(wrong.code, ExitCode.CONFIG)
   assert.match(wrong.err, /no descriptor set/)
-  assert.match((await run(LIBRARY, '--service', 'a.B')).err, /there are: demo\.library\.v1\.Library/)
+  assert.match(
+    (await run(LIBRARY, '--service', 'a.B')).err,
+    /there are: demo\.library\.v1\.Library/,
+  )
   assert.match((await run('--help')).out, /^heddle openapi/)
 })

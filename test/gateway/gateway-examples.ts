@@ -16,6 +16,8 @@ export const GATEWAY_EXAMPLES = [
   'policy-service.yaml',
   'pools.yaml',
   'release.yaml',
+  // By transcoding-page.test.ts, with every command of its page.
+  'transcoding.yaml',
   // By dependable-route.test.ts, with every command of its page.
   'dependable-route.yaml',
 ] as const

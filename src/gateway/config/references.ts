@@ -22,7 +22,12 @@ export interface ReferenceProblem {
 }
 
 /** Clusters that `demo: true` brings. */
-export const DEMO_CLUSTERS: readonly string[] = ['demo-api', 'demo-echo', 'demo-flaky', 'demo-library']
+export const DEMO_CLUSTERS: readonly string[] = [
+  'demo-api',
+  'demo-echo',
+  'demo-flaky',
+  'demo-library',
+]
 
 export function checkReferences(config: GatewayConfig): ReferenceProblem[] {
   const problems: ReferenceProblem[] = []

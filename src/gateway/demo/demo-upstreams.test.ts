@@ -31,6 +31,7 @@ test('startDemoUpstreams serves an API, an echo and a flaky one', async () => {
     [
       ['demo-api', 2],
       ['demo-echo', 1],
+      ['demo-library', 1],
       ['demo-flaky', 2],
     ],
   )

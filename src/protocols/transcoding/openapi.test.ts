@@ -159,7 +159,7 @@ test('openApi keeps to the structure of OpenAPI 3.1', () => {
   const ids = new Set<string>()
   const schemas = (document['components'] as Json)['schemas'] as Json
   for (const [, name] of text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)) {
-    assert.ok((name as string) in schemas, name)
+    assert.ok(String(name) in schemas, String(name))
   }
   for (const name of Object.keys(schemas)) assert.match(name, /^[a-zA-Z0-9._-]+$/)
   const shapes = new Set<string>()
@@ -179,7 +179,8 @@ test('openApi keeps to the structure of OpenAPI 3.1', () => {
       assert.equal(new Set(keys).size, keys.length)
       const named = list.filter((one) => one['in'] === 'path').map(({ name }) => name)
       assert.deepEqual(named.toSorted(), inPath.toSorted())
-      for (const one of list) assert.ok('schema' in one && (one['in'] === 'query' || one['required']))
+      for (const one of list)
+        assert.ok('schema' in one && (one['in'] === 'query' || one['required']))
       for (const response of Object.values(responses as Json)) {
         assert.equal(typeof (response as Json)['description'], 'string')
       }

@@ -169,7 +169,9 @@ class Paths {
     if (body === undefined) return undefined
     if (isHttpBody(typeof body === 'object' ? body.message : method.input)) return ANY_BODY
     const bound = new Set(
-      template.variables.filter(({ fieldPath }) => fieldPath.length === 1).map((one) => one.fieldPath[0]),
+      template.variables
+        .filter(({ fieldPath }) => fieldPath.length === 1)
+        .map((one) => one.fieldPath[0]),
     )
     const schema =
       body !== '*'
@@ -216,12 +218,17 @@ function openApiPath({ template, pathFields }: HttpBinding): OpenApiPath {
     }
     const index = variables.findIndex(({ start, end }) => at >= start && at < end)
     const variable = variables[index]
-    const own = variable?.single === true || (variable?.open === true && variable.end === variable.start + 1)
-    const name = unique(own ? (variable?.fieldPath.join('.') ?? '') : `${before || 'path'}Id`, names)
+    const own =
+      variable?.single === true || (variable?.open === true && variable.end === variable.start + 1)
+    const name = unique(
+      own ? (variable?.fieldPath.join('.') ?? '') : `${before || 'path'}Id`,
+      names,
+    )
     names.push(name)
     const field = pathFields[index]?.at(-1)
     const rest = segment.kind === 'rest' ? 'Any number of segments, with their slashes.' : undefined
-    const part = own || variable === undefined ? undefined : `A part of ${variable.fieldPath.join('.')}.`
+    const part =
+      own || variable === undefined ? undefined : `A part of ${variable.fieldPath.join('.')}.`
     const comment = field === undefined ? undefined : commentOf(field)
     parameters.push({
       name,

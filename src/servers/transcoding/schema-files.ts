@@ -31,7 +31,9 @@ export async function schemaFromFiles(
 ): Promise<Schema> {
   const { importPaths = [], services, onRead, ...limits } = options
   const protos = files.filter(isProto)
-  const find = protoDirectories([...new Set([...importPaths, ...protos.map((one) => dirname(one))])])
+  const find = protoDirectories([
+    ...new Set([...importPaths, ...protos.map((one) => dirname(one))]),
+  ])
   const read = async (name: string): Promise<Uint8Array | undefined> => {
     const bytes = await find(name)
     if (bytes !== undefined) onRead?.(name, bytes)

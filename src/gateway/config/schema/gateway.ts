@@ -86,7 +86,9 @@ export const gatewayConfig = z
     demo: z
       .boolean()
       .default(false)
-      .describe('Start the demo upstreams and add their clusters: demo-api, demo-echo, demo-flaky, demo-library'),
+      .describe(
+        'Start the demo upstreams and add their clusters: demo-api, demo-echo, demo-flaky, demo-library',
+      ),
   })
   .describe('heddle gateway configuration')
 
