@@ -10,6 +10,7 @@ export {
 export type * from '../clients/grpc/client-types.ts'
 export * from '../clients/grpc/grpc-channel.ts'
 export * from '../clients/grpc/grpc-client.ts'
+export * from '../clients/grpc/grpc-health-probe.ts'
 export * from '../clients/grpc/reflection-client.ts'
 export * from '../protocols/grpc/call-metadata.ts'
 export type { GrpcEncoding } from '../protocols/grpc/compression.ts'
