@@ -36,6 +36,6 @@ test('docs/call.md has the options that the help has', async () => {
   for (const [, option] of CALL_HELP.matchAll(/(--[a-z-]+)/g)) {
     if (option === '--data' || option === '--header' || option === '--import-path') continue
     if (option === '--compact' || option === '--verbose' || option === '--help') continue
-    assert.ok(page.includes(option as string), option)
+    assert.ok(page.includes(option as string), String(option))
   }
 })
