@@ -31,11 +31,13 @@ export class Bandwidth {
     return this.#bytes * 4 >= this.target
   }
 
-  /** The PING leaves. */
+  /**
+   * The PING leaves. What has come in its batch counts: where the window is the limit, a whole window
+   * comes at once, and the next one behind the answer.
+   */
   start(now: number): void {
     this.#sampling = true
     this.#sampledSince = now
-    this.#bytes = 0
   }
 
   /** Its answer came. @returns whether `target` grew */
@@ -51,8 +53,9 @@ export class Bandwidth {
     if (speed < this.#fastest) return false
     this.#fastest = speed
     if (bytes * 3 < this.target * 2) return false
-    // A sender that had to wait for the window once would have sent more.
-    this.target = Math.min(this.#max, Math.max(this.target, bytes * 2))
+    // What was counted left a round trip ago, under the window of that time: by the time that it is
+    // known, doubling each round trip, as TCP begins, is four times as much.
+    this.target = Math.min(this.#max, Math.max(this.target, bytes * 4))
     return true
   }
 }

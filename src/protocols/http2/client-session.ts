@@ -132,6 +132,11 @@ export class Http2ClientSession
     return this.streams.size
   }
 
+  /** For tests: the numbers below are taken as used. */
+  skipTo(exchange: number): void {
+    this.#next = exchange
+  }
+
   // --- commands ---
 
   submit(command: Http2ClientCommand, now: number): void {
@@ -202,6 +207,7 @@ export class Http2ClientSession
     const ends = !streams && length === 0 && sent === undefined && method !== 'CONNECT'
     const stream = this.open(exchange, HEAD_SENT)
     this.#next += 2
+    if (this.#next > MAX_STREAM_ID) this.#noMoreStreams()
     stream.mark = this.flushes
     if (method === 'HEAD') stream.flags |= WAS_HEAD
     if (method === 'CONNECT') stream.flags |= WAS_CONNECT | PATIENT
@@ -245,6 +251,12 @@ export class Http2ClientSession
     this.#hadCapacity = false
     if (this.state === 'open') this.state = 'closing'
     this.#closeIfDone()
+  }
+
+  /** RFC 9113 5.1.1: numbers are not used twice; what is in flight is finished. */
+  #noMoreStreams(): void {
+    this.draining = true
+    this.state = 'closing'
   }
 
   #closeIfDone(): void {

@@ -107,7 +107,7 @@ export abstract class Http2Connection<Event> {
   readonly #pings: { readonly id: number; readonly at: number; readonly kind: PingKind }[] = []
   #pingNumber = 0
   #lastReceivedAt: number
-  /** Control bytes written since the output was last empty. */
+  /** Control bytes written since output was last taken. */
   #controlBytes = 0
 
   constructor(isServer: boolean, options: Http2Options, limits: Http2Limits, now: number) {
@@ -164,6 +164,16 @@ export abstract class Http2Connection<Event> {
     return this.frames.buffered + this.#blockBytes + this.unread
   }
 
+  /** What the peer may still send on the connection, in bytes. */
+  get receiveWindowBytes(): number {
+    return this.#receiveWindow
+  }
+
+  /** What may still be sent to the peer on the connection, in bytes. */
+  get sendWindowBytes(): number {
+    return this.sendWindow
+  }
+
   /** Last measured round trip in milliseconds. */
   get rttMs(): number | undefined {
     return this.bandwidth.rttMs
@@ -178,7 +188,6 @@ export abstract class Http2Connection<Event> {
       if (rest === undefined) return
       chunk = rest
     }
-    if (this.#controlBytes > 0 && this.out.pending === 0) this.#controlBytes = 0
     this.frames.push(chunk)
   }
 
@@ -292,12 +301,13 @@ export abstract class Http2Connection<Event> {
   protected chargeControl(bytes: number): void {
     this.#controlBytes += bytes
     if (this.#controlBytes <= this.limits.maxControlBytes) return
-    if (this.out.pending === 0) {
-      this.#controlBytes = bytes
-      return
-    }
     const message = `${this.#controlBytes} bytes of answers wait, over maxControlBytes ${this.limits.maxControlBytes}`
     this.fail(Http2Code.ENHANCE_YOUR_CALM, message, 'ERR_LIMIT')
+  }
+
+  /** Output is taken: the peer reads. */
+  protected controlLeft(): void {
+    this.#controlBytes = 0
   }
 
   // --- SETTINGS ---

@@ -42,13 +42,13 @@ export interface Http2Options {
    * First receive window of a stream, in bytes. It grows up to `maxWindowBytes` where the
    * bandwidth-delay product that was measured asks for more.
    *
-   * @default 65_535 for servers, 262_144 for clients
+   * @default 65_535 for servers, 1_048_576 for clients
    */
   windowBytes?: number
   /**
    * First receive window of the connection: what may be held for all streams that nobody reads.
    *
-   * @default 1_048_576
+   * @default 1_048_576 for servers, 4_194_304 for clients
    */
   connectionWindowBytes?: number
   /**
@@ -243,7 +243,6 @@ const shared = {
   maxContinuations: 16,
   // The protocol's own; more helps nobody but who sends hundreds of distinct fields.
   headerTableBytes: 4_096,
-  connectionWindowBytes: 1_048_576,
   // 1 Gbit/s at 130 ms.
   maxWindowBytes: 16_777_216,
   maxQueuedBytes: 65_536,
@@ -278,6 +277,8 @@ export const http2ServerDefaults: Http2SharedDefaults &
   // The protocol's own: 256 streams that nobody reads hold 16 MiB at most, and no more than the
   // window of the connection.
   windowBytes: 65_535,
+  // What one client can make a server hold before it is read from.
+  connectionWindowBytes: 1_048_576,
   // As HTTP/1.1 here.
   bodyTimeoutMs: 30_000,
   // Browsers use 100, gRPC clients as many as they may. RFC 9113 5.1.2 asks for at least 100.
@@ -299,9 +300,10 @@ export const http2ClientDefaults: Http2SharedDefaults &
     maxPushedStreams: number
   }> = Object.freeze({
   ...shared,
-  // We chose the server, and most of what we ask for we read: four times the protocol's own spares
-  // two round trips of growing.
-  windowBytes: 262_144,
+  // We chose the server, and what we ask for we mostly read: it spares four round trips of growing.
+  // Go's client begins with four times as much.
+  windowBytes: 1_048_576,
+  connectionWindowBytes: 4_194_304,
   // As undici and HTTP/1.1 here.
   bodyTimeoutMs: 300_000,
   // Above it a second connection spreads the load better.

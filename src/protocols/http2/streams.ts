@@ -124,6 +124,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   pollTransmit(maxBytes: number): ByteWriter {
     if (maxBytes > 0 && this.state !== 'closed') {
       this.flushes++
+      this.controlLeft()
       if (!this.order.isEmpty) this.#sendQueued(maxBytes)
       if (this.#stuckOutput) this.#unstick()
     }
@@ -170,10 +171,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   /** RST_STREAM, and the exchange ends with `error`. */
   protected resetStream(stream: Http2Stream<Head>, code: number, error: HeddleError): void {
     const isOpen = (stream.flags & (PEER_DONE | WE_DONE)) !== (PEER_DONE | WE_DONE)
-    if (isOpen) {
-      encodeReset(this.out, stream.id, code)
-      this.chargeControl(13)
-    }
+    if (isOpen) encodeReset(this.out, stream.id, code)
     this.abort(stream, error, WE_RESET)
   }
 
@@ -196,7 +194,8 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
     if (!this.chargeReset(`streams that it broke; the last one: ${message}`)) return
     const text = `${http2CodeName(code)} on stream ${stream.id}: ${message}`
     const error = new ProtocolError('ERR_PROTOCOL', text, { status: this.isServer ? 400 : 502 })
-    this.resetStream(stream, code, error)
+    this.chargeControl(13)
+    if (!this.isClosed) this.resetStream(stream, code, error)
   }
 
   protected abortAll(error: HeddleError): void {
