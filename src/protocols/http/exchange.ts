@@ -154,7 +154,10 @@ export interface DetachedEvent {
   readonly exchange: number
 }
 
-/** The exchange ended early. The last event of that exchange. */
+/**
+ * The exchange ended early. The last event of that exchange. Client: also behind a whole response,
+ * where the server wants no more of a request that has not ended.
+ */
 export interface AbortedEvent {
   readonly type: 'aborted'
   readonly exchange: number

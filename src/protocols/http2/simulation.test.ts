@@ -226,8 +226,8 @@ class World {
     for (let event = server.pollEvent(); event; event = server.pollEvent()) this.onServer(event)
     if (down.length > 0) client.receive(Uint8Array.from(down), this.now)
     for (let event = client.pollEvent(); event; event = client.pollEvent()) this.onClient(event)
-    assert.equal(client.failure, undefined, client.failure?.message)
-    assert.equal(server.failure, undefined, server.failure?.message)
+    assert.equal(client.failure, undefined, client.failure?.message ?? '')
+    assert.equal(server.failure, undefined, server.failure?.message ?? '')
     return up.length + down.length > 0
   }
 
