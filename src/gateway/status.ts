@@ -185,6 +185,12 @@ export type ReloadOutcome =
   | { readonly status: 'unchanged'; readonly version: number }
   | { readonly status: 'rejected'; readonly version: number; readonly problems: readonly string[] }
 
+export interface GrpcRecord {
+  readonly path: string
+  readonly status: number
+  readonly answered: boolean
+}
+
 /** One finished HTTP request, as metrics see it. Reused: read it inside the call only. */
 export interface RequestRecord {
   readonly listener: string
@@ -192,6 +198,8 @@ export interface RequestRecord {
   readonly route: string | undefined
   readonly cluster: string | undefined
   readonly method: string
+  /** A call of gRPC: its path, its status, and whether an upstream gave that. */
+  readonly grpc?: GrpcRecord | undefined
   /** 0: no answer was sent. */
   readonly status: number
   readonly durationSeconds: number

@@ -392,6 +392,24 @@ test('aggregation.yaml makes one page of three answers', async (t) => {
   assert.deepEqual(Object.keys(errors as object), ['offers'])
 })
 
+test('grpc.yaml routes by method, and retries what the cluster says', async (t) => {
+  let asked = 0
+  const orders = await upstream(t, () => {
+    const fields = { 'content-type': 'application/grpc', 'grpc-status': ++asked === 1 ? '14' : '0' }
+    return new HttpResponse({ fields })
+  })
+  const { url } = await example(t, 'grpc.yaml', { '127.0.0.1:50051': orders })
+  const call = async (path: string): Promise<string | null> => {
+    const headers = { 'content-type': 'application/grpc' }
+    const response = await fetch(url(path), { method: 'POST', headers, body: new Uint8Array(5) })
+    return response.headers.get('grpc-status')
+  }
+  assert.equal(await call('/shop.v1.Orders/Get'), '0')
+  assert.equal(asked, 2)
+  assert.equal(await call('/shop.v1.Orders/Watch'), '0')
+  assert.equal(await call('/shop.v1.Users/Get'), '12')
+})
+
 test('caching.yaml asks the cluster once', async (t) => {
   let asked = 0
   const shop = await upstream(t, ({ method }) => {

@@ -9,6 +9,7 @@ export const GATEWAY_EXAMPLES = [
   'dependable.yaml',
   'discovery.yaml',
   'edge.yaml',
+  'grpc.yaml',
   'guarded.yaml',
   'layer4.yaml',
   'load.yaml',

@@ -101,6 +101,7 @@ function everyMetric() {
   const admin = new AdminService({ status, registry, clock, process: nodeProcess })
   status.finish({})
   status.finish({ status: 500 })
+  status.finish({ grpc: { path: '/a.B/C', status: 0, answered: true } })
   const metrics = registry.collect()
   admin.close()
   return metrics

@@ -2,17 +2,20 @@
  * The gateway's status as metrics. Requests are counted as they end; everything else is read from
  * the status when somebody collects, so that it costs the traffic nothing. Names: docs/telemetry.md.
  */
-import type { Attributes } from '../../core/metrics.ts'
+import type { Attributes, Histogram } from '../../core/metrics.ts'
 import type { ProcessFacts } from '../../core/process-facts.ts'
+import { grpcStatusName } from '../../protocols/grpc/status.ts'
 import { HttpDurations } from '../../telemetry/call-metrics.ts'
 import { ObserverGroup } from '../../telemetry/observer-group.ts'
 import { observeProcess } from '../../telemetry/process-metrics.ts'
 import type { Registry } from '../../telemetry/registry.ts'
+import { GrpcMethods } from '../grpc/grpc-methods.ts'
 import type {
   CacheStatus,
   ClusterStatus,
   EndpointStatus,
   GatewayStatus,
+  GrpcRecord,
   LimitStatus,
   RequestRecord,
 } from '../status.ts'
@@ -22,6 +25,9 @@ export class GatewayMetrics implements Disposable {
   readonly #status: GatewayStatus
   /** By listener, route and cluster. Emptied when the configuration changes. */
   readonly #durations = new Map<string, Map<string, Map<string, HttpDurations>>>()
+  readonly #grpcMethods = new GrpcMethods()
+  /** By route, method and status: methods are bounded, statuses are seventeen. */
+  readonly #grpcDurations = new Map<string, Histogram>()
   readonly #observers: ObserverGroup
   #configVersion: number
 
@@ -52,6 +58,28 @@ export class GatewayMetrics implements Disposable {
       this.#durations.get(listener)?.get(route)?.get(cluster) ??
       this.#bind(listener, route, cluster)
     durations.record(method, status, request.durationSeconds, request.trace)
+    if (request.grpc !== undefined) this.#recordGrpc(request, request.grpc)
+  }
+
+  #recordGrpc({ route = NO_NAME, durationSeconds, trace }: RequestRecord, grpc: GrpcRecord): void {
+    const { path, status, answered } = grpc
+    const method = this.#grpcMethods.nameOf(path, status, answered)
+    const key = `${route} ${method} ${status}`
+    let histogram = this.#grpcDurations.get(key)
+    if (histogram === undefined) {
+      histogram = this.#registry.histogram(
+        GRPC_DURATION,
+        { unit: 's', description: 'Duration of gRPC calls, to their last trailer.' },
+        {
+          'rpc.system.name': 'grpc',
+          'rpc.method': method,
+          'rpc.response.status_code': grpcStatusName(status),
+          'heddle.route': route,
+        },
+      )
+      this.#grpcDurations.set(key, histogram)
+    }
+    histogram.record(durationSeconds, trace)
   }
 
   /** Once in a while: forgets what the configuration no longer has. */
@@ -60,6 +88,7 @@ export class GatewayMetrics implements Disposable {
     if (version === this.#configVersion) return
     this.#configVersion = version
     this.#durations.clear()
+    this.#grpcDurations.clear()
     const listeners = new Set(this.#status.listeners().map((one) => one.name))
     const clusters = new Set(this.#status.clusters().map((one) => one.name)).add(NO_NAME)
     this.#registry.removeSeries((name, attributes) => {
@@ -417,6 +446,7 @@ function getOrMake<Value>(map: Map<string, Value>, key: string, make: () => Valu
   return value
 }
 
+const GRPC_DURATION = 'rpc.server.call.duration'
 const REQUEST_DURATION = 'http.server.request.duration'
 /** Of a request that no route matched, or that no cluster answered. */
 const NO_NAME = ''

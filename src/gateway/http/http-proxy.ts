@@ -18,6 +18,7 @@ import { loadSignalOf } from '../../core/load-signal.ts'
 import type { Principal } from '../../core/principal.ts'
 import type { MaybePromise, Middleware } from '../../core/service.ts'
 import { Body } from '../../protocols/http/body.ts'
+import { parseGrpcTimeout } from '../../protocols/http/deadline-header.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { type PriorityTrust, readUrgency } from '../../protocols/http/priority-field.ts'
@@ -25,6 +26,8 @@ import { attemptsOf } from '../../runtime/middleware/retry.ts'
 import { recordError } from '../../runtime/middleware/tracing.ts'
 import { type Settlement, settle } from '../../runtime/settle.ts'
 import type { AggregateAction, AggregateAnswer } from '../aggregation/aggregate-action.ts'
+import { grpcAnswer, grpcTypeOf, isGrpc } from '../grpc/grpc-answer.ts'
+import { watchOutcome } from '../grpc/grpc-outcome.ts'
 import { normalizeTarget, type PathOptions } from '../routing/path.ts'
 import { pathEnd } from '../routing/rewrite.ts'
 import type { Router } from '../routing/router.ts'
@@ -138,11 +141,20 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   path = ''
   readonly #options: HttpProxyOptions
   readonly #plan: HttpPlan
+  /** The request as its route's bridges made it. */
+  #sent: HttpRequest
+  /** Content type of a call of gRPC or gRPC-Web; undefined: it is none. */
+  readonly grpcType: string | undefined
+  /** How a call of gRPC ended, once known. */
+  grpcStatus: number | undefined
   #bodyTooLarge = false
   #client: CallContext | undefined
 
   constructor(request: HttpRequest, options: HttpProxyOptions, plan: HttpPlan) {
     this.request = request
+    this.#sent = request
+    this.grpcType = grpcTypeOf(request)
+    this.grpcStatus = undefined
     this.route = undefined
     this.cluster = undefined
     this.clientAddress = undefined
@@ -186,8 +198,9 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   }
 
   /** The route's action, behind its policies. */
-  act(context: CallContext): MaybePromise<HttpResponse> {
+  act(context: CallContext, request = this.request): MaybePromise<HttpResponse> {
     const { route } = this
+    this.#sent = request
     if (route === undefined) return this.refuse('no_route')
     switch (route.action.type) {
       case 'proxy':
@@ -222,15 +235,24 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   }
 
   #deadlineOf({ action }: HttpRoute): number | undefined {
-    const timeoutMs = 'timeoutMs' in action ? action.timeoutMs : Number.POSITIVE_INFINITY
+    const ofRoute = 'timeoutMs' in action ? action.timeoutMs : Number.POSITIVE_INFINITY
+    const timeoutMs = Math.min(ofRoute, this.#grpcTimeoutMs())
     return timeoutMs === Number.POSITIVE_INFINITY
       ? undefined
       : this.#options.clock.now() + timeoutMs
   }
 
+  /** The time that a client of gRPC gives its call; it can only shorten the route's. */
+  #grpcTimeoutMs(): number {
+    const text = this.grpcType && this.request.fields.get('grpc-timeout')
+    const timeoutMs = text === undefined ? undefined : parseGrpcTimeout(text)
+    return timeoutMs ?? Number.POSITIVE_INFINITY
+  }
+
   #proxy(action: ProxyAction, context: CallContext): MaybePromise<HttpResponse> {
     this.#client = context
-    const { request, target } = this
+    const { target } = this
+    const request = this.#sent
     const { random } = this.#options
     const limit = action.maxRequestBytes ?? this.#plan.maxRequestBytes
     const { body } = request
@@ -260,7 +282,7 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   #forwardedFields(upgrades: boolean): HttpFields | undefined {
     const { forwarder, tracing, principalHeaders } = this.#plan
     const edits = this.route?.requestEdits
-    const head = forwarder.forwardRequest(this.request, edits, upgrades, this.requestId)
+    const head = forwarder.forwardRequest(this.#sent, edits, upgrades, this.requestId)
     this.requestId = head.requestId
     if (head.fields === undefined) return undefined
     tracing.cleanse(head.fields)
@@ -307,7 +329,8 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
   onReply(response: HttpResponse): HttpResponse {
     if (this.cached !== true) this.attempts = attemptsOf(response).length + 1
     const { forwarder } = this.#plan
-    const { status, reason, body, version, connection } = response
+    const { status, reason, version, connection } = response
+    const body = this.grpcType === undefined ? response.body : this.#watchGrpc(response)
     const edits = this.route?.responseEdits
     const upgraded = connection !== undefined
     const fields = forwarder.forwardResponse(response.fields, edits, this.requestId, upgraded)
@@ -318,6 +341,12 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
       status,
       fields,
       upgrade: (downstream) => this.#options.onUpgrade(downstream, connection),
+    })
+  }
+
+  #watchGrpc(response: HttpResponse): Body {
+    return watchOutcome(response, (status) => {
+      this.grpcStatus = status
     })
   }
 
@@ -357,7 +386,14 @@ export class ProxiedRequest implements Settlement<HttpResponse>, Guardable {
     if (error !== undefined && this.#client !== undefined) recordError(this.#client, error)
     this.#options.onFailure(this, error)
     const { requestIdHeader } = forwarder.options
-    return gatewayResponse(answer, this.request, requestIdHeader, this.requestId, refusal)
+    const { requestId, request, grpcType } = this
+    if (grpcType === undefined) {
+      return gatewayResponse(answer, request, requestIdHeader, requestId, refusal)
+    }
+    const type = isGrpc(this.#sent) ? 'application/grpc' : grpcType
+    const response = grpcAnswer(answer, type, requestIdHeader, requestId, refusal)
+    this.#watchGrpc(response)
+    return response
   }
 
   /** Only the gateway says who calls. */

@@ -8,6 +8,7 @@ import type { HttpService } from '../../protocols/http/messages.ts'
 import { type AggregateAction, compileAggregate } from '../aggregation/aggregate-action.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
 import type { RouteConfig } from '../config/schema/route.ts'
+import { withGrpcPath, withGrpcWeb } from '../grpc/grpc-route.ts'
 import {
   type ClientView,
   compileRedirect,
@@ -87,10 +88,11 @@ export function compileRoutes(
   sources: RouteSources,
 ): Router<HttpRoute> {
   return new Router(
-    configs.map((config, index) => ({
-      match: config.match,
-      route: compileRoute(config, config.name ?? `route-${index + 1}`, sources),
-    })),
+    configs.map((given, index) => {
+      const config = { ...given, match: withGrpcPath(given.match) }
+      const route = compileRoute(config, config.name ?? `route-${index + 1}`, sources)
+      return { match: config.match, route }
+    }),
   )
 }
 
@@ -109,13 +111,14 @@ function compileRoute(config: RouteConfig, name: string, sources: RouteSources):
   // The line feed that editors put at the end of a file is no part of a secret.
   const secret = (file: string): string => sources.fileText(file).replace(/\r?\n$/, '')
   const access = sources.access?.(config, name)
+  const guarded = guardedAction(access, sources.limits?.(config, name) ?? {})
   return {
     name,
     action: compileAction(config, name, sources),
     requestEdits: compileHeaderEdits(config.request_headers, secret),
     responseEdits: compileHeaderEdits(config.response_headers, secret),
     access,
-    guarded: guardedAction(access, sources.limits?.(config, name) ?? {}),
+    guarded: withGrpcWeb(config, guarded),
     priority: config.priority,
   }
 }

@@ -49,8 +49,10 @@ export interface Guardable {
   principal: Principal | undefined
   /** It is known who calls, and that they may; or nobody asks. */
   known: boolean
-  /** Its route's action. */
-  act(context: CallContext): ReturnType<HttpService>
+  /** Its route's action. @param request as the route's bridges made it */
+  act(context: CallContext, request: HttpRequest): ReturnType<HttpService>
 }
 
-const actOn: HttpService = (request, context) => (request.note as Guardable).act(context)
+/** The action of the route that a request has found. */
+export const actOn: HttpService = (request, context) =>
+  (request.note as Guardable).act(context, request)

@@ -4,6 +4,7 @@
 
 import { formatAddress } from '../../core/address.ts'
 import { HeddleError } from '../../core/errors.ts'
+import { GrpcStatus } from '../../protocols/grpc/status.ts'
 import type { HttpRequest } from '../../protocols/http/messages.ts'
 import type {
   HttpExchangeRecord,
@@ -11,7 +12,7 @@ import type {
 } from '../../servers/http/http-server-connection.ts'
 import { ProxiedRequest } from '../http/http-proxy.ts'
 import type { AccessLog } from '../logging/access-log.ts'
-import type { RecentError, RequestRecord } from '../status.ts'
+import type { GrpcRecord, RecentError, RequestRecord } from '../status.ts'
 
 export interface ListenerTrafficOptions {
   readonly listener: string
@@ -50,6 +51,7 @@ export class ListenerTraffic implements HttpServerObserver {
       route: note?.route?.name,
       cluster: note?.cluster,
       method: request.method,
+      grpc: grpcOf(note, error),
       status,
       durationSeconds: record.durationMs / 1_000,
       endedAt: record.startedAt + record.durationMs,
@@ -150,10 +152,24 @@ export class ListenerTraffic implements HttpServerObserver {
       upstream: note?.upstreamAddress,
       attempts: note?.attempts ?? 0,
       cached: note?.cached,
+      grpcStatus: grpcOf(note, error)?.status,
       principal: note?.principal?.id,
       requestId: note?.requestId ?? '',
       trace: request.trace,
       error: note?.errorCode ?? (error instanceof HeddleError ? error.code : error?.message),
     })
   }
+}
+
+/** One that was cut without a status was given up by its client, or is UNKNOWN. */
+function grpcOf(
+  note: ProxiedRequest | undefined,
+  error: Error | undefined,
+): GrpcRecord | undefined {
+  if (note?.grpcType === undefined) return undefined
+  const gone =
+    note.errorCode === 'client_closed' ||
+    (error instanceof HeddleError && (error.blame === 'network' || error.blame === 'peer'))
+  const status = note.grpcStatus ?? (gone ? GrpcStatus.CANCELLED : GrpcStatus.UNKNOWN)
+  return { path: note.path, status, answered: note.errorCode === undefined }
 }

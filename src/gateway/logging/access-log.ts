@@ -11,6 +11,7 @@
  */
 import type { Clock } from '../../core/clock.ts'
 import type { TraceContext } from '../../core/context.ts'
+import { grpcStatusName } from '../../protocols/grpc/status.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
 import { jsonLogger, type LineSink, type LogFields, type Logger } from '../../telemetry/log.ts'
 
@@ -36,6 +37,8 @@ export interface AccessRecord {
   readonly cluster: string | undefined
   readonly upstream: string | undefined
   readonly attempts: number
+  /** Of a call of gRPC. */
+  readonly grpcStatus?: number | undefined
   /** Answered from the route's cache. */
   readonly cached?: boolean | undefined
   readonly requestId: string
@@ -89,6 +92,7 @@ export class AccessLog {
       upstream: record.upstream,
       attempts: record.attempts,
       cached: record.cached || undefined,
+      grpc_status: record.grpcStatus === undefined ? undefined : grpcStatusName(record.grpcStatus),
       principal: record.principal,
       correlation_id: record.requestId,
       trace_id: trace?.traceId,

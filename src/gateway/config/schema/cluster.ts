@@ -181,6 +181,15 @@ const connectionPool = z
   })
   .describe('Connections to each endpoint; all of it can be changed by a reload without a cut')
 
+/** Statuses of gRPC; they say nothing about other calls. */
+export const GRPC_RETRY_CONDITIONS = [
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
+] as const
+
 export const RETRY_CONDITIONS = [
   'connect-failure',
   'reset',
@@ -188,6 +197,7 @@ export const RETRY_CONDITIONS = [
   'gateway-error',
   '5xx',
   'overloaded',
+  ...GRPC_RETRY_CONDITIONS,
 ] as const
 
 const retryPolicy = z

@@ -20,10 +20,13 @@ import {
   name,
   percent,
   port,
+  show,
   size,
   urlPath,
 } from './primitives.ts'
 import { transcode } from './transcode.ts'
+
+const GRPC_NAME = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*){0,31}$/
 
 const headerMatch = z
   .strictObject({
@@ -40,6 +43,24 @@ const headerMatch = z
     'a header match has exactly one of exact, prefix, contains, present',
   )
 
+const grpcMatch = z
+  .strictObject({
+    service: z
+      .string()
+      .regex(GRPC_NAME, {
+        error: (issue) => `${show(issue.input)}: a service is named as package.Service`,
+      })
+      .describe('With its package, as shop.v1.Orders'),
+    method: z
+      .string()
+      .regex(/^[A-Za-z_]\w{0,126}$/, {
+        error: (issue) => `${show(issue.input)} is not the name of a method`,
+      })
+      .optional()
+      .describe('Default all of the service'),
+  })
+  .describe('Calls of gRPC, gRPC-Web and Connect, which name them in the path')
+
 const routeMatch = z
   .strictObject({
     hosts: z.array(hostPattern()).min(1).optional().describe('a.example, *.example or *'),
@@ -48,14 +69,16 @@ const routeMatch = z
     pattern: urlPath()
       .optional()
       .describe('Segments: :name is any one, a final * the rest, as in /users/:id/*'),
+    grpc: grpcMatch.optional(),
     methods: z.array(methodName()).min(1).optional(),
     headers: z.array(headerMatch).max(16).optional().describe('All of them must match'),
     source: z.array(cidr()).min(1).optional().describe('Client addresses, after trusted hops'),
   })
   .refine(
     (match) =>
-      [match.path, match.prefix, match.pattern].filter((one) => one !== undefined).length <= 1,
-    'a match has at most one of path, prefix, pattern',
+      [match.path, match.prefix, match.pattern, match.grpc].filter((one) => one !== undefined)
+        .length <= 1,
+    'a match has at most one of path, prefix, pattern, grpc',
   )
 
 const weightedCluster = z.strictObject({
@@ -128,6 +151,27 @@ const mirror = z
   })
   .describe('Send copies of requests to another cluster')
 
+const grpcWebCors = z
+  .strictObject({
+    origins: z
+      .array(z.string().min(1))
+      .min(1)
+      .describe('https://app.example, as browsers write it; * alone is any'),
+    credentials: z.boolean().default(false).describe('Cookies and client certificates; not with *'),
+    allow_headers: z
+      .array(headerName())
+      .max(64)
+      .default([])
+      .describe('Further ones pages may send'),
+    expose_headers: z
+      .array(headerName())
+      .max(64)
+      .default([])
+      .describe('Further ones they may read'),
+    max_age: duration(0).default('2h').describe('How long a browser may keep that'),
+  })
+  .describe('Pages of other origins that may call; preflights are answered before authentication')
+
 export const route = z
   .strictObject({
     name: name().optional().describe('For logs and metrics; default route-<number>'),
@@ -158,6 +202,11 @@ export const route = z
     bulkhead: bulkhead.optional(),
     cache: cache.optional(),
     transcode: transcode.optional(),
+    grpc_web: z
+      .boolean()
+      .default(false)
+      .describe('Answer gRPC-Web: browsers’ calls go to the cluster as gRPC'),
+    grpc_web_cors: grpcWebCors.optional(),
     upgrades: z.boolean().default(true).describe('Pass WebSocket and other upgrades through'),
   })
   .refine(

@@ -1,0 +1,324 @@
+/** Calls of gRPC through a running gateway, between our client and our server. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { connect, grpcWeb, type RpcProtocolOption } from '../../src/clients/connect/rpc-protocol.ts'
+import { grpcClient } from '../../src/clients/grpc/grpc-client.ts'
+import { httpClient } from '../../src/clients/http/http-client.ts'
+import { loadConfig } from '../../src/gateway/config/load.ts'
+import type { GrpcRecord } from '../../src/gateway/status.ts'
+import type { GrpcMetadata } from '../../src/protocols/grpc/call-metadata.ts'
+import { GrpcError } from '../../src/protocols/grpc/grpc-error.ts'
+import { HttpFields } from '../../src/protocols/http/fields.ts'
+import { HttpRequest, HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
+import { rpcServer } from '../../src/servers/connect/rpc-server.ts'
+import { grpcServer } from '../../src/servers/grpc/grpc-service.ts'
+import { Echo } from '../fixtures/echo/echo_pb.ts'
+import { echoService } from '../support/echo-service.ts'
+import { HTTP, start, upstream } from './running-gateway.ts'
+
+const SERVICE = 'heddle.echo.v1.Echo'
+
+async function gateway(
+  t: TestContext,
+  service: HttpService,
+  {
+    route = {},
+    cluster = {},
+    document = {},
+    lines = [],
+    protocol = 'grpc' as RpcProtocolOption,
+  }: {
+    route?: object
+    cluster?: object
+    document?: object
+    lines?: string[]
+    protocol?: RpcProtocolOption
+  } = {},
+) {
+  const endpoint = await upstream(t, service)
+  const running = await start(
+    t,
+    {
+      access_log: { path: 'stdout' },
+      listeners: [HTTP],
+      routes: [{ name: 'echo', match: { grpc: { service: SERVICE } }, cluster: 'echo', ...route }],
+      clusters: [{ name: 'echo', endpoints: [endpoint], ...cluster }],
+      ...document,
+    },
+    undefined,
+    undefined,
+    { writeOut: (line) => void lines.push(line) },
+  )
+  const http = httpClient(running.url(''), { retry: false })
+  t.after(() => http.close({ signal: AbortSignal.abort(new Error('test over')) }))
+  return { ...running, http, client: grpcClient(Echo, http, { protocol }) }
+}
+
+/** What the gateway says of a call that failed. */
+async function failure(call: Promise<unknown>) {
+  const error = await call.then(
+    () => assert.fail('it did not fail'),
+    (reason: unknown) => reason,
+  )
+  assert.ok(error instanceof GrpcError, String(error))
+  return { status: error.status, message: error.grpcMessage, metadata: error.metadata }
+}
+
+test('Gateway passes calls of gRPC of every kind, and counts and logs them by method', async (t) => {
+  const lines: string[] = []
+  const { client, gateway: running } = await gateway(t, echoService(), { lines })
+  const records: unknown[] = []
+  running.onRequest = ({ grpc }) => void records.push(grpc)
+  let trailers: GrpcMetadata | undefined
+  const said = await client.say(
+    { text: 'hello', number: 7 },
+    { metadata: { 'x-echo': 'm' }, onTrailer: (given) => void (trailers = given) },
+  )
+  assert.deepEqual([said.text, said.number, trailers?.get('x-echo-trailer')], ['hello', 7, 'm'])
+  const numbers: number[] = []
+  for await (const { number } of client.expand({ count: 3, payloadBytes: 70_000 }))
+    numbers.push(number)
+  assert.deepEqual(numbers, [0, 1, 2])
+  assert.deepEqual((await client.collect([{ text: 'a' }, { text: 'b' }])).texts, ['a', 'b'])
+  const late = client.expand({ count: 2, failAfter: 1, failCode: 9 })
+  await assert.rejects(
+    async () => {
+      for await (const { number } of late) assert.equal(number, 0)
+    },
+    { status: 'FAILED_PRECONDITION' },
+  )
+  await assert.rejects(client.fail({ code: 5, message: 'no such' }), { grpcMessage: 'no such' })
+  while (lines.length < 5) await turn()
+  const logged = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  assert.deepEqual(
+    logged.map(({ path, grpc_status, status }) => [
+      String(path).split('/')[2],
+      grpc_status,
+      status,
+    ]),
+    [
+      ['Say', 'OK', 200],
+      ['Expand', 'OK', 200],
+      ['Collect', 'OK', 200],
+      ['Expand', 'FAILED_PRECONDITION', 200],
+      ['Fail', 'NOT_FOUND', 200],
+    ],
+  )
+  assert.deepEqual(records[3], { path: `/${SERVICE}/Expand`, status: 9, answered: true })
+})
+
+// What the gateway answers itself.
+test('Gateway answers clients of gRPC in gRPC: no route, a limit, nobody there, too late', async (t) => {
+  const silent: HttpService = () => new Promise(() => {})
+  const {
+    client,
+    http,
+    gateway: running,
+  } = await gateway(t, silent, {
+    document: {
+      routes: [
+        {
+          name: 'slow',
+          match: { grpc: { service: SERVICE, method: 'Say' } },
+          cluster: 'echo',
+          timeout: '30ms',
+        },
+        {
+          name: 'limited',
+          match: { grpc: { service: SERVICE, method: 'Fail' } },
+          cluster: 'echo',
+          timeout: '1ms',
+          rate_limits: [{ key: 'all', requests: 1, per: '1h' }],
+        },
+        { name: 'dead', match: { grpc: { service: 'dead.Echo' } }, cluster: 'dead' },
+      ],
+      clusters: [
+        { name: 'echo', endpoints: [await upstream(t, silent)] },
+        { name: 'dead', endpoints: ['127.0.0.1:1'], retry_policy: { num_retries: 0 } },
+      ],
+    },
+  })
+  const records: (GrpcRecord | undefined)[] = []
+  running.onRequest = ({ grpc }) => void records.push(grpc)
+  const late = await failure(client.say({}))
+  assert.deepEqual(
+    [late.status, late.metadata.get('x-heddle-error')],
+    ['DEADLINE_EXCEEDED', 'ERR_DEADLINE'],
+  )
+  const unknown = await failure(client.look({}))
+  assert.deepEqual(
+    [unknown.status, unknown.message],
+    ['UNIMPLEMENTED', 'no route matches this request (no_route)'],
+  )
+  await failure(client.fail({}))
+  const limited = await failure(client.fail({}))
+  assert.equal(limited.status, 'RESOURCE_EXHAUSTED')
+  const dead = await http.call(grpcRequest('/dead.Echo/Say'))
+  assert.deepEqual([dead.status, dead.fields.get('grpc-status')], [200, '14'])
+  const web = await http.call(grpcRequest('/nowhere.Echo/Say', 'application/grpc-web+proto'))
+  assert.deepEqual(
+    [web.fields.get('content-type'), web.fields.get('grpc-status')],
+    ['application/grpc-web+proto', '12'],
+  )
+  const plain = await http.call(grpcRequest('/nowhere.Echo/Say', 'application/json'))
+  assert.equal(plain.status, 404)
+  assert.ok(records.every((one) => one === undefined || !one.answered))
+})
+
+test('Gateway takes grpc-timeout for the deadline, where it is earlier than the route’s', async (t) => {
+  const seen: (string | undefined)[] = []
+  const { http } = await gateway(t, ({ fields }) => {
+    seen.push(fields.get('grpc-timeout'))
+    return new Promise(() => {})
+  })
+  const response = await http.call(
+    grpcRequest(`/${SERVICE}/Say`, 'application/grpc', { 'grpc-timeout': '20m' }),
+  )
+  assert.equal(response.fields.get('grpc-status'), '4')
+  assert.deepEqual(seen, ['20m'])
+})
+
+test('Gateway retries the statuses of gRPC that retry_on names, and follows pushback', async (t) => {
+  const rows: readonly {
+    readonly on: readonly string[]
+    readonly answers: readonly (readonly [status: number, pushback?: string])[]
+    readonly asked: number
+    readonly end: string
+  }[] = [
+    { on: ['unavailable'], answers: [[14], [14], [0]], asked: 3, end: '0' },
+    { on: ['unavailable'], answers: [[8], [0]], asked: 1, end: '8' },
+    { on: ['unavailable', 'resource-exhausted'], answers: [[8], [14], [0]], asked: 3, end: '0' },
+    { on: ['unavailable'], answers: [[14, '5'], [0]], asked: 2, end: '0' },
+    { on: ['unavailable'], answers: [[14, '-1'], [0]], asked: 1, end: '14' },
+    { on: ['unavailable'], answers: [[14, 'soon'], [0]], asked: 1, end: '14' },
+    { on: ['gateway-error', '5xx', 'reset'], answers: [[14], [0]], asked: 1, end: '14' },
+    { on: ['unavailable'], answers: [[14], [14], [14], [0]], asked: 3, end: '14' },
+    {
+      on: ['cancelled', 'deadline-exceeded', 'internal'],
+      answers: [[1], [4], [13]],
+      asked: 3,
+      end: '13',
+    },
+  ]
+  for (const { on, answers, asked, end } of rows) {
+    const bodies: string[] = []
+    const flaky: HttpService = async ({ body }) => {
+      const [code, pushback] = answers[bodies.length] ?? [0]
+      bodies.push(await body.text())
+      const status = {
+        'grpc-status': String(code),
+        ...(pushback && { 'grpc-retry-pushback-ms': pushback }),
+      }
+      return new HttpResponse({ fields: { 'content-type': 'application/grpc', ...status } })
+    }
+    const { http } = await gateway(t, flaky, {
+      cluster: {
+        retry_policy: {
+          retry_on: on,
+          retry_back_off: { base_interval: '1ms', max_interval: '1ms' },
+        },
+      },
+    })
+    const response = await http.call(grpcRequest(`/${SERVICE}/Say`))
+    assert.deepEqual(
+      [bodies.length, response.fields.get('grpc-status'), new Set(bodies).size],
+      [asked, end, 1],
+      JSON.stringify([on, answers]),
+    )
+  }
+})
+
+test('Gateway takes an endpoint out that fails calls of gRPC', async (t) => {
+  const good = await upstream(t, grpcServer([echoService()]))
+  const { client, gateway: running } = await gateway(
+    t,
+    () => new HttpResponse({ fields: { 'content-type': 'application/grpc', 'grpc-status': '14' } }),
+    {},
+  )
+  await failure(client.say({}))
+  const bad = running.clusters()[0]?.endpoints[0]?.address ?? ''
+  const both = await start(t, {
+    listeners: [HTTP],
+    routes: [{ cluster: 'echo' }],
+    clusters: [
+      {
+        name: 'echo',
+        endpoints: [bad, good],
+        lb_policy: 'round_robin',
+        outlier_detection: { consecutive_failures: 2, base_ejection_time: '60s' },
+        circuit_breakers: { consecutive_failures: 100 },
+      },
+    ],
+  })
+  const http = httpClient(both.url(''))
+  t.after(() => http.close())
+  const { say } = grpcClient(Echo, http)
+  for (let call = 0; call < 8; call++) await say({}).catch(() => {})
+  const ejected = both.gateway.clusters()[0]?.endpoints.filter((one) => one.ejected)
+  assert.deepEqual(
+    ejected?.map(({ address }) => address),
+    [bad],
+  )
+  for (let call = 0; call < 4; call++) await say({})
+})
+
+test('Gateway bridges gRPC-Web, binary and text, and answers preflights', async (t) => {
+  for (const protocol of ['grpc-web', grpcWeb({ text: true })] as const) {
+    const { client, http } = await gateway(t, grpcServer([echoService()]), {
+      route: { grpc_web: true, grpc_web_cors: { origins: ['https://app.example'] } },
+      protocol,
+    })
+    assert.equal((await client.say({ text: 'web' })).text, 'web')
+    const numbers: number[] = []
+    for await (const { number } of client.expand({ count: 2 })) numbers.push(number)
+    assert.deepEqual(numbers, [0, 1])
+    await assert.rejects(client.fail({ code: 7, message: 'no' }), { status: 'PERMISSION_DENIED' })
+    const preflight = await http.call(
+      request('OPTIONS', `/${SERVICE}/Say`, {
+        origin: 'https://app.example',
+        'access-control-request-method': 'POST',
+      }),
+    )
+    assert.equal(preflight.fields.get('access-control-allow-origin'), 'https://app.example')
+  }
+})
+
+test('Gateway passes Connect to a server that speaks it', async (t) => {
+  const { client } = await gateway(t, rpcServer([echoService()]), { protocol: connect() })
+  assert.equal((await client.say({ text: 'connect' })).text, 'connect')
+})
+
+test('Gateway configuration refuses what is no name of gRPC', () => {
+  for (const [grpc, message] of [
+    [{ service: 'a/b' }, "'a/b': a service is named as package.Service"],
+    [{ service: 'a.B', method: 'x.y' }, "'x.y' is not the name of a method"],
+  ] as const) {
+    const text = JSON.stringify({
+      listeners: [HTTP],
+      routes: [{ match: { grpc }, fixed_response: {} }],
+    })
+    const outcome = loadConfig(text, { file: 'g.yaml', environment: () => undefined })
+    assert.ok(!outcome.ok)
+    assert.equal(outcome.problems[0]?.message, message)
+  }
+})
+
+function request(method: string, target: string, fields: Record<string, string>) {
+  return new HttpRequest({ method, target, authority: 'gateway', fields: new HttpFields(fields) })
+}
+
+/** A call with one empty message. */
+function grpcRequest(
+  target: string,
+  type = 'application/grpc',
+  fields: Record<string, string> = {},
+) {
+  return new HttpRequest({
+    method: 'POST',
+    target,
+    authority: 'gateway',
+    fields: { 'content-type': type, te: 'trailers', ...fields },
+    body: new Uint8Array(5),
+  })
+}
