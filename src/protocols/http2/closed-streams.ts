@@ -16,11 +16,23 @@ export class ClosedStreams {
   /** number * 4 + ending would not fit 32 bits: two tables. */
   readonly #streams = new Uint32Array(PLACES)
   readonly #endings = new Uint8Array(PLACES)
+  /** What the peer may have sent before it heard of the end: the window that it had left. */
+  readonly #windows = new Uint32Array(PLACES)
 
-  add(stream: number, ending: Ending): void {
+  add(stream: number, ending: Ending, window: number = 0): void {
     const place = stream & MASK
     this.#streams[place] = stream
     this.#endings[place] = ending
+    this.#windows[place] = Math.max(0, window)
+  }
+
+  /** Whether so many bytes were still granted; they are not any more. */
+  take(stream: number, bytes: number): boolean {
+    const place = stream & MASK
+    const window = this.#windows[place] as number
+    if (this.#streams[place] !== stream || bytes > window) return false
+    this.#windows[place] = window - bytes
+    return true
   }
 
   endingOf(stream: number): Ending {

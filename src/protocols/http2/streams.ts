@@ -149,7 +149,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   protected closeStream(stream: Http2Stream<Head>, ending: 1 | 2 | 3): void {
     this.order.remove(stream)
     if (this.#arriving === stream) this.#arriving = undefined
-    this.closedStreams.add(stream.id, ending)
+    this.closedStreams.add(stream.id, ending, stream.receiveWindow)
     stream.queue = undefined
     stream.queuedBytes = 0
     stream.flags |= PEER_DONE | WE_DONE
@@ -246,7 +246,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
     if (padding > 0) this.giveBack(padding)
     const stream = this.streams.get(id)
     if (stream === undefined || (stream.flags & PEER_DONE) !== 0) {
-      return this.#onLateData(id, stream)
+      return this.#onLateData(id, stream, length - padding)
     }
     if ((stream.flags & HEAD_CAME) === 0) {
       this.violate(stream, Http2Code.PROTOCOL_ERROR, 'DATA before HEADERS')
@@ -267,7 +267,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   }
 
   /** DATA where none may come any more. */
-  #onLateData(id: number, stream: Http2Stream<Head> | undefined): boolean {
+  #onLateData(id: number, stream: Http2Stream<Head> | undefined, bytes: number): boolean {
     if (stream === undefined && this.isIdle(id)) {
       this.fail(Http2Code.PROTOCOL_ERROR, `DATA on stream ${id}, which was never opened`)
       return false
@@ -282,7 +282,9 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
       this.fail(Http2Code.STREAM_CLOSED, `DATA on stream ${id}, which it has ended`)
       return false
     }
-    this.chargeIdle('DATA on streams that are closed')
+    // What was on its way when we reset it is no flood: thousands of frames, where messages are short.
+    const granted = ending === WE_RESET && bytes > 0 && this.closedStreams.take(id, bytes)
+    if (!granted) this.chargeIdle('DATA on streams that are closed')
     return this.state !== 'closed'
   }
 
