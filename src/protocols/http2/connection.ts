@@ -22,6 +22,7 @@ import {
 import { portableText } from '../../core/portable-text.ts'
 import type { SessionState } from '../../core/session.ts'
 import { Bandwidth } from './bandwidth.ts'
+import { BlockCache } from './block-cache.ts'
 import { Budget } from './budget.ts'
 import { BROKEN, FRAME, FrameDecoder, PIECE } from './decoder.ts'
 import {
@@ -86,6 +87,7 @@ export abstract class Http2Connection<Event> {
   protected peerEnded = false
 
   readonly #hpack: HpackDecoder
+  readonly #blocks = new BlockCache()
   readonly #idleFrames: Budget
   /** The connection's receive window. */
   #receiveWindow: number = DEFAULT_WINDOW
@@ -691,13 +693,17 @@ export abstract class Http2Connection<Event> {
   }
 
   #onBlock(stream: number, flags: number, promised: number, block: Uint8Array): void {
+    const known = this.#blocks.find(block, this.#hpack.changes)
+    if (known !== undefined && promised === 0) return this.onHeaders(stream, flags, known, true)
     const list: string[] = []
+    const before = this.#hpack.changes
     const outcome = this.#hpack.decode(block, list)
     if (outcome === 'broken') {
       const message = this.#hpack.problem ?? 'a header block cannot be decoded'
       return this.fail(Http2Code.COMPRESSION_ERROR, message, 'ERR_MALFORMED')
     }
     const ok = outcome === 'ok' && list.length <= this.limits.maxFieldCount * 2
+    if (ok && before === this.#hpack.changes) this.#blocks.keep(block, before, list)
     if (promised !== 0) this.onPromise(stream, promised, list, ok)
     else this.onHeaders(stream, flags, list, ok)
   }

@@ -59,6 +59,7 @@ export class FieldReader {
 
   trailers(list: string[]): HttpFields | undefined {
     const before = this.#lastTrailers
+    if (list === before) return HttpFields.fromTrusted(list.slice())
     this.#lastTrailers = NONE
     for (let at = 0; at < list.length; at += 2) {
       const name = list[at] as string
@@ -75,6 +76,7 @@ export class FieldReader {
 
   #sameAsLast(list: string[]): boolean {
     const last = this.#last
+    if (list === last) return true
     const { length } = list
     if (length !== last.length || length === 0) return false
     for (let at = 0; at < length; at++) if (list[at] !== last[at]) return false

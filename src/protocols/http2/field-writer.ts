@@ -20,6 +20,8 @@ interface SentName {
   readonly name: string | undefined
   readonly never: boolean
   last: string
+  /** Where `last` stands in the tables; 0: in none. */
+  place: number
 }
 
 export class FieldWriter {
@@ -28,6 +30,11 @@ export class FieldWriter {
   readonly #hpack: HpackEncoder
   readonly #names = new Map<string, SentName>()
   readonly #paths = new Set<string>()
+  readonly #status = sentName(':status')
+  readonly #method = sentName(':method')
+  readonly #scheme = sentName(':scheme')
+  readonly #authority = sentName(':authority')
+  readonly #path = sentName(':path')
   #start = 0
   #promised = 0
 
@@ -51,31 +58,33 @@ export class FieldWriter {
   }
 
   status(status: number): void {
-    this.#hpack.field(this.#out, ':status', STATUS_TEXTS[status] ?? String(status), 'index')
+    this.#send(this.#status, STATUS_TEXTS[status] ?? String(status), true)
   }
 
   method(method: string): void {
-    this.#hpack.field(this.#out, ':method', method, 'index')
+    this.#send(this.#method, method, true)
   }
 
   scheme(scheme: string): void {
-    this.#hpack.field(this.#out, ':scheme', scheme, 'index')
+    this.#send(this.#scheme, scheme, true)
   }
 
   authority(authority: string): void {
     this.#room(authority)
-    this.#hpack.field(this.#out, ':authority', authority, 'index')
+    this.#send(this.#authority, authority, true)
   }
 
   path(path: string): void {
     this.#room(path)
+    const sent = this.#path
+    if (sent.last === path) return this.#send(sent, path, true)
     const paths = this.#paths
     const known = paths.has(path)
     if (!known) {
       if (paths.size >= MAX_PATHS) paths.clear()
       paths.add(path)
     }
-    this.#hpack.field(this.#out, ':path', path, known ? 'index' : 'skip')
+    this.#send(sent, path, known)
   }
 
   protocol(protocol: string): void {
@@ -86,11 +95,18 @@ export class FieldWriter {
   field(name: string, value: string): void {
     const sent = this.#names.get(name) ?? this.#addName(name)
     if (sent.name === undefined) return
-    let how: 'index' | 'skip' | 'never' = 'skip'
-    if (sent.never) how = 'never'
-    else if (sent.last === value) how = 'index'
-    else if (sent !== UNKNOWN) sent.last = value
-    this.#hpack.field(this.#out, sent === UNKNOWN ? name.toLowerCase() : sent.name, value, how)
+    if (sent !== UNKNOWN) return this.#send(sent, value, false)
+    this.#hpack.field(this.#out, name.toLowerCase(), value, 'skip')
+  }
+
+  /** `repeats`: it is indexed the first time already. */
+  #send(sent: SentName, value: string, repeats: boolean): void {
+    const isSame = sent.last === value
+    if (isSame && sent.place !== 0 && this.#hpack.again(this.#out, sent.place)) return
+    sent.last = value
+    const how = sent.never ? 'never' : isSame || repeats ? 'index' : 'skip'
+    this.#hpack.field(this.#out, sent.name as string, value, how)
+    sent.place = this.#hpack.place
   }
 
   /** All but those of a connection, and `skipped`. */
@@ -159,11 +175,15 @@ export class FieldWriter {
   #addName(name: string): SentName {
     const lower = name.toLowerCase()
     const dropped = CONNECTION_FIELDS.has(lower) || lower === 'http2-settings'
-    const sent = { name: dropped ? undefined : lower, never: NEVER.has(lower), last: '' }
+    const sent = sentName(dropped ? undefined : lower, NEVER.has(lower))
     if (this.#names.size >= MAX_NAMES) return dropped || sent.never ? sent : UNKNOWN
     this.#names.set(name, sent)
     return sent
   }
+}
+
+function sentName(name: string | undefined, never = false): SentName {
+  return { name, never, last: NOTHING, place: 0 }
 }
 
 /** More than what the fields can take: no code is longer than the text it stands for. */
@@ -184,10 +204,12 @@ function sizeOf(fields: HttpFields): number {
 const FIRST_ROOM = 256
 /** Two lengths and an index of the longest form. */
 const FIELD_ROOM = 16
+/** No value. */
+const NOTHING = '\n'
 const MAX_NAMES = 128
 const MAX_PATHS = 32
 /** Names beyond those that are remembered. */
-const UNKNOWN: SentName = { name: '', never: false, last: '' }
+const UNKNOWN: SentName = /* @__PURE__ */ sentName('')
 /** RFC 7541 7.1.3: what an intermediary must not put into a table either. */
 const NEVER: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'set-cookie'])
 const STATUS_TEXTS: Readonly<Record<number, string>> = Object.freeze({

@@ -42,6 +42,8 @@ export type HpackResult = 'ok' | 'too-large' | 'broken'
 export class HpackDecoder {
   /** What was wrong with a block that is `broken`: a COMPRESSION_ERROR of the connection. */
   problem: string | undefined
+  /** Changes of the table so far: while it stays the same, a block of indices means the same. */
+  changes = 0
   readonly #text: TextCodec
   readonly #announced: number
   readonly #maxListBytes: number
@@ -129,6 +131,7 @@ export class HpackDecoder {
         this.#broken(`a table of ${size} was asked for, ${this.#limit} were announced`)
         return false
       }
+      this.changes++
       this.#tableLimit = bytes
       this.#evict(bytes)
       this.#mustShrink = false
@@ -168,6 +171,7 @@ export class HpackDecoder {
   }
 
   #insert(name: string, value: string): void {
+    this.changes++
     const bytes = name.length + value.length + ENTRY_OVERHEAD
     this.#evict(this.#tableLimit - bytes)
     // One that is larger than the table empties it (RFC 7541, section 4.4).

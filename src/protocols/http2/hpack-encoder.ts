@@ -28,6 +28,8 @@ export const hpackEncoderDefaults: Readonly<Required<HpackEncoderOptions>> = Obj
 export type HowToIndex = 'index' | 'skip' | 'never'
 
 export class HpackEncoder {
+  /** Where the last field stands that was written by `field`, for `again`; 0: in no table. */
+  place = 0
   readonly #most: number
   #tableLimit: number
   #tableBytes = 0
@@ -73,6 +75,21 @@ export class HpackEncoder {
     this.#update = -1
   }
 
+  /**
+   * The field that stood at `place` once more, without looking for it.
+   *
+   * @returns false: it was evicted, nothing was written
+   */
+  again(out: ByteWriter, place: number): boolean {
+    if (place <= this.#evicted) {
+      if (place >= 0) return false
+      this.#integer(out, 0x80, 7, -place)
+      return true
+    }
+    this.#integer(out, 0x80, 7, STATIC_COUNT + 1 + this.#inserted - place)
+    return true
+  }
+
   /** `name` in lower case; both latin-1. */
   field(
     out: ByteWriter,
@@ -82,10 +99,14 @@ export class HpackEncoder {
   ): void {
     const known = STATIC_INDEX.get(name)
     const fixed = known?.get(value)
-    if (fixed !== undefined && how !== 'never') return this.#integer(out, 0x80, 7, fixed)
+    if (fixed !== undefined && how !== 'never') {
+      this.place = -fixed
+      return this.#integer(out, 0x80, 7, fixed)
+    }
     const dynamic = this.#byName.get(name)
     const found = dynamic?.get(value)
     if (found !== undefined && how !== 'never') {
+      this.place = found + 1
       return this.#integer(out, 0x80, 7, STATIC_COUNT + this.#inserted - found)
     }
     let index = 0
@@ -98,8 +119,11 @@ export class HpackEncoder {
       this.#integer(out, 0x40, 6, index)
       if (index === 0) this.#string(out, name)
       this.#string(out, value)
-      return this.#insert(name, value, bytes)
+      this.#insert(name, value, bytes)
+      this.place = this.#inserted
+      return
     }
+    this.place = 0
     this.#integer(out, how === 'never' ? 0x10 : 0x00, 4, index)
     if (index === 0) this.#string(out, name)
     this.#string(out, value)

@@ -266,3 +266,39 @@ test('random lists survive tables of every size', () => {
     }
   }
 })
+
+test('HpackEncoder writes a field again by its place, until that was evicted', () => {
+  const encoder = new HpackEncoder()
+  const decoder = new HpackDecoder()
+  const out = new ByteWriter()
+  const block = (write: () => void): string[] => {
+    out.reserve(8_192)
+    encoder.begin(out)
+    write()
+    return decode(decoder, out.take())
+  }
+  assert.deepEqual(
+    block(() => encoder.field(out, 'a', 'b', 'index')),
+    ['a', 'b'],
+  )
+  const { place } = encoder
+  assert.deepEqual(
+    block(() => encoder.field(out, ':method', 'GET', 'index')),
+    [':method', 'GET'],
+  )
+  const fixed = encoder.place
+  for (let others = 0; others < 3; others++) {
+    block(() => encoder.field(out, `other-${others}`, 'x'.repeat(1_000), 'index'))
+    assert.deepEqual(
+      block(() => assert.equal(encoder.again(out, place) && encoder.again(out, fixed), true)),
+      ['a', 'b', ':method', 'GET'],
+    )
+  }
+  block(() => encoder.field(out, 'last', 'x'.repeat(1_000), 'index'))
+  assert.deepEqual(
+    block(() => assert.equal(encoder.again(out, place), false)),
+    [],
+  )
+  block(() => encoder.field(out, 'secret', 's', 'never'))
+  assert.equal(encoder.place, 0)
+})

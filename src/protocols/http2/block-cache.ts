@@ -1,0 +1,40 @@
+/**
+ * The last header blocks that were nothing but indices, with the fields they mean: most calls of a
+ * connection send the same few again. They mean the same as long as the HPACK table has not changed.
+ *
+ * Blocks with literals are not kept: whoever could try values, and measure the time of a hit, would
+ * learn secrets from it.
+ */
+export class BlockCache {
+  readonly #blocks: (Uint8Array | undefined)[] = [undefined, undefined, undefined, undefined]
+  readonly #lists: string[][] = [NONE, NONE, NONE, NONE]
+  readonly #changes: number[] = [0, 0, 0, 0]
+
+  /** `changes`: of the table, as it is now. The list is shared: it must not be changed. */
+  find(block: Uint8Array, changes: number): string[] | undefined {
+    const { length } = block
+    if (length === 0) return undefined
+    const place = (length ^ (block[length - 1] as number)) & MASK
+    const kept = this.#blocks[place]
+    if (kept === undefined || kept.length !== length || this.#changes[place] !== changes) {
+      return undefined
+    }
+    for (let at = 0; at < length; at++) if (block[at] !== kept[at]) return undefined
+    return this.#lists[place]
+  }
+
+  keep(block: Uint8Array, changes: number, list: string[]): void {
+    const { length } = block
+    if (length === 0 || length > MAX_BYTES) return
+    // The bytes of indices below 127; others are rare.
+    for (let at = 0; at < length; at++) if ((block[at] as number) < 0x80) return
+    const place = (length ^ (block[length - 1] as number)) & MASK
+    this.#blocks[place] = block.slice()
+    this.#lists[place] = list
+    this.#changes[place] = changes
+  }
+}
+
+const MASK = 3
+const MAX_BYTES = 64
+const NONE: string[] = []
