@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 
 import type { AddressInfo, Server } from 'node:net'
 import { join } from 'node:path'
@@ -119,25 +120,34 @@ const PROTOCOLS: Readonly<Record<string, RpcProtocolOption>> = {
 }
 
 for (const [name, protocol] of Object.entries(PROTOCOLS)) {
-  for (const compression of [undefined, 'gzip'] as const) {
+  for (const [version, compression] of [
+    ['1.1', undefined],
+    ['1.1', 'gzip'],
+    ['2', undefined],
+    ['2', 'gzip'],
+  ] as const) {
     const how = compression === undefined ? '' : ', compressed'
-    test(`our client calls connect-node's server: ${name} over HTTP/1.1${how}`, {
-      skip: protocol === 'grpc' && 'connect-node takes no gRPC over HTTP/1.1',
+    test(`our client calls connect-node's server: ${name} over HTTP/${version}${how}`, {
+      skip: protocol === 'grpc' && version === '1.1' && 'connect-node takes none of it',
     }, async () => {
-      await using served = await serveNode(createHttpServer(connectNodeAdapter({ routes })))
-      await callAll(served.url, protocol, compression)
+      const handler = connectNodeAdapter({ routes })
+      const server =
+        version === '2' ? createHttp2Server(handler as never) : createHttpServer(handler)
+      await using served = await serveNode(server)
+      await callAll(served.url, version, protocol, compression)
     })
   }
 }
 
 async function callAll(
   url: string,
+  version: HttpVersion,
   protocol: RpcProtocolOption,
   compression: 'gzip' | undefined,
 ): Promise<void> {
-  await using channel = httpClient(url)
+  await using channel = httpClient(url, { version })
   const options = { protocol, ...(compression && { compression }) }
-  const { say, look, expand, collect, fail } = grpcClient(Echo, channel, options)
+  const { say, look, expand, collect, chat, fail } = grpcClient(Echo, channel, options)
   const seen: (string | undefined)[] = []
   const said = await say(
     { text: LONG, payload: Uint8Array.of(0, 255), number: -1 },
@@ -157,6 +167,12 @@ async function callAll(
   assert.equal(count, 200_000)
   for await (const _ of expand({ count: 0 })) assert.fail('a message came')
   assert.equal((await collect(['a', LONG].map((text) => ({ text })))).count, 2)
+  if (version === '2') {
+    const answers: string[] = []
+    for await (const { text } of chat(['a', LONG, 'c'].map((text) => ({ text }))))
+      answers.push(text)
+    assert.deepEqual(answers, ['a', LONG, 'c'])
+  }
   await assert.rejects(fail({ code: 9, message: 'no ü', withDetails: true }), (error) => {
     assert.ok(error instanceof GrpcError)
     assert.deepEqual([error.status, error.grpcMessage], ['FAILED_PRECONDITION', 'no ü'])

@@ -17,6 +17,7 @@ export interface CallOptions {
   readonly data: readonly string[]
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly protocol: 'grpc' | 'grpc-web' | 'connect'
+  readonly version: 'auto' | '1.1' | '2'
   readonly protos: readonly string[]
   readonly importPaths: readonly string[]
   readonly descriptorSets: readonly string[]
@@ -69,6 +70,10 @@ function readOptions(values: Values, where: string): CallOptions {
   if (protocol !== 'grpc' && protocol !== 'grpc-web' && protocol !== 'connect') {
     throw wrong(`--protocol is '${protocol}', must be grpc, grpc-web or connect`)
   }
+  const version = text(values, 'http') ?? 'auto'
+  if (version !== 'auto' && version !== '1.1' && version !== '2') {
+    throw wrong(`--http is '${version}', must be auto, 1.1 or 2`)
+  }
   const [certificate, key] = [text(values, 'cert'), text(values, 'key')]
   if ((certificate === undefined) !== (key === undefined)) {
     throw wrong('--cert and --key go together')
@@ -78,6 +83,7 @@ function readOptions(values: Values, where: string): CallOptions {
     data: list(values, 'data'),
     headers: list(values, 'header').map(readHeader),
     protocol,
+    version,
     protos: list(values, 'proto'),
     importPaths: list(values, 'import-path'),
     descriptorSets: list(values, 'descriptor-set'),
@@ -167,6 +173,7 @@ const OPTIONS: NonNullable<ParseArgsConfig['options']> = {
   data: { type: 'string', short: 'd', multiple: true },
   header: { type: 'string', short: 'H', multiple: true },
   protocol: { type: 'string' },
+  http: { type: 'string' },
   proto: { type: 'string', multiple: true },
   'import-path': { type: 'string', short: 'I', multiple: true },
   'descriptor-set': { type: 'string', multiple: true },
@@ -197,6 +204,7 @@ heddle call <METHOD> <url>                 an HTTP request: GET, POST, PUT, …
                                (streams: one JSON document a line, sent as they come)
     -H, --header <name: value> metadata, or a header; may be repeated; names in -bin take base64
     --protocol <name>          grpc, grpc-web or connect                     (grpc)
+    --http <version>           1.1, 2, or auto: what TLS agrees on; without TLS 2 for gRPC, else 1.1
     --proto <file>             a .proto file; may be repeated
     -I, --import-path <dir>    where .proto files are looked for             (.)
     --descriptor-set <file>    as buf build -o or protoc --descriptor_set_out write it

@@ -161,6 +161,7 @@ test('heddle call says what is wrong, with the exit code for it', async () => {
     [[where, 'Say'], 64, "'Say' is no method: package.Service/Method"],
     [[where, SAY, '--timeout', 'soon'], 64, "--timeout is 'soon'"],
     [[where, SAY, '--protocol', 'soap'], 64, "--protocol is 'soap'"],
+    [[where, SAY, '--http', '3'], 64, "--http is '3', must be auto, 1.1 or 2"],
     [[where, SAY, '--max-bytes', '0'], 64, "--max-bytes is '0'"],
     [[where, SAY, '--max-byte', '1'], 64, "did you mean '--max-bytes'?"],
     [[where, SAY, '-H', 's3cret'], 64, "a header is 'name: value'"],
@@ -182,7 +183,7 @@ test('heddle call verifies who answers, unless it is told not to', async () => {
 
 test('heddle call stops at SIGINT', async () => {
   const host = fakeProcess()
-  const args = [where, SAY, '-d', '{"delayMs":60000}', '-v']
+  const args = [where, SAY, '-d', '{"delayMs":60000}', '-v', '--http', '1.1']
   const ended = callCommand(args, host, terminalOf(host))
   await host.until(/> \/heddle/)
   host.emit('SIGINT')
@@ -210,7 +211,7 @@ function call(...args: string[]): Promise<Said> {
 
 async function run(args: readonly string[], { stdin = [] as string[] } = {}): Promise<Said> {
   const host = fakeProcess(stdin)
-  const code = await callCommand(args, host, terminalOf(host))
+  const code = await callCommand(['--http', '1.1', ...args], host, terminalOf(host))
   return { code, out: host.out, err: host.err }
 }
 

@@ -184,9 +184,12 @@ async function connectTo(command: CallCommand): Promise<HttpClient> {
     ...(credentials !== undefined && { credentials }),
     ...(serverName !== undefined && { serverName }),
   }
-  const options = { ...(url.protocol === 'https:' && { tls }), retry: false as const }
-  const origin = url.protocol === 'http+unix:' ? url : url.origin
   const speaksHttp = command.kind === 'http' || command.protocol !== 'grpc'
+  const secure = url.protocol === 'https:'
+  // Servers of gRPC know HTTP/2 only, and without TLS nothing is agreed on.
+  const version = command.version === 'auto' && !speaksHttp && !secure ? '2' : command.version
+  const options = { ...(secure && { tls }), retry: false as const, version }
+  const origin = url.protocol === 'http+unix:' ? url : url.origin
   return speaksHttp ? httpClient(origin, options) : grpcChannel(origin, options)
 }
 
