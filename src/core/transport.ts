@@ -76,6 +76,11 @@ export interface ListenOptions<Accepted = Connection> {
   onError?(error: Error): void
   /** Length of the kernel's accept queue. @default 511, as Node and nginx */
   backlog?: number
+  /**
+   * Application protocols that whoever listens speaks, preferred first (RFC 7301). TLS offers them
+   * where its own options say nothing; others have no use for them.
+   */
+  alpn?: readonly string[]
   /** Take over an inherited listening descriptor (systemd LISTEN_FDS) instead of binding. */
   descriptor?: number
 }

@@ -203,7 +203,7 @@ export class ServerCore implements Server {
   async listen(
     transport: Transport,
     address: Address,
-    options: Pick<ListenOptions, 'backlog' | 'descriptor'> = {},
+    options: Pick<ListenOptions, 'alpn' | 'backlog' | 'descriptor'> = {},
   ): Promise<Listener> {
     if (this.draining) throw closedError()
     const listener = await transport.listen(address, {

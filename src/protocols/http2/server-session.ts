@@ -52,6 +52,7 @@ import {
   PATIENT,
   PEER_DONE,
   PUSHED,
+  TUNNEL,
   WAS_CONNECT,
   WAS_HEAD,
   WE_DONE,
@@ -258,7 +259,7 @@ export class Http2ServerSession
       const message = `status ${status} does not open a tunnel here`
       throw new UsageError('ERR_ARGUMENT', message)
     }
-    stream.flags |= HEAD_SENT
+    stream.flags |= HEAD_SENT | TUNNEL | PATIENT
     this.#writeHead(stream, status, fields, false, undefined)
     this.resets.give(1)
     this.events.push({ type: 'turn', exchange: stream.id })
@@ -510,11 +511,17 @@ export class Http2ServerSession
     this.#early.set(id, value)
   }
 
-  protected override onPeerDone(): void {
+  protected override onPeerDone(stream: ServerStream): void {
     // The exchange goes on until it was answered.
+    const both = TUNNEL | WE_DONE | END_TOLD
+    if ((stream.flags & both) === both) this.#sent(stream)
   }
 
   protected override onWeDone(stream: ServerStream): void {
+    if ((stream.flags & (TUNNEL | END_TOLD)) !== TUNNEL) this.#sent(stream)
+  }
+
+  #sent(stream: ServerStream): void {
     this.events.push({ type: 'sent', exchange: stream.id })
     if ((stream.flags & PEER_DONE) === 0) {
       encodeReset(this.out, stream.id, Http2Code.NO_ERROR)

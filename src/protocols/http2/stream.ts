@@ -139,5 +139,7 @@ export const AWAITS_CONTINUE = 524_288
 export const CUT = 2_097_152
 /** The event of the peer's head was handed out, or the owner knows of the stream otherwise. */
 export const HEAD_TOLD = 1_048_576
+/** Server: a CONNECT that was accepted. Each side ends on its own. */
+export const TUNNEL = 2_097_152
 
 const EMPTY = new Uint8Array(0)

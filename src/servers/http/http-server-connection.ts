@@ -339,9 +339,10 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
 
   #onTurn(id: number): void {
     const exchange = this.#exchanges.get(id)
-    exchange?.startBody()
+    if (exchange === undefined || exchange.tunnel !== undefined) return
+    exchange.startBody()
     // A web stream gives even what it has only in a promise.
-    if (exchange?.awaitsBody === true) this.#driver.postpone()
+    if (exchange.awaitsBody) this.#driver.postpone()
   }
 
   #onSent(id: number): void {

@@ -9,9 +9,9 @@
  * directly.
  */
 import { type Address, parseAddress } from '../../core/address.ts'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock, Timer } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
-import { checkRange, toError } from '../../core/errors.ts'
+import { ClosedError, checkRange, toError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Server } from '../../core/service.ts'
 import type { Listener, ListenOptions, Transport } from '../../core/transport.ts'
@@ -25,11 +25,12 @@ import {
   type ContextReaderOptions,
   requestIds,
 } from '../../protocols/http/propagation.ts'
-import type { Http1ServerOptions } from '../../protocols/http1/options.ts'
-import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
+import { type Http1ServerOptions, http1ServerDefaults } from '../../protocols/http1/options.ts'
+import type { Http2ServerOptions } from '../../protocols/http2/options.ts'
 import { driverDefaults } from '../../runtime/driver.ts'
 import {
   type ConnectionControl,
+  type ServerConnection,
   ServerCore,
   type ServerCoreOptions,
   type ServerStats,
@@ -37,7 +38,15 @@ import {
 import { hasPolicies, type ServerPolicies, serverStack } from '../../runtime/stack/server-stack.ts'
 import { TimerWheel } from '../../runtime/timer-wheel.ts'
 import { wheelClock } from '../../runtime/wheel-clock.ts'
-import { HttpServerConnection, type HttpServerObserver } from './http-server-connection.ts'
+import type { HttpServerObserver } from './http-server-connection.ts'
+import {
+  alpnOf,
+  checkUpgradeBytes,
+  checkVersions,
+  type ServedVersion,
+  type ServeHttpOptions,
+  serveHttp,
+} from './serve-http.ts'
 import {
   observerOf,
   publishedService,
@@ -52,6 +61,44 @@ export interface HttpServerOptions
     ServerPolicies<HttpRequest, HttpResponse> {
   /** What people call it, in messages on diagnostics channels. @default 'http' */
   name?: string
+  /**
+   * Versions that are spoken. Over TLS the client chooses by ALPN, which a `tls()` without `alpn` of
+   * its own offers; elsewhere, by its first bytes: HTTP/2 begins with a preface of its own.
+   *
+   * @default ['1.1', '2']
+   */
+  versions?: readonly ServedVersion[]
+  /**
+   * Limits of HTTP/2. Those it shares with HTTP/1.1 (`maxBodyBytes`, the timeouts, …) are taken from
+   * beside it where they are not here.
+   *
+   * @default see http2ServerDefaults
+   */
+  http2?: Omit<Http2ServerOptions, 'host' | 'scheme' | 'date' | 'upgraded'>
+  /**
+   * Longest body, in bytes, of a request that upgrades its connection from HTTP/1.1 to HTTP/2
+   * (`Upgrade: h2c`); one with a longer body is answered in HTTP/1.1. Undefined: none upgrades. A
+   * proxy in front that lets such a request through by mistake cannot look at what follows, and no
+   * client depends on it.
+   *
+   * @default undefined
+   */
+  upgradeBytes?: number
+  /**
+   * How old a connection grows, in milliseconds, give or take a tenth so that not all of them end
+   * at once; then it finishes its calls and closes. Clients behind a balancer that only looks at
+   * connections come to servers that started later. For HTTP/1.1 this is `Connection: close`, for
+   * HTTP/2 GOAWAY.
+   *
+   * @default Infinity, as gRPC
+   */
+  maxConnectionAgeMs?: number
+  /**
+   * How long its calls may take from then on, in milliseconds; then it is destroyed.
+   *
+   * @default Infinity, as gRPC
+   */
+  maxConnectionAgeGraceMs?: number
   /**
    * Deadline of each call from the arrival of its head, in milliseconds, seen by the service as
    * `context.deadline`. The HTTP layer cannot know how long an answer may take, so there is none
@@ -90,12 +137,19 @@ export interface HttpServerOptions
 
 export const httpServerDefaults: Readonly<{
   name: string
+  versions: readonly ServedVersion[]
   requestTimeoutMs: number
   writeTimeoutMs: number
+  maxConnectionAgeMs: number
+  maxConnectionAgeGraceMs: number
 }> = Object.freeze({
   name: 'http',
+  // A client that speaks only one of them is told nothing of the other.
+  versions: Object.freeze(['1.1', '2'] as const),
   requestTimeoutMs: Number.POSITIVE_INFINITY,
   writeTimeoutMs: driverDefaults.writeTimeoutMs,
+  maxConnectionAgeMs: Number.POSITIVE_INFINITY,
+  maxConnectionAgeGraceMs: Number.POSITIVE_INFINITY,
 })
 
 export function httpServer(service: HttpService, options: HttpServerOptions = {}): HttpServer {
@@ -103,43 +157,28 @@ export function httpServer(service: HttpService, options: HttpServerOptions = {}
 }
 
 export class HttpServer implements Server {
-  readonly #service: HttpService
-  readonly #options: HttpServerOptions
   readonly #wheel: TimerWheel
-  readonly #clock: Clock
-  readonly #host: Host
+  readonly #random: () => number
   readonly #core: ServerCore
-  readonly #requestTimeoutMs: number
-  readonly #writeTimeoutMs: number
-  readonly #date: (now: number) => string
-  readonly #contextReader: ContextReader | undefined
-  readonly #observer: HttpServerObserver | undefined
+  readonly #serving: ServeHttpOptions
+  readonly #maxAgeMs: number
+  readonly #ageGraceMs: number
 
   constructor(service: HttpService, options: HttpServerOptions = {}) {
+    const defaults = httpServerDefaults
     const {
       clock = systemClock,
       host = nodeHost,
-      name = httpServerDefaults.name,
-      requestTimeoutMs = httpServerDefaults.requestTimeoutMs,
-      writeTimeoutMs = httpServerDefaults.writeTimeoutMs,
+      name = defaults.name,
+      maxConnectionAgeMs = defaults.maxConnectionAgeMs,
+      maxConnectionAgeGraceMs = defaults.maxConnectionAgeGraceMs,
     } = options
     const wheel = new TimerWheel({ clock })
-    this.#service = publishedService(withPolicies(service, options, wheel), name)
-    this.#observer = observerOf(options.observer, options.meter)
-    this.#options = options
     this.#wheel = wheel
-    // Every timeout of every connection: head, body, keep-alive, writes, and the requests' own.
-    this.#clock = wheelClock(wheel)
-    this.#host = host
-    this.#requestTimeoutMs = checkRange(
-      'requestTimeoutMs',
-      requestTimeoutMs,
-      1,
-      Number.POSITIVE_INFINITY,
-    )
-    this.#writeTimeoutMs = checkRange('writeTimeoutMs', writeTimeoutMs, 1, Number.POSITIVE_INFINITY)
-    this.#date = cachedDate(clock)
-    this.#contextReader = contextReader(options.propagation, host)
+    this.#random = host.random
+    this.#serving = serving(service, options, wheel, host)
+    this.#maxAgeMs = checkTime('maxConnectionAgeMs', maxConnectionAgeMs)
+    this.#ageGraceMs = checkTime('maxConnectionAgeGraceMs', maxConnectionAgeGraceMs)
     this.#core = new ServerCore({
       ...options,
       clock,
@@ -168,7 +207,10 @@ export class HttpServer implements Server {
     options?: Pick<ListenOptions, 'backlog' | 'descriptor'>,
   ): Promise<Listener> {
     const where = typeof address === 'string' ? parseAddress(address) : address
-    return this.#core.listen(transport, where, options)
+    // A layer above TLS would be handed what its own client has not agreed to.
+    const offers = transport.name === 'tls' || transport.name.startsWith('tls+')
+    const alpn = offers ? { alpn: alpnOf(this.#serving.versions) } : {}
+    return this.#core.listen(transport, where, { ...options, ...alpn })
   }
 
   close(options?: { signal?: AbortSignal }): Promise<void> {
@@ -182,36 +224,72 @@ export class HttpServer implements Server {
     return this.close()
   }
 
-  #createConnection(connection: Connection, control: ConnectionControl): HttpServerConnection {
-    const scheme = connection.facts.tls === undefined ? 'http' : 'https'
-    const session = new Http1ServerSession(
-      {
-        ...this.#options,
-        host: this.#host,
-        scheme,
-        date: this.#date,
-      },
-      this.#clock.now(),
-    )
-    const served = new HttpServerConnection(
-      connection,
-      session,
-      {
-        service: this.#service,
-        scheme,
-        clock: this.#clock,
-        requestTimeoutMs: this.#requestTimeoutMs,
-        writeTimeoutMs: this.#writeTimeoutMs,
-        contextReader: this.#contextReader,
-        observer: this.#observer,
-        errorResponse: this.#options.errorResponse ?? httpClassifier.errorResponse,
-      },
-      (reason) => control.closed(reason),
-    )
-    control.to('ready')
-    served.start()
+  #createConnection(connection: Connection, control: ConnectionControl): ServerConnection {
+    let aging: Timer | undefined
+    const served = serveHttp(connection, control, this.#serving, (reason) => {
+      aging?.cancel()
+      control.closed(reason)
+    })
+    if (this.#maxAgeMs === Number.POSITIVE_INFINITY) return served
+    const { clock } = this.#serving
+    const ageMs = this.#maxAgeMs * (0.9 + 0.2 * this.#random())
+    aging = clock.setTimer(clock.now() + ageMs, () => {
+      served.drain()
+      if (this.#ageGraceMs === Number.POSITIVE_INFINITY) return
+      aging = clock.setTimer(clock.now() + this.#ageGraceMs, () => {
+        const message = `calls went on for ${this.#ageGraceMs} ms after maxConnectionAgeMs`
+        served.destroy(new ClosedError('ERR_CLOSED', message))
+      })
+      aging.unref()
+    })
+    aging.unref()
     return served
   }
+}
+
+/** What every connection is served with. */
+function serving(
+  service: HttpService,
+  options: HttpServerOptions,
+  wheel: TimerWheel,
+  host: Host,
+): ServeHttpOptions {
+  const defaults = httpServerDefaults
+  const {
+    name = defaults.name,
+    versions = defaults.versions,
+    requestTimeoutMs = defaults.requestTimeoutMs,
+    writeTimeoutMs = defaults.writeTimeoutMs,
+    headTimeoutMs = http1ServerDefaults.headTimeoutMs,
+    upgradeBytes,
+  } = options
+  const own = { host, date: cachedDate(wheel.clock) }
+  return {
+    service: publishedService(withPolicies(service, options, wheel), name),
+    versions: checkVersions(versions),
+    http1: { ...options, ...own },
+    http2: { ...sharedLimits(options), ...options.http2, ...own },
+    headTimeoutMs,
+    upgradeBytes: upgradeBytes === undefined ? undefined : checkUpgradeBytes(upgradeBytes),
+    // Every timeout of every connection: head, body, keep-alive, writes, and the requests' own.
+    clock: wheelClock(wheel),
+    requestTimeoutMs: checkTime('requestTimeoutMs', requestTimeoutMs),
+    writeTimeoutMs: checkTime('writeTimeoutMs', writeTimeoutMs),
+    contextReader: contextReader(options.propagation, host),
+    observer: observerOf(options.observer, options.meter),
+    errorResponse: options.errorResponse ?? httpClassifier.errorResponse,
+  }
+}
+
+/** What HTTP/1.1 and HTTP/2 mean the same by. */
+function sharedLimits(options: HttpServerOptions): Http2ServerOptions {
+  const limits: Http2ServerOptions = {}
+  for (const key of SHARED_LIMITS) if (options[key] !== undefined) limits[key] = options[key]
+  return limits
+}
+
+function checkTime(name: string, ms: number): number {
+  return checkRange(name, ms, 1, Number.POSITIVE_INFINITY)
 }
 
 function contextReader(
@@ -273,3 +351,12 @@ export function cachedDate(clock: Clock): (now: number) => string {
 }
 
 const REQUEST_ID_BYTES = 6
+const SHARED_LIMITS = [
+  'maxBodyBytes',
+  'maxFieldCount',
+  'maxRequestsPerConnection',
+  'headTimeoutMs',
+  'bodyTimeoutMs',
+  'minBodyBytes',
+  'keepAliveTimeoutMs',
+] as const

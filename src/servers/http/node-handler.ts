@@ -51,9 +51,22 @@ function toIncomingMessage(request: HttpRequest, context: CallContext): Incoming
   incoming.httpVersion = `${major}.${minor}`
   incoming.httpVersionMajor = Number(major)
   incoming.httpVersionMinor = Number(minor)
-  addFields(incoming, request.fields.toFlat())
+  const fields = request.fields.toFlat()
+  if (request.version !== '1.1') fields.push(...impliedFields(request))
+  addFields(incoming, fields)
   feed(incoming, request, context)
   return incoming
+}
+
+/** What HTTP/2 says in other ways, and frameworks look for in fields: the host, and that a body comes. */
+function impliedFields(request: HttpRequest): string[] {
+  const { fields, authority, body } = request
+  const implied: string[] = []
+  if (authority !== '' && !fields.has('host')) implied.push('host', authority)
+  if (!body.isEmpty && !fields.has('content-length') && !fields.has('transfer-encoding')) {
+    implied.push('transfer-encoding', 'chunked')
+  }
+  return implied
 }
 
 /**

@@ -25,6 +25,8 @@ export interface HandshakerOwner {
   describePeer(socket: TLSSocket): Omit<TlsPeer, 'role'>
   /** Who is at the other end of the stream, for messages. */
   nameOf(stream: Duplex): string
+  /** What is offered where the options say nothing. */
+  readonly alpn?: readonly string[] | undefined
 }
 
 interface Handshake {
@@ -75,7 +77,8 @@ export class ServerHandshaker {
 
   /** Begins a handshake. The stream is the handshaker's, until it comes back secure or not at all. */
   accept(stream: Duplex): void {
-    const { maxHandshakes, clientCertificates, alpn, handshakeTimeoutMs } = this.#options
+    const { maxHandshakes, clientCertificates, handshakeTimeoutMs } = this.#options
+    const alpn = this.#options.alpn ?? this.#owner.alpn
     const name = this.#owner.nameOf(stream)
     if (this.pending >= maxHandshakes) {
       const message = `${name} was refused: ${maxHandshakes} TLS handshakes are under way`

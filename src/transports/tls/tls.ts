@@ -154,6 +154,7 @@ class NodeTlsTransport implements TlsTransport {
     const handshaker = this.#makeHandshaker(
       (socket, stream) => listener.accept(this.#wrap(socket, 'accepting', stream)),
       (error) => callbacks.onError?.(error),
+      callbacks.alpn,
     )
     if (inner === undefined) {
       await this.#prepareEngine()
@@ -171,8 +172,9 @@ class NodeTlsTransport implements TlsTransport {
       })
       return this.#secureListener(listener, handshaker)
     }
+    const { alpn: _, ...passed } = callbacks
     const carrier = await inner.listen(address, {
-      ...callbacks,
+      ...passed,
       onConnection: (connection) => handshaker.accept(this.#carry(connection)),
     })
     const server = {
@@ -212,9 +214,10 @@ class NodeTlsTransport implements TlsTransport {
   #makeHandshaker(
     onSecure: (socket: TLSSocket, stream: Duplex) => void,
     onError: (error: Error, stream: Duplex) => void,
+    alpn?: readonly string[],
   ): ServerHandshaker {
     const nameOf = (stream: Duplex) => `client ${formatAddress(namesOf(stream).remote())}`
-    const owner = { onSecure, onError, describePeer, nameOf }
+    const owner = { onSecure, onError, describePeer, nameOf, alpn }
     return new ServerHandshaker(this.#options, this.#clock, this.#keyLog(), owner)
   }
 

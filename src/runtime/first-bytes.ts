@@ -5,10 +5,10 @@
  * Bounded in time and in bytes: a client that says nothing, or too much of nothing, is decided about
  * by `onTimeout` or refused.
  */
-import type { Clock, Timer } from '../../core/clock.ts'
-import type { Connection, ConnectionHandler } from '../../core/connection.ts'
-import { ClosedError, ProtocolError, toError } from '../../core/errors.ts'
-import type { ServerConnection } from '../../runtime/server.ts'
+import type { Clock, Timer } from '../core/clock.ts'
+import type { Connection, ConnectionHandler } from '../core/connection.ts'
+import { ClosedError, ProtocolError, toError } from '../core/errors.ts'
+import type { ServerConnection } from './server.ts'
 
 export interface FirstBytesOptions {
   readonly clock: Clock
@@ -25,6 +25,8 @@ export interface FirstBytesOptions {
   readonly onDecided: () => ServerConnection
   /** Undecided when time is up: true to go on with what is there, an error to refuse. */
   readonly onTimeout: () => true | Error
+  /** As `onTimeout`, when the server drains before. @default refuses it */
+  readonly onDrain?: () => true | Error
   /** The connection is gone, before or because of a decision that could not be made. */
   readonly onGone: (reason: Error | undefined) => void
 }
@@ -49,13 +51,16 @@ export class FirstBytes implements ServerConnection, ConnectionHandler {
   }
 
   get idle(): boolean {
-    return this.#next?.idle === true
+    return this.#next?.idle ?? true
   }
 
   /** Nobody has asked for anything yet: nothing to finish. */
   drain(): void {
-    if (this.#next !== undefined) this.#next.drain()
-    else this.destroy(new ClosedError('ERR_DRAINING', 'the listener is draining'))
+    if (this.#next === undefined && !this.#done) {
+      const { onDrain = refuse } = this.#options
+      this.#decideAnyhow(onDrain())
+    }
+    this.#next?.drain()
   }
 
   destroy(reason: Error): void {
@@ -111,11 +116,17 @@ export class FirstBytes implements ServerConnection, ConnectionHandler {
   }
 
   #onTimeout(): void {
-    if (this.#done) return
-    const verdict = this.#options.onTimeout()
+    if (!this.#done) this.#decideAnyhow(this.#options.onTimeout())
+  }
+
+  #decideAnyhow(verdict: true | Error): void {
     if (verdict === true) this.#decide(this.#held)
     else this.#options.connection.destroy(verdict)
   }
+}
+
+function refuse(): Error {
+  return new ClosedError('ERR_DRAINING', 'the listener is draining')
 }
 
 const EMPTY = new Uint8Array(0)
