@@ -23,6 +23,7 @@ import { runMicro } from './micro.ts'
 import { clientSuite } from './suites/client.ts'
 import { echoSuite } from './suites/echo.ts'
 import { gatewaySuite } from './suites/gateway.ts'
+import { http2ClientSuite } from './suites/http2-client.ts'
 import { memorySuite } from './suites/memory.ts'
 import { serverSuite } from './suites/server.ts'
 import type { AnyResult, Suite } from './suites/suite.ts'
@@ -33,6 +34,7 @@ const SUITES: readonly Suite[] = [
   echoSuite,
   serverSuite,
   clientSuite,
+  http2ClientSuite,
   webSocketSuite,
   udpSuite,
   gatewaySuite,

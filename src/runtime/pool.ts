@@ -130,6 +130,13 @@ export class ConnectionPool<Resource>
     }
   }
 
+  /** Calls of each connection that counts them itself: open streams, bodies that are read. */
+  get inFlight(): readonly number[] {
+    const { occupancy } = this.#options
+    if (occupancy === undefined) return []
+    return Array.from(this.#slots.keys(), (resource) => occupancy.inFlight(resource))
+  }
+
   tryAcquire(_context?: CallContext, hint: AcquireHint = NO_HINT): Lease<Resource> | undefined {
     if (this.#state !== 'ready') return this.#notReady()
     // What is free now was made or used before this call: none of it is fresh.

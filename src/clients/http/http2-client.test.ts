@@ -13,6 +13,7 @@ import { systemClock } from '../../platform/system-clock.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 import { DevAuthority } from '../../security/dev-certificate.ts'
+import { explainText } from './explain-client.ts'
 import { clientTunnel } from './client-tunnel.ts'
 import { type HttpAgentOptions, httpAgent } from './http-agent.ts'
 import { type HttpClient, type HttpClientOptions, httpClient } from './http-client.ts'
@@ -41,6 +42,7 @@ test('calls go to one connection, and everything of a message comes through', as
     assert.equal(await response.body.text(), `body ${at}`)
   }
   assert.equal(peer.sessions.length, 1)
+  assert.match(explainText(client), /inFlight 0/)
   const trailed = await client.get('/trailers')
   assert.equal(await trailed.body.text(), 'with trailers')
   assert.equal(trailed.body.trailers?.get('x-sum'), '42')

@@ -208,7 +208,9 @@ export function endpointLayers<Req, Res>(
       },
       state: () => {
         const { max: _, ...stats } = pool.stats
-        return { state: pool.state, ...stats }
+        // Where one connection takes many calls, how they are spread over them.
+        const inFlight = pool.limits.expectedCapacity > 1 ? pool.inFlight.join(' + ') : undefined
+        return { state: pool.state, ...stats, inFlight: inFlight === '' ? 0 : inFlight }
       },
     },
     {
