@@ -90,7 +90,7 @@ export class HttpClientConnection
   #starting: ClientExchange[] = []
   readonly #pings = new ClientPings(() => this.#driver.submit(PING))
   #watchers: Set<() => void> | undefined
-  /** The last the pool heard of `available`. */
+  /** The last the pool heard of `available`, where it is 0 or 1. */
   #told = 0
   #closed = false
 
@@ -231,7 +231,7 @@ export class HttpClientConnection
       case 'pushed':
         return this.#onPushed(event)
       case 'capacity':
-        if (this.available !== this.#told) this.#changed()
+        if (this.#multiplexed || this.available !== this.#told) this.#changed()
     }
   }
 
@@ -335,7 +335,7 @@ export class HttpClientConnection
       bodyLength: tunnels ? undefined : body.length,
     })
     this.#exchanges.set(exchange.id, exchange)
-    this.#told = this.available
+    if (!this.#multiplexed) this.#told = this.available
     if (waits) this.#startBodyLater(exchange)
     else if (streams) exchange.startBody()
   }
@@ -473,7 +473,7 @@ export class HttpClientConnection
   }
 
   #changed(): void {
-    this.#told = this.available
+    if (!this.#multiplexed) this.#told = this.available
     this.onChange?.()
     if (this.#watchers !== undefined) for (const watcher of [...this.#watchers]) watcher()
   }
