@@ -31,6 +31,7 @@ export { iterate } from '../core/channel.ts'
 export { Call, type CallContext } from '../core/context.ts'
 export * from '../core/errors.ts'
 export type { Flow, Sink, Source } from '../core/flow.ts'
+export { type ChunkIterable, iterableSource } from '../links/web-stream/iterable-source.ts'
 export * from '../protocols/http/body.ts'
 export {
   type CacheControl,
