@@ -252,6 +252,8 @@ export abstract class Http2Connection<Event> {
     if (error.code !== 'ERR_WRONG_PROTOCOL') {
       encodeGoAway(this.out, this.lastPeerStream, http2Code, error.message)
     }
+    // Before: the last exchange that ends would say GOAWAY once more.
+    this.state = 'closed'
     this.abortAll(error)
     this.close()
   }
@@ -259,6 +261,7 @@ export abstract class Http2Connection<Event> {
   /** The connection is gone, or the peer's side of it. */
   protected lose(error: HeddleError): void {
     if (this.openExchanges > 0) this.failure ??= error
+    this.state = 'closed'
     this.abortAll(error)
     this.close()
   }

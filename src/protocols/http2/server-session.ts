@@ -502,7 +502,11 @@ export class Http2ServerSession
   protected override onPriority(id: number, value: string): void {
     const stream = this.streams.get(id)
     if (stream !== undefined) return this.applyPriority(stream, value)
-    if ((id & 1) === 0 || !this.isIdle(id)) return
+    if (!this.isIdle(id)) return
+    if ((id & 1) === 0) {
+      const message = `PRIORITY_UPDATE of stream ${id}, which was not promised`
+      return this.fail(Http2Code.PROTOCOL_ERROR, message)
+    }
     this.#early ??= new Map()
     if (this.#early.size >= MAX_EARLY && !this.#early.has(id)) {
       // The oldest one is of a request that came long ago, or never comes.

@@ -66,6 +66,9 @@ export class PeerSettings {
         }
         this.connectProtocol = value === 1
         return undefined
+      case SettingId.NO_RFC7540_PRIORITIES:
+        // RFC 9218 section 2.1. What it says changes nothing: the old tree has no effect here.
+        return value > 1 ? invalid('NO_RFC7540_PRIORITIES', value) : undefined
     }
     return undefined
   }
