@@ -11,6 +11,11 @@ export {
   httpBindings,
 } from '../protocols/transcoding/http-binding.ts'
 export * from '../protocols/transcoding/openapi.ts'
+export * from '../protocols/transcoding/rest-upstream.ts'
+export {
+  type RestUpstreamOptions,
+  restUpstreamDefaults,
+} from '../protocols/transcoding/rest-upstream-options.ts'
 export * from '../protocols/transcoding/transcode.ts'
 export {
   type StreamForm,

@@ -7,10 +7,13 @@ import { test } from 'node:test'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 import { fromRoot } from '../../scripts/repository.ts'
+import { grpcChannel } from '../../src/clients/grpc/grpc-channel.ts'
+import { grpcClient } from '../../src/clients/grpc/grpc-client.ts'
 import { checkFiles } from '../../src/gateway/certificates.ts'
 import { loadConfig } from '../../src/gateway/config/load.ts'
-import { file_library } from '../../src/gateway/demo/library/library_pb.ts'
-import { HTTP, start } from './running-gateway.ts'
+import { file_library, Library } from '../../src/gateway/demo/library/library_pb.ts'
+import { HttpResponse } from '../../src/protocols/http/messages.ts'
+import { HTTP, start, upstream } from './running-gateway.ts'
 
 const SCHEMA = fromRoot('examples/gateway/library.proto')
 
@@ -129,4 +132,39 @@ test('Gateway route answers as the gateway when its cluster fails, and 413 past 
     body: `{"title":"${'x'.repeat(100)}"}`,
   })
   assert.equal(long.status, 413)
+})
+
+test('Gateway route turns calls of gRPC into requests of a REST cluster', async (t) => {
+  const asked: string[] = []
+  const books = await upstream(t, async ({ method, target, body }) => {
+    asked.push(`${method} ${target} ${await body.text()}`)
+    if (target.endsWith('/9'))
+      return HttpResponse.json({ code: 5, message: 'none' }, { status: 404 })
+    if (method === 'GET' && target.includes('?')) {
+      const fields = { 'content-type': 'application/x-ndjson' }
+      return new HttpResponse({ fields, body: '{"title":"A"}\n{"title":"B"}\n' })
+    }
+    return HttpResponse.json({ title: 'T', newer: true })
+  })
+  const { url } = await start(t, {
+    ...config({ schema: [SCHEMA], direction: 'grpc_to_rest' }),
+    demo: false,
+    clusters: [{ name: 'demo-library', endpoints: [books] }],
+  })
+  await using channel = grpcChannel(new URL(url('/')).origin)
+  const library = grpcClient(Library, channel)
+  assert.equal((await library.getBook({ name: 'shelves/1/books/2' })).title, 'T')
+  await assert.rejects(library.getBook({ name: 'shelves/1/books/9' }), { status: 'NOT_FOUND' })
+  const { title } = await library.createBook({ parent: 'shelves/1', book: { title: 'N' } })
+  assert.equal(title, 'T')
+  const titles: string[] = []
+  for await (const book of library.listBooks({ parent: 'shelves/1', genre: 1 }))
+    titles.push(book.title)
+  assert.deepEqual(titles, ['A', 'B'])
+  assert.deepEqual(asked, [
+    'GET /v1/shelves/1/books/2 ',
+    'GET /v1/shelves/1/books/9 ',
+    'POST /v1/shelves/1/books {"title":"N"}',
+    'GET /v1/shelves/1/books?genre=NOVEL ',
+  ])
 })

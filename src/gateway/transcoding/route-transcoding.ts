@@ -5,6 +5,7 @@
 import { HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import type { Schema } from '../../protocols/protobuf/schema.ts'
 import { type OpenApiDocument, openApi } from '../../protocols/transcoding/openapi.ts'
+import { restUpstream } from '../../protocols/transcoding/rest-upstream.ts'
 import { transcode } from '../../protocols/transcoding/transcode.ts'
 import type { TranscodingOptions } from '../../protocols/transcoding/transcoding-options.ts'
 import { schemaFromFiles } from '../../servers/transcoding/schema-files.ts'
@@ -43,7 +44,10 @@ function serviceMaker(config: TranscodeConfig, schema: Schema): (next: HttpServi
   const document = documentOf(config, schema)
   return (next) => {
     const fallback = config.pass_unknown ? { fallback: next } : {}
-    const service = transcode(schema, next, { ...options, ...fallback })
+    const service =
+      config.direction === 'rest_to_grpc'
+        ? transcode(schema, next, { ...options, ...fallback })
+        : restUpstream(schema, next, { ...limitsOf(config), ...fallback })
     if (document === undefined) return service
     return (request, context) =>
       request.path === config.openapi && (request.method === 'GET' || request.method === 'HEAD')
@@ -70,13 +74,19 @@ function transcodingOptions(config: TranscodeConfig): TranscodingOptions {
     protoNames: config.proto_names,
     stream: config.stream,
     wrapStream: config.wrap_stream,
+    ...limitsOf(config),
+    ...(forwarded !== undefined && { forwardField: (name: string) => forwarded.has(name) }),
+  }
+}
+
+function limitsOf(config: TranscodeConfig) {
+  return {
     maxRequestBytes: sizeBytes(config.max_request),
     maxReplyBytes: sizeBytes(config.max_reply),
     maxJsonDepth: config.max_json_depth,
     // The gateway words what its clusters fail with, and counts it.
     errors: 'throw',
-    ...(forwarded !== undefined && { forwardField: (name: string) => forwarded.has(name) }),
-  }
+  } as const
 }
 
 const NOBODY: HttpService = () => {

@@ -8,6 +8,8 @@ import { GrpcError } from '../grpc/grpc-error.ts'
 export interface LineRewriterOptions {
   /** Longest line, in bytes. */
   readonly maxLineBytes: number
+  /** Empty lines mean something too. @default false */
+  readonly emptyLines?: boolean
   /** What is written for a line, which is borrowed; undefined: nothing. */
   readonly map: (line: Uint8Array) => Uint8Array | undefined
   /** What is written at the end. */
@@ -63,7 +65,8 @@ export class LineRewriter implements Rewriter {
   }
 
   finish(): RewrittenEnd {
-    const last = this.#mapped(this.#pending.subarray(this.#at))
+    const rest = this.#pending.subarray(this.#at)
+    const last = rest.length === 0 ? undefined : this.#mapped(rest)
     const end = this.#options.finish?.() ?? {}
     this.#pending = EMPTY
     this.#at = 0
@@ -77,7 +80,8 @@ export class LineRewriter implements Rewriter {
 
   #mapped(line: Uint8Array): Uint8Array | undefined {
     const length = line.at(-1) === RETURN ? line.length - 1 : line.length
-    return length === 0 ? undefined : this.#options.map(line.subarray(0, length))
+    const skipped = length === 0 && this.#options.emptyLines !== true
+    return skipped ? undefined : this.#options.map(line.subarray(0, length))
   }
 
   #checkLength(length: number): void {
