@@ -11,6 +11,7 @@ import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/htt
 import { loadSchema } from '../../protocols/protobuf/load-schema.ts'
 import { BadRequestSchema } from '../../protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 import { restUpstream } from '../../protocols/transcoding/rest-upstream.ts'
+import type { RestUpstreamOptions } from '../../protocols/transcoding/rest-upstream-options.ts'
 import { transcode } from '../../protocols/transcoding/transcode.ts'
 import { grpcServer, grpcService } from '../grpc/grpc-service.ts'
 
