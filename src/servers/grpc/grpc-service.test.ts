@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { Echo } from '../../../test/fixtures/echo/echo_pb.ts'
 import { echoService } from '../../../test/support/echo-service.ts'
 import type { GrpcClientOptions, GrpcTarget } from '../../clients/grpc/client-settings.ts'
+import { grpcChannel } from '../../clients/grpc/grpc-channel.ts'
 import { grpcClient } from '../../clients/grpc/grpc-client.ts'
-import { httpClient } from '../../clients/http/http-client.ts'
 import { memory } from '../../core/address.ts'
 import { Call } from '../../core/context.ts'
 import { ClosedError, OverloadError } from '../../core/errors.ts'
@@ -23,19 +23,23 @@ import { grpcServer, grpcService } from './grpc-service.ts'
 /** Ways from a client to a service. */
 const CARRIERS: Readonly<Record<string, (service: HttpService) => Promise<Carried>>> = {
   'in process': async (service) => ({ target: service, async [Symbol.asyncDispose]() {} }),
-  'HTTP/1.1 over memory': async (service) => {
-    const transport = memoryTransport({ clock: systemClock })
-    const server = httpServer(service)
-    const { address } = await server.listen(transport, memory(`grpc-${++servers}`))
-    const client = httpClient('http://memory.test', { transport, endpoints: [{ address }] })
-    return {
-      target: client,
-      async [Symbol.asyncDispose]() {
-        await client.close()
-        await server.close()
-      },
-    }
-  },
+  'HTTP/1.1 over memory': (service) => overMemory(service, '1.1'),
+  'HTTP/2 over memory': (service) => overMemory(service, '2'),
+}
+
+async function overMemory(service: HttpService, version: '1.1' | '2'): Promise<Carried> {
+  const transport = memoryTransport({ clock: systemClock })
+  const server = httpServer(service)
+  const { address } = await server.listen(transport, memory(`grpc-${++servers}`))
+  const endpoints = [{ address }]
+  const channel = grpcChannel('http://memory.test', { transport, endpoints, version })
+  return {
+    target: channel,
+    async [Symbol.asyncDispose]() {
+      await channel.close()
+      await server.close()
+    },
+  }
 }
 
 interface Carried extends AsyncDisposable {
