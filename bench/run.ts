@@ -23,6 +23,7 @@ import { runMicro } from './micro.ts'
 import { clientSuite } from './suites/client.ts'
 import { echoSuite } from './suites/echo.ts'
 import { gatewaySuite } from './suites/gateway.ts'
+import { grpcSuite } from './suites/grpc.ts'
 import { http2ClientSuite } from './suites/http2-client.ts'
 import { memorySuite } from './suites/memory.ts'
 import { serverSuite } from './suites/server.ts'
@@ -36,6 +37,7 @@ const SUITES: readonly Suite[] = [
   clientSuite,
   http2ClientSuite,
   webSocketSuite,
+  grpcSuite,
   udpSuite,
   gatewaySuite,
   memorySuite,

@@ -34,6 +34,8 @@ export function grpcChannel(target: string | URL, options: GrpcChannelOptions = 
     classifier: grpcClassifier,
     semantics: grpcSemantics,
     metricNames: grpcMetricNames.client,
+    // gRPC of others speaks nothing else.
+    version: '2',
     // Calls bring their deadlines, and a stream may take as long as it likes to begin.
     timeoutMs: Number.POSITIVE_INFINITY,
     ...(balancer !== undefined && { balancer }),
