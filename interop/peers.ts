@@ -11,8 +11,10 @@ interface PeerEntry {
   readonly commands: readonly string[]
   readonly versionArguments: readonly string[]
   readonly version: RegExp
-  /** The Debian and Ubuntu package. */
+  /** The Debian and Ubuntu package; with `goModule` the one that brings Go. */
   readonly aptPackage: string
+  /** A command of a Go module, with its version, where no distribution has it. */
+  readonly goModule?: string
 }
 
 function postgresPrograms(): string[] {
@@ -37,6 +39,13 @@ export const PEERS = {
     versionArguments: ['--version'],
     version: /etcd Version: (\S+)/,
     aptPackage: 'etcd-server',
+  },
+  grpcurl: {
+    commands: ['grpcurl'],
+    versionArguments: ['--version'],
+    version: /^grpcurl (.+)/,
+    aptPackage: 'golang-go',
+    goModule: 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3',
   },
   gtlsclient: {
     commands: ['gtlsclient'],
@@ -194,7 +203,9 @@ export function findPeer(name: PeerName): Peer | undefined {
 export function requirePeer(name: PeerName): RequiredPeer {
   const peer = findPeer(name)
   if (peer !== undefined) return { path: peer.path, version: peer.version, skip: false }
-  const reason = `${name} is not installed (apt-get install ${PEERS[name].aptPackage})`
+  const { aptPackage, goModule }: PeerEntry = PEERS[name]
+  const how = goModule === undefined ? `apt-get install ${aptPackage}` : `go install ${goModule}`
+  const reason = `${name} is not installed (${how})`
   if (process.env[REQUIRE_ALL] === '1') throw new Error(reason)
   return { path: '', version: '', skip: reason }
 }
@@ -215,13 +226,36 @@ function findProgram(command: string): string | undefined {
 
 /** Installs Debian packages of missing peers. Says what it does; throws when it cannot. */
 export function installPeers(names: readonly PeerName[]): void {
-  const packages = [...new Set(names.map((name) => PEERS[name].aptPackage))]
+  const modules: string[] = []
+  const wanted: string[] = []
+  for (const name of names) {
+    const { aptPackage, goModule }: PeerEntry = PEERS[name]
+    if (goModule !== undefined) modules.push(goModule)
+    if (goModule === undefined || findProgram('go') === undefined) wanted.push(aptPackage)
+  }
+  installPackages([...new Set(wanted)])
+  for (const module of modules) installGoModule(module)
+}
+
+function installPackages(packages: readonly string[]): void {
   if (packages.length === 0) return
   const asRoot = process.getuid?.() === 0
   const prefix = asRoot ? [] : ['sudo', '-n']
   console.log(`installing ${packages.join(' ')} with apt-get`)
   runApt(prefix, ['update', '-q'])
   runApt(prefix, ['install', '-y', '-q', '--no-install-recommends', ...packages])
+}
+
+/** Compiled here, into a folder of the path. */
+function installGoModule(module: string): void {
+  console.log(`installing ${module} with go`)
+  const env = { ...process.env, GOBIN: '/usr/local/bin', GOFLAGS: '-mod=mod' }
+  const result = spawnSync(findProgram('go') ?? 'go', ['install', module], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env,
+  })
+  if (result.error !== undefined) throw result.error
+  if (result.status !== 0) throw new Error(`go install ${module} failed (${result.status})`)
 }
 
 function runApt(prefix: readonly string[], parameters: readonly string[]): void {
