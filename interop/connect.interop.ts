@@ -43,7 +43,7 @@ const chromium = requirePeer('chromium')
 const LONG = 'again and '.repeat(20_000)
 /** Bidirectional streams need a connection that goes both ways at once. */
 type HttpVersion = '1.1' | '2'
-const HTTP_VERSIONS: readonly HttpVersion[] = ['1.1']
+const HTTP_VERSIONS: readonly HttpVersion[] = ['1.1', '2']
 
 // --- their clients, our server
 

@@ -4,7 +4,10 @@ import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { ip } from '../src/core/address.ts'
 import { GrpcError } from '../src/protocols/grpc/grpc-error.ts'
-import { ErrorInfoSchema } from '../src/protocols/grpc/proto/google/rpc/details_pb.ts'
+import {
+  ErrorInfoSchema,
+  file_google_rpc_details,
+} from '../src/protocols/grpc/proto/google/rpc/details_pb.ts'
 import { rpcServer } from '../src/servers/connect/rpc-server.ts'
 import { grpcChannelz } from '../src/servers/grpc/channelz/grpc-channelz.ts'
 import { type GrpcService, grpcService } from '../src/servers/grpc/grpc-service.ts'
@@ -22,7 +25,9 @@ const services = [echo()]
 const health = grpcHealth({ services })
 const channelz = grpcChannelz()
 const all = [...services, health.service, channelz.service]
-const server = httpServer(channelz.counted('api', rpcServer([...all, ...grpcReflection(all)])))
+// Details of errors are messages that no service names.
+const reflection = grpcReflection(all, { files: [file_google_rpc_details] })
+const server = httpServer(channelz.counted('api', rpcServer([...all, ...reflection])))
 channelz.server('api', server)
 const { address } = await server.listen(tcp(), ip('127.0.0.1', 0))
 const authority = `127.0.0.1:${address.kind === 'ip' ? address.port : 0}`
@@ -104,8 +109,8 @@ function run(...words: string[]): Promise<Said> {
 
 function documents(text: string): unknown[] {
   return text
-    .split(/(?<=^\})\n/m)
-    .filter((one) => one.trim() !== '')
+    .trim()
+    .split(/\n(?=\{)/)
     .map((one) => JSON.parse(one))
 }
 

@@ -183,7 +183,7 @@ test('heddle call verifies who answers, unless it is told not to', async () => {
 
 test('heddle call stops at SIGINT', async () => {
   const host = fakeProcess()
-  const args = [where, SAY, '-d', '{"delayMs":60000}', '-v', '--http', '1.1']
+  const args = [where, SAY, '-d', '{"delayMs":60000}', '-v']
   const ended = callCommand(args, host, terminalOf(host))
   await host.until(/> \/heddle/)
   host.emit('SIGINT')
@@ -211,7 +211,7 @@ function call(...args: string[]): Promise<Said> {
 
 async function run(args: readonly string[], { stdin = [] as string[] } = {}): Promise<Said> {
   const host = fakeProcess(stdin)
-  const code = await callCommand(['--http', '1.1', ...args], host, terminalOf(host))
+  const code = await callCommand(args, host, terminalOf(host))
   return { code, out: host.out, err: host.err }
 }
 

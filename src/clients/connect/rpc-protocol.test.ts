@@ -4,11 +4,12 @@ import { Echo } from '../../../test/fixtures/echo/echo_pb.ts'
 import { memory } from '../../core/address.ts'
 import { systemClock } from '../../platform/system-clock.ts'
 import { GrpcError } from '../../protocols/grpc/grpc-error.ts'
-import { HttpResponse } from '../../protocols/http/messages.ts'
+import { HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { rpcServer } from '../../servers/connect/rpc-server.ts'
 import { type GrpcService, grpcService } from '../../servers/grpc/grpc-service.ts'
 import { httpServer } from '../../servers/http/http-server.ts'
 import { memory as memoryTransport } from '../../transports/memory/memory-transport.ts'
+import type { GrpcClient } from '../grpc/client-types.ts'
 import { grpcClient } from '../grpc/grpc-client.ts'
 import { httpClient } from '../http/http-client.ts'
 import { connect, grpcWeb, type RpcProtocolOption } from './rpc-protocol.ts'
@@ -21,28 +22,52 @@ const PROTOCOLS: Readonly<Record<string, RpcProtocolOption>> = {
   'Connect in JSON with GET': connect({ codec: 'json', useGet: true }),
 }
 
-for (const [name, protocol] of Object.entries(PROTOCOLS)) {
-  test(`grpcClient speaks ${name} over HTTP/1.1`, async () => {
-    await using sides = await overMemory(rpcServer([echo()]))
-    const { say, look, expand, collect, fail } = grpcClient(Echo, sides.client, { protocol })
-    assert.equal((await say({ text: 'hello' })).text, 'hello')
-    assert.equal((await look({ text: 'see' })).text, 'see')
-    const numbers: number[] = []
-    for await (const { number } of expand({ count: 200, payloadBytes: 1_000 })) numbers.push(number)
-    assert.equal(numbers.length, 200)
-    const requests = async function* () {
-      for (const text of ['a', 'b', 'c']) yield { text }
-    }
-    assert.deepEqual((await collect(requests())).texts, ['a', 'b', 'c'])
-    await assert.rejects(fail({ code: 6, message: 'there' }), {
-      status: 'ALREADY_EXISTS',
-      grpcMessage: 'there',
+for (const version of ['1.1', '2'] as const) {
+  for (const [name, protocol] of Object.entries(PROTOCOLS)) {
+    test(`grpcClient speaks ${name} over HTTP/${version}`, async () => {
+      await using sides = await overMemory(rpcServer([echo()]), version)
+      const { say, look, expand, collect, chat, fail } = grpcClient(Echo, sides.client, {
+        protocol,
+      })
+      assert.equal((await say({ text: 'hello' })).text, 'hello')
+      assert.equal((await look({ text: 'see' })).text, 'see')
+      const numbers: number[] = []
+      for await (const { number } of expand({ count: 200, payloadBytes: 1_000 }))
+        numbers.push(number)
+      assert.equal(numbers.length, 200)
+      const requests = async function* () {
+        for (const text of ['a', 'b', 'c']) yield { text }
+      }
+      assert.deepEqual((await collect(requests())).texts, ['a', 'b', 'c'])
+      if (version === '2') await converse(chat)
+      await assert.rejects(fail({ code: 6, message: 'there' }), {
+        status: 'ALREADY_EXISTS',
+        grpcMessage: 'there',
+      })
+      await assert.rejects(say({ delayMs: 60_000 }, { timeoutMs: 20 }), /DEADLINE|deadline/)
+      const broken = expand({ count: 2_000_000, payloadBytes: 1_000 })
+      for await (const { number } of broken) if (number === 3) break
+      assert.equal((await say({ text: 'still' })).text, 'still')
     })
-    await assert.rejects(say({ delayMs: 60_000 }, { timeoutMs: 20 }), /DEADLINE|deadline/)
-    const broken = expand({ count: 2_000_000, payloadBytes: 1_000 })
-    for await (const { number } of broken) if (number === 3) break
-    assert.equal((await say({ text: 'still' })).text, 'still')
-  })
+  }
+}
+
+/** Each request waits for the reply to the one before. */
+async function converse(chat: GrpcClient<typeof Echo>['chat']): Promise<void> {
+  let answered = Promise.withResolvers<void>()
+  const requests = async function* () {
+    for (const text of ['a', 'b', 'c']) {
+      yield { text }
+      await answered.promise
+      answered = Promise.withResolvers()
+    }
+  }
+  const heard: string[] = []
+  for await (const { text } of chat(requests())) {
+    heard.push(text)
+    answered.resolve()
+  }
+  assert.deepEqual(heard, ['a', 'b', 'c'])
 }
 
 test('grpcClient takes no answer that is longer than its limit', async () => {
@@ -75,11 +100,11 @@ test('grpcClient says what a server answered that speaks none of it', async () =
   }
 })
 
-async function overMemory(service: Parameters<typeof httpServer>[0]) {
+async function overMemory(service: HttpService, version: '1.1' | '2' = '1.1') {
   const transport = memoryTransport({ clock: systemClock })
   const server = httpServer(service)
   const { address } = await server.listen(transport, memory('rpc'))
-  const client = httpClient('http://rpc.test', { transport, endpoints: [{ address }] })
+  const client = httpClient('http://rpc.test', { transport, endpoints: [{ address }], version })
   return {
     client,
     async [Symbol.asyncDispose](): Promise<void> {

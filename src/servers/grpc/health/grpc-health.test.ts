@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Echo } from '../../../../test/fixtures/echo/echo_pb.ts'
+import { grpcChannel } from '../../../clients/grpc/grpc-channel.ts'
 import { grpcClient } from '../../../clients/grpc/grpc-client.ts'
 import { memory } from '../../../core/address.ts'
+import { systemClock } from '../../../platform/system-clock.ts'
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
@@ -107,6 +109,27 @@ test('grpcHealth serves nothing any more from the moment its server drains', asy
   const heard: number[] = []
   for await (const { status } of client.watch({})) heard.push(status)
   assert.deepEqual(heard, [Status.NOT_SERVING])
+})
+
+test('grpcHealth lets watchers go, so that they do not hold the drain of a server up', async () => {
+  const transport = memoryTransport({ clock: systemClock })
+  const health = grpcHealth()
+  const server = httpServer(health.service, { drainTimeoutMs: 60_000 })
+  health.follow(server)
+  const { address } = await server.listen(transport, memory('watched'))
+  const endpoints = [{ address }]
+  await using channel = grpcChannel('http://health.test', { transport, endpoints, version: '2' })
+  const heard: number[] = []
+  const watching = (async () => {
+    for await (const { status } of grpcClient(Health, channel).watch({})) {
+      heard.push(status)
+      if (heard.length === 1) void server.close()
+    }
+  })()
+  await watching
+  await server.close()
+  assert.deepEqual(heard, [Status.SERVING, Status.NOT_SERVING])
+  assert.equal(health.watching, 0)
 })
 
 test('grpcHealth refuses limits out of range', () => {
