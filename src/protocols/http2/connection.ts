@@ -732,7 +732,11 @@ export abstract class Http2Connection<Event> {
   }
 
   #sendObligations(): void {
-    const target = Math.max(this.limits.connectionWindowBytes, this.bandwidth.target * 2)
+    const { connectionWindowBytes, windowBytes } = this.limits
+    const stream = this.bandwidth.target
+    // Two streams at full speed, once it is known what that takes.
+    const target =
+      stream > windowBytes ? Math.max(connectionWindowBytes, stream * 2) : connectionWindowBytes
     const more = target - this.#receiveWindow - this.unread
     // When it at least doubles what the peer has: at half of the window, and never in crumbs.
     if (more > 0 && more >= this.#receiveWindow) {
