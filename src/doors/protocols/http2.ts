@@ -6,4 +6,7 @@ export * from '../../protocols/http2/messages.ts'
 export * from '../../protocols/http2/metadata.ts'
 export * from '../../protocols/http2/options.ts'
 export * from '../../protocols/http2/server-session.ts'
-export { decodeSettingsHeader, encodeSettingsHeader } from '../../protocols/http2/settings-header.ts'
+export {
+  decodeSettingsHeader,
+  encodeSettingsHeader,
+} from '../../protocols/http2/settings-header.ts'
