@@ -63,6 +63,20 @@ export function messageCodec<Desc extends DescMessage>(
   return made
 }
 
+/** A codec that somebody else made, for a descriptor of theirs. */
+export function adoptCodec<Desc extends DescMessage>(
+  desc: Desc,
+  codec: MessageCodec<Desc>,
+  text: TextCodec = portableText,
+): void {
+  let codecs = CODECS.get(text)
+  if (codecs === undefined) {
+    codecs = new WeakMap()
+    CODECS.set(text, codecs)
+  }
+  codecs.set(desc, codec as unknown as MessageCodec)
+}
+
 class LibraryCodec<Desc extends DescMessage> implements MessageCodec<Desc> {
   readonly desc: Desc
 
