@@ -24,6 +24,8 @@ export const WALL_CLOCK: Readonly<Record<string, string>> = {
   // Dates that others have written.
   'src/cli/block.ts': 'the timestamp of a new block, and the age of one',
   'src/cli/run.ts': 'heddle check: certificates that end',
+  'src/clients/grpc-js/grpc-js-client.ts':
+    'deadlines of grpc-js are dates: a length of time is made',
   'src/clients/http/http-client.ts': 'Retry-After as a date, handed to the classifier',
   'src/gateway/upstream/cluster.ts': 'Retry-After as a date, handed to the classifier',
   'src/links/blocks/block-messages.ts': 'blocks carry Unix seconds, and may not be far from now',
@@ -39,6 +41,7 @@ export const WALL_CLOCK: Readonly<Record<string, string>> = {
   'src/security/identity/api-keys.ts': 'expiry of keys, a date in a file',
   'src/security/identity/jwt-verifier.ts': 'exp, nbf and iat of tokens (RFC 7519)',
   'src/security/oauth/client-assertion.ts': 'exp and iat of an assertion (RFC 7523)',
+  'src/servers/grpc-js/server-calls.ts': 'getDeadline of grpc-js is a date',
   'src/transports/quic/openssl/self-test.ts': 'validity of the certificate of the self-test',
   'src/transports/tls/certificate-files.ts': 'certificates that have ended',
   'src/transports/tls/expiry-watch.ts': 'certificates that end; looked at by the monotonic clock',

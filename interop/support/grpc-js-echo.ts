@@ -40,14 +40,7 @@ export async function serveGrpcJs(
   options: grpc.ServerOptions = {},
 ): Promise<{ port: number } & Disposable> {
   const server = new grpc.Server({ 'grpc.max_receive_message_length': 4 * 1024 * 1024, ...options })
-  server.addService(Echo.service, {
-    Say: say,
-    Look: say,
-    Expand: expand,
-    Collect: collect,
-    Chat: chat,
-    Fail: fail,
-  })
+  server.addService(Echo.service, ECHO_HANDLERS)
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => {
       if (error) reject(error)
@@ -131,4 +124,14 @@ function trailers(metadata: grpc.Metadata): grpc.Metadata {
   const [first] = metadata.get('x-echo')
   if (first !== undefined) sent.add('x-echo-trailer', first)
   return sent
+}
+
+/** Written for grpc-js; they serve under heddle's adapter as they are. */
+export const ECHO_HANDLERS: grpc.UntypedServiceImplementation = {
+  Say: say,
+  Look: say,
+  Expand: expand,
+  Collect: collect,
+  Chat: chat,
+  Fail: fail,
 }
