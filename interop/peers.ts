@@ -59,6 +59,12 @@ export const PEERS = {
     version: /Usage: (server)/,
     aptPackage: 'ngtcp2-server',
   },
+  h2load: {
+    commands: ['h2load'],
+    versionArguments: ['--version'],
+    version: /nghttp2\/(\S+)/,
+    aptPackage: 'nghttp2-client',
+  },
   haproxy: {
     commands: ['haproxy'],
     versionArguments: ['-v'],
@@ -82,6 +88,12 @@ export const PEERS = {
     versionArguments: ['-v'],
     version: /^BIND (\S+)/,
     aptPackage: 'bind9',
+  },
+  nghttp: {
+    commands: ['nghttp'],
+    versionArguments: ['--version'],
+    version: /nghttp2\/(\S+)/,
+    aptPackage: 'nghttp2-client',
   },
   nginx: {
     commands: ['nginx'],

@@ -76,6 +76,22 @@ class EchoSession implements Session<Uint8Array | 'close', never> {
   }
 }
 
+/** Lets out of its queue what it is asked for, as sessions with streams do. */
+class QueueSession extends EchoSession {
+  left: number
+  readonly #held = new ByteWriter()
+  constructor(left: number) {
+    super()
+    this.left = left
+  }
+  override pollTransmit(maxBytes = 0): ByteWriter {
+    const count = Math.min(maxBytes, this.left)
+    this.left -= count
+    if (count > 0) this.#held.copy(new Uint8Array(count))
+    return this.#held
+  }
+}
+
 function start(role: ConnectionRole, highWaterMark = 0) {
   const clock = new ManualClock()
   const connection = new StuckConnection(role, highWaterMark)
@@ -102,6 +118,20 @@ test('Driver drops a client that takes nothing, also when the session has closed
     clock.advance(2)
     assert.match(String(connection.destroyed), /took nothing of what was sent for 1000 ms/)
   }
+})
+
+test('Driver goes on while the connection takes all that a session lets out at a time', () => {
+  const connection = new StuckConnection('accepting', Number.POSITIVE_INFINITY)
+  const session = new QueueSession(1_000_000)
+  const owner = { onEvent() {}, onWritable() {}, onClosed() {} }
+  const driver = new Driver(connection as unknown as Connection, session, owner, {
+    clock: new ManualClock(),
+    maxTransmitBytes: 100_000,
+  })
+  driver.start()
+  connection.handler?.onData(Uint8Array.of(1))
+  assert.equal(session.left, 0)
+  assert.equal(connection.writableLength, 1_000_000)
 })
 
 test('Driver leaves a client alone that takes a little at a time', () => {

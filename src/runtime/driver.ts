@@ -289,9 +289,14 @@ export class Driver<Command, Event> implements ConnectionHandler {
   #flush(): void {
     if (this.#blocked) return
     const room = this.#maxTransmitBytes
-    const output = this.session.pollTransmit(room)
-    if (output.pending === 0) return
-    if (output.flushTo(this.connection)) return
+    for (;;) {
+      const output = this.session.pollTransmit(room)
+      const { pending } = output
+      if (pending === 0) return
+      if (!output.flushTo(this.connection)) break
+      // The session held back what went over the room; all of this was taken, and no drain comes.
+      if (pending < room) return
+    }
     this.#blocked = true
     this.#watchStuck()
   }
