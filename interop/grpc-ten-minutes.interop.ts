@@ -11,13 +11,7 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { fromRoot } from '../scripts/repository.ts'
 import { bundleExample } from '../test/support/bundle-example.ts'
-import {
-  blocksOf,
-  freePort,
-  hasCurl,
-  runBlocks,
-  startProcess,
-} from '../test/support/printed-page.ts'
+import { blocksOf, freePort, runBlocks, startProcess } from '../test/support/printed-page.ts'
 import { requirePeer } from './peers.ts'
 
 const PAGE = 'docs/grpc-in-ten-minutes.md'
