@@ -42,16 +42,17 @@ export function missing(name: TransportName): string | undefined {
   return name === 'QUIC' ? quicAvailability().reason : undefined
 }
 
-export const CARRIERS: Readonly<Record<TransportName, () => Promise<Carrier>>> = {
+/** Each takes what TLS agrees to. */
+export const CARRIERS: Readonly<Record<TransportName, (alpn: string) => Promise<Carrier>>> = {
   TCP: async () => same(tcp(), ip('127.0.0.1', 0)),
-  TLS: async () => secure(ip('127.0.0.1', 0)),
+  TLS: async (alpn) => secure(alpn, ip('127.0.0.1', 0)),
   'Unix socket': async () => {
     const folder = mkdtempSync(join(tmpdir(), 'heddle-matrix-'))
     const carrier = same(unix(), unixAddress(join(folder, 'socket')))
     return { ...carrier, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) }
   },
   memory: async () => same(inMemory(), memoryAddress('matrix')),
-  'TLS over memory': async () => secure(memoryAddress('matrix'), inMemory()),
+  'TLS over memory': async (alpn) => secure(alpn, memoryAddress('matrix'), inMemory()),
   WebSocket: async () => same(byteStream(webSocket()), ip('127.0.0.1', 0)),
   QUIC: async () => {
     const { certificate, key, ca } = await createDevCertificate(clock)
@@ -77,9 +78,9 @@ function same(transport: Transport, address: Address): Carrier {
   return { server: transport, client: transport, address, [Symbol.dispose]() {} }
 }
 
-async function secure(address: Address, inner?: Transport): Promise<Carrier> {
+async function secure(alpn: string, address: Address, inner?: Transport): Promise<Carrier> {
   const { certificate, key, ca } = await createDevCertificate(clock)
-  const base = { alpn: ['http/1.1'], ...(inner !== undefined && { inner }) }
+  const base = { alpn: [alpn], ...(inner !== undefined && { inner }) }
   return {
     server: tls({ ...base, credentials: { certificate, key } }),
     client: tls({ ...base, ca, serverName: 'localhost' }),

@@ -6,7 +6,7 @@ import type { ConnectionHandler } from '../../src/core/connection.ts'
 import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { httpServer } from '../../src/servers/http/http-server.ts'
 import { CARRIERS, missing } from './carriers.ts'
-import { TRANSPORTS, type TransportName } from './matrix.ts'
+import { PROTOCOLS, type Protocol, TRANSPORTS, type TransportName } from './matrix.ts'
 
 const SIZES = [0, 1, 1_000, 65_536, 1_000_000]
 
@@ -20,16 +20,20 @@ const nothing: ConnectionHandler = {
   onClose() {},
 }
 
-async function exercise(name: TransportName): Promise<void> {
-  using carrier = await CARRIERS[name]()
+const WITH_TLS: ReadonlySet<TransportName> = new Set(['TLS', 'TLS over memory', 'QUIC'])
+
+async function exercise(protocol: Protocol, name: TransportName): Promise<void> {
+  const isHttp2 = protocol === 'HTTP/2'
+  using carrier = await CARRIERS[name](isHttp2 ? 'h2' : 'http/1.1')
   await using server = httpServer((request, context) => {
     if (request.path === '/never') {
       return new Promise((_resolve, reject) => context.onCancel(reject))
     }
     if (request.path === '/upgrade') {
+      assert.equal(request.version, isHttp2 ? '2' : '1.1')
       return new HttpResponse({
-        status: 101,
-        fields: { connection: 'upgrade', upgrade: 'echo' },
+        status: isHttp2 ? 200 : 101,
+        fields: isHttp2 ? {} : { connection: 'upgrade', upgrade: 'echo' },
         upgrade: (connection) =>
           connection.open({
             ...nothing,
@@ -42,9 +46,11 @@ async function exercise(name: TransportName): Promise<void> {
     return new HttpResponse({ body: request.body })
   })
   const { address } = await server.listen(carrier.server, carrier.address)
-  await using client = httpClient('http://localhost', {
+  // HTTP/2 says the scheme, and a server checks that it fits.
+  await using client = httpClient(`${WITH_TLS.has(name) ? 'https' : 'http'}://localhost`, {
     transport: carrier.client,
     endpoints: [{ address, hostname: 'localhost' }],
+    version: isHttp2 ? '2' : '1.1',
   })
 
   for (const size of SIZES) {
@@ -60,11 +66,12 @@ async function exercise(name: TransportName): Promise<void> {
 
   await assert.rejects(client.get('/never', { timeoutMs: 50 }), { code: 'ERR_DEADLINE' })
 
-  const upgraded = await client.request({
-    target: '/upgrade',
-    fields: { connection: 'upgrade', upgrade: 'echo' },
-  })
-  assert.equal(upgraded.status, 101)
+  const upgraded = await client.request(
+    isHttp2
+      ? { method: 'CONNECT', protocol: 'echo', target: '/upgrade' }
+      : { target: '/upgrade', fields: { connection: 'upgrade', upgrade: 'echo' } },
+  )
+  assert.equal(upgraded.status, isHttp2 ? 200 : 101)
   const { connection } = upgraded
   assert.ok(connection)
   const echoed = Promise.withResolvers<string>()
@@ -82,7 +89,9 @@ async function exercise(name: TransportName): Promise<void> {
   connection.destroy()
 }
 
-for (const name of TRANSPORTS) {
-  const title = `HTTP/1.1 over ${name}: bodies, concurrency, deadline, upgrade`
-  test(title, { skip: missing(name) ?? false }, () => exercise(name))
+for (const protocol of PROTOCOLS) {
+  for (const name of TRANSPORTS) {
+    const title = `${protocol} over ${name}: bodies, concurrency, deadline, upgrade`
+    test(title, { skip: missing(name) ?? false }, () => exercise(protocol, name))
+  }
 }

@@ -112,6 +112,27 @@ export function checkVersionChoice(version: HttpVersionChoice): HttpVersionChoic
   )
 }
 
+/** @throws UsageError for options that no connection could have */
+export function checkHttp2Options(http2: Http2ConnectionOptions | undefined): void {
+  if (http2 === undefined) return
+  checkIdling(http2)
+  new Http2ClientSession(http2)
+}
+
+function checkIdling(http2: Http2ConnectionOptions): {
+  verifyAfterIdleMs: number
+  idleTimeoutMs: number
+} {
+  const {
+    verifyAfterIdleMs = httpConnectionDefaults.verifyAfterIdleMs,
+    idleTimeoutMs = httpConnectionDefaults.idleTimeoutMs,
+  } = http2
+  const never = Number.POSITIVE_INFINITY
+  checkRange('verifyAfterIdleMs', verifyAfterIdleMs, 0, never)
+  checkRange('idleTimeoutMs', idleTimeoutMs, 0, never)
+  return { verifyAfterIdleMs, idleTimeoutMs }
+}
+
 export async function connectHttp(
   transport: Transport,
   endpoint: Endpoint,
@@ -193,12 +214,7 @@ function speak(
   upgradedMethod?: string,
 ): HttpClientConnection {
   const { clock, contextWriter, http1, http2 = NO_OPTIONS, poolIdles } = settings
-  const {
-    verifyAfterIdleMs = httpConnectionDefaults.verifyAfterIdleMs,
-    idleTimeoutMs = httpConnectionDefaults.idleTimeoutMs,
-  } = http2
-  checkRange('verifyAfterIdleMs', verifyAfterIdleMs, 0, Number.POSITIVE_INFINITY)
-  checkRange('idleTimeoutMs', idleTimeoutMs, 0, Number.POSITIVE_INFINITY)
+  const { verifyAfterIdleMs, idleTimeoutMs } = checkIdling(http2)
   const session = isHttp2 ? http2Session(settings, upgradedMethod) : http1Session(settings)
   const exchanger = new HttpClientConnection(connection, session, {
     clock,

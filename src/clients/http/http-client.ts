@@ -52,6 +52,7 @@ import { channelObserver } from '../telemetry/channel-observer.ts'
 import type { Coalescing } from './coalescing.ts'
 import {
   alpnOf,
+  checkHttp2Options,
   checkVersionChoice,
   connectHttp,
   expectedCapacityOf,
@@ -151,6 +152,7 @@ export class HttpClient implements Client<HttpRequest, HttpResponse> {
     const { tls, proxy, decompress: decoding = false, propagation, ...others } = rest
     const { version: choice = 'auto', coalescing, ...core } = others
     const version = checkVersionChoice(choice)
+    checkHttp2Options(http2)
     const origin = parseOrigin(where)
     const { scheme, authority } = origin
     this.scheme = scheme

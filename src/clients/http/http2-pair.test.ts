@@ -1,0 +1,258 @@
+/** Client and server of ours in HTTP/2, in memory and over TCP: what the two agree on. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ip, memory as memoryAddress } from '../../core/address.ts'
+import type { Connection } from '../../core/connection.ts'
+import { Call } from '../../core/context.ts'
+import type { HeddleError } from '../../core/errors.ts'
+import { systemClock } from '../../platform/system-clock.ts'
+import { HttpFields } from '../../protocols/http/fields.ts'
+import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import { type HttpServerOptions, httpServer } from '../../servers/http/http-server.ts'
+import { MemoryNetwork } from '../../transports/memory/memory-network.ts'
+import { memory } from '../../transports/memory/memory-transport.ts'
+import { tcp } from '../../transports/tcp/tcp.ts'
+import { type HttpClient, type HttpClientOptions, httpClient } from './http-client.ts'
+
+test('a call in memory: body, trailers, version and authority of both sides', async () => {
+  await using pair = await inMemory(async (request) => {
+    assert.equal(request.version, '2')
+    assert.equal(request.authority, 'a.example')
+    const response = HttpResponse.text(`${await request.body.text()}!`)
+    response.body.trailers = new HttpFields({ got: request.body.trailers?.get('sent') ?? 'none' })
+    return response
+  })
+  const request = new HttpRequest({ method: 'POST', body: new Uint8Array([104, 105]) })
+  request.body.trailers = new HttpFields({ sent: 'trailers' })
+  const response = await pair.client.call(request, new Call())
+  assert.equal(response.version, '2')
+  assert.equal(await response.body.text(), 'hi!')
+  assert.equal(response.body.trailers?.get('got'), 'trailers')
+})
+
+test('a client that asks to be upgraded goes on in HTTP/2 where the server does', async () => {
+  for (const [upgradeBytes, expected] of [
+    [0, '2'],
+    [undefined, '1.1'],
+  ] as const) {
+    const versions: string[] = []
+    const answer: HttpService = (request) => {
+      versions.push(`${request.method} ${request.version}`)
+      return HttpResponse.text('fine')
+    }
+    const options = upgradeBytes === undefined ? {} : { upgradeBytes }
+    await using pair = await overTcp(answer, { version: 'upgrade' }, options)
+    for (let round = 0; round < 2; round++) {
+      const response = await pair.client.post('/', 'body')
+      assert.equal(response.version, expected)
+      assert.equal(await response.body.text(), 'fine')
+    }
+    assert.deepEqual(versions.slice(-2), [`POST ${expected}`, `POST ${expected}`])
+  }
+})
+
+test('a server that drains loses no call of a busy client', async () => {
+  const service: HttpService = async (request) => {
+    await new Promise((resolve) => setImmediate(resolve))
+    return HttpResponse.text(request.path)
+  }
+  const network = new MemoryNetwork()
+  const transport = memory({ clock: systemClock, network })
+  let server = httpServer(service)
+  await server.listen(transport, memoryAddress('server'))
+  await using client = httpClient('http://a.example', {
+    version: '2',
+    transport,
+    endpoints: [{ address: memoryAddress('server') }],
+    retry: false,
+  })
+  for (let round = 0; round < 4; round++) {
+    const calls = Array.from({ length: 50 }, (_, at) => client.post(`/${at}`, 'body'))
+    await Promise.race(calls)
+    const old = server
+    const drained = old.close()
+    server = httpServer(service)
+    await drained.then(() => server.listen(transport, memoryAddress('server')))
+    const texts = await Promise.all(calls.map(async (call) => (await call).body.text()))
+    assert.equal(texts.length, 50)
+  }
+  await server.close()
+})
+
+test('maxConcurrentStreams of the server is what a connection takes, and one past waits', async () => {
+  let active = 0
+  let most = 0
+  const opened: (() => void)[] = []
+  const answer: HttpService = () => {
+    most = Math.max(most, ++active)
+    return new Promise((resolve) =>
+      opened.push(() => {
+        active--
+        resolve(HttpResponse.text('fine'))
+      }),
+    )
+  }
+  await using pair = await inMemory(
+    answer,
+    { pool: { max: 1 } },
+    { http2: { maxConcurrentStreams: 4 } },
+  )
+  const release = async (): Promise<void> => {
+    for (const open of opened.splice(0)) open()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const first = pair.client.get('/')
+  while (opened.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await release()
+  await first
+  const calls = Array.from({ length: 5 }, () => pair.client.get('/'))
+  while (opened.length < 4) await new Promise((resolve) => setImmediate(resolve))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(opened.length, 4)
+  const [stack] = pair.client.core.endpoints.nodes
+  assert.deepEqual(stack?.pool.inFlight, [4])
+  assert.equal(stack?.pool.stats.waiting, 1)
+  while (active > 0 || opened.length > 0) await release()
+  await Promise.all(calls)
+  assert.equal(most, 4)
+})
+
+test('options that no connection could have are refused when the client is made', () => {
+  for (const http2 of [
+    { windowBytes: 0 },
+    { maxFrameBytes: 1 },
+    { verifyAfterIdleMs: -1 },
+    { idleTimeoutMs: Number.NaN },
+    { maxPushedStreams: -1 },
+  ]) {
+    assert.throws(() => httpClient('http://a.example', { http2 }), { code: 'ERR_OPTION_RANGE' })
+  }
+})
+
+test('protocol is for CONNECT in HTTP/2 alone', async () => {
+  await using pair = await inMemory(() => HttpResponse.text('fine'))
+  const wrong = { method: 'GET', protocol: 'websocket', target: '/' }
+  await assert.rejects(async () => pair.client.request(wrong), { code: 'ERR_ARGUMENT' })
+  await using old = await inMemory(() => HttpResponse.text('fine'), { version: '1.1' })
+  const extended = { method: 'CONNECT', protocol: 'websocket', target: '/' }
+  await assert.rejects(async () => old.client.request(extended), {
+    code: 'ERR_OPTION_UNSUPPORTED',
+  })
+})
+
+test('a service that fails behind its head resets the stream; the client hears it in the body', async () => {
+  await using pair = await inMemory(() => {
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(10)
+      throw new Error('broken inside')
+    }
+    const iterator = broken()
+    return new HttpResponse({
+      body: {
+        open(sink) {
+          const pull = async (): Promise<void> => {
+            const { value } = await iterator.next()
+            if (value !== undefined && sink.write(value)) await pull()
+          }
+          return { resume: () => void pull().catch((error) => sink.fail(error)), cancel() {} }
+        },
+        [Symbol.asyncIterator]: () => iterator,
+      },
+    })
+  })
+  // The head may have come in the same batch as the reset.
+  const read = async (): Promise<unknown> => (await pair.client.get('/')).body.bytes()
+  await assert.rejects(read(), (error: HeddleError) => {
+    assert.equal(error.code, 'ERR_REMOTE')
+    assert.equal(error.status, 'INTERNAL_ERROR')
+    return true
+  })
+  const [stack] = pair.client.core.endpoints.nodes
+  assert.deepEqual(stack?.pool.inFlight, [0])
+})
+
+test('a connection of a stream holds the peer back while nobody reads, both ways', async () => {
+  const taken = Promise.withResolvers<Connection>()
+  const fixed = { http2: { windowBytes: 262_144, maxWindowBytes: 262_144 } }
+  await using pair = await inMemory(() => new HttpResponse({ upgrade: taken.resolve }), fixed)
+  const { connection: near } = await pair.client.request({
+    method: 'CONNECT',
+    protocol: 'bytes',
+    target: '/',
+  })
+  const far = await taken.promise
+  assert.ok(near !== undefined)
+  const SIZE = 2_000_000
+  const received = [0, 0]
+  const ended = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const pump = (connection: Connection, at: number): void => {
+    let left = SIZE
+    const chunk = new Uint8Array(50_000)
+    const write = (): void => {
+      while (left > 0) {
+        left -= chunk.length
+        if (!connection.write(chunk)) break
+      }
+      if (left === 0) connection.end()
+    }
+    connection.open({
+      onData(data) {
+        received[at] = (received[at] ?? 0) + data.length
+      },
+      onDrain: write,
+      onEnd: () => ended[at]?.resolve(),
+      onClose: (reason) => reason && ended[at]?.reject(reason),
+    })
+    if (at === 0) connection.pause()
+    write()
+  }
+  pump(near, 0)
+  pump(far, 1)
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(received[0], 0)
+  assert.ok(far.writableLength > 0, 'the far side was told to stop')
+  near.resume()
+  await Promise.all(ended.map(({ promise }) => promise))
+  assert.deepEqual(received, [SIZE, SIZE])
+})
+
+interface Pair extends AsyncDisposable {
+  readonly client: HttpClient
+}
+
+async function inMemory(
+  service: HttpService,
+  options: HttpClientOptions = {},
+  serverOptions: HttpServerOptions = {},
+): Promise<Pair> {
+  const transport = memory({ clock: systemClock, network: new MemoryNetwork(), strict: true })
+  const server = httpServer(service, serverOptions)
+  await server.listen(transport, memoryAddress('server'))
+  const endpoints = [{ address: memoryAddress('server') }]
+  const client = httpClient('http://a.example', { version: '2', transport, endpoints, ...options })
+  return {
+    client,
+    async [Symbol.asyncDispose]() {
+      await client.close()
+      await server.close()
+    },
+  }
+}
+
+async function overTcp(
+  service: HttpService,
+  options: HttpClientOptions,
+  serverOptions: HttpServerOptions,
+): Promise<Pair> {
+  const server = httpServer(service, serverOptions)
+  const { address } = await server.listen(tcp(), ip('127.0.0.1', 0))
+  const port = address.kind === 'ip' ? address.port : 0
+  const client = httpClient(`http://127.0.0.1:${port}`, options)
+  return {
+    client,
+    async [Symbol.asyncDispose]() {
+      await client.close()
+      await server.close()
+    },
+  }
+}
