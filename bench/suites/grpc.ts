@@ -8,42 +8,75 @@ import { pair } from '../harness/pair.ts'
 import { type Aim, ratioAim, type Suite } from './suite.ts'
 
 /** Both processes of each: `variant` says what the client does. */
-function contestants(variant: string): readonly Contestant[] {
-  const heddle = 'grpc-heddle.ts'
-  const grpcJs = 'grpc-js.ts'
-  const connect = 'grpc-connect-node.ts'
-  const of = (name: string, setup: string, client: string, server: string): Contestant =>
-    pair({ name, setup, client: { file: client, variant }, server: { file: server } })
-  return [
-    of('grpc-js', 'both ends, proto-loader, defaults', grpcJs, grpcJs),
-    of('heddle', 'grpcClient and grpcService, defaults', heddle, heddle),
-    of(CLIENT, 'grpcClient on a server of grpc-js', heddle, grpcJs),
-    of(SERVER, 'a client of grpc-js on grpcService', grpcJs, heddle),
-    of('connect-node', 'both ends, createGrpcTransport over node:http2', connect, connect),
-  ]
+function contestant(name: string, variant: string): Contestant {
+  const { setup, client, server } = PAIRS[name] as (typeof PAIRS)[string]
+  return pair({ name, setup, client: { file: client, variant }, server: { file: server } })
 }
 
 const CLIENT = 'heddle client, grpc-js server'
 const SERVER = 'grpc-js client, heddle server'
 
+const PAIRS: Readonly<Record<string, { setup: string; client: string; server: string }>> = {
+  'grpc-js': {
+    setup: 'both ends, proto-loader, defaults',
+    client: 'grpc-js.ts',
+    server: 'grpc-js.ts',
+  },
+  heddle: {
+    setup: 'grpcClient and grpcService, defaults',
+    client: 'grpc-heddle.ts',
+    server: 'grpc-heddle.ts',
+  },
+  [CLIENT]: {
+    setup: 'grpcClient on a server of grpc-js',
+    client: 'grpc-heddle.ts',
+    server: 'grpc-js.ts',
+  },
+  [SERVER]: {
+    setup: 'a client of grpc-js on grpcService',
+    client: 'grpc-js.ts',
+    server: 'grpc-heddle.ts',
+  },
+  'connect-node': {
+    setup: 'both ends, createGrpcTransport over node:http2',
+    client: 'grpc-connect-node.ts',
+    server: 'grpc-connect-node.ts',
+  },
+}
+
 interface Shape {
   readonly name: string
   readonly description: string
   readonly variant: string
+  readonly contestants: readonly string[]
+}
+
+const both = ['grpc-js', 'heddle']
+const beside = [...both, 'connect-node']
+const mixed = [...both, CLIENT, SERVER]
+
+function unary(bytes: number, depth: number, contestants: readonly string[]): Shape {
+  const length = bytes < 1_024 ? `${bytes}b` : `${bytes / 1_024}k`
+  return {
+    name: `unary-${length}-${depth === 1 ? 'serial' : depth}`,
+    description: `unary echo of ${bytes} B with metadata, ${depth} in flight on one connection`,
+    variant: `unary ${bytes} ${depth}`,
+    contestants,
+  }
 }
 
 const shapes: readonly Shape[] = [
-  ...[64, 1_024].flatMap((bytes) =>
-    [1, 64, 256].map((depth) => ({
-      name: `unary-${bytes === 64 ? '64b' : '1k'}-${depth === 1 ? 'serial' : depth}`,
-      description: `unary echo of ${bytes} B with metadata, ${depth} in flight on one connection`,
-      variant: `unary ${bytes} ${depth}`,
-    })),
-  ),
+  unary(64, 1, beside),
+  unary(64, 64, [...mixed, 'connect-node']),
+  unary(64, 256, both),
+  unary(1_024, 1, both),
+  unary(1_024, 64, mixed),
+  unary(1_024, 256, both),
   {
     name: 'stream-1k',
     description: 'messages of 1 KB from a server, 8 streams at a time on one connection',
     variant: 'stream 1024 8',
+    contestants: beside,
   },
 ]
 
@@ -110,13 +143,13 @@ function beats(text: string, name: string, atLeast: number, ...scenarios: string
   }
 }
 
-function toScenario({ name, description, variant }: Shape): Scenario {
+function toScenario({ name, description, variant, contestants }: Shape): Scenario {
   const run = { mode: 'pipelined', port: 0 } as const
   return {
     kind: 'load',
     name,
     description,
-    contestants: contestants(variant),
+    contestants: contestants.map((one) => contestant(one, variant)),
     baseline: 'grpc-js',
     async check(contestant) {
       const { errors, operations } = await contestant.run({ ...run, milliseconds: 50 })
