@@ -53,7 +53,9 @@ for (const [name, carry] of Object.entries(CARRIERS)) {
     const { transport, client: from = transport, address: where } = await carry()
     await using server = httpServer(echoService())
     const { address } = await server.listen(transport, where)
-    await using channel = grpcChannel('http://localhost', {
+    // What comes over TLS is https.
+    const scheme = name.endsWith('QUIC') ? 'https' : 'http'
+    await using channel = grpcChannel(`${scheme}://localhost`, {
       transport: from,
       endpoints: [{ address }],
     })
