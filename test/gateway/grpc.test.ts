@@ -13,6 +13,7 @@ import { HttpFields } from '../../src/protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
 import { rpcServer } from '../../src/servers/connect/rpc-server.ts'
 import { grpcServer } from '../../src/servers/grpc/grpc-service.ts'
+import { grpcHealth } from '../../src/servers/grpc/health/grpc-health.ts'
 import { Echo } from '../fixtures/echo/echo_pb.ts'
 import { echoService } from '../support/echo-service.ts'
 import { HTTP, start, upstream } from './running-gateway.ts'
@@ -261,6 +262,33 @@ test('Gateway takes an endpoint out that fails calls of gRPC', async (t) => {
     [bad],
   )
   for (let call = 0; call < 4; call++) await say({})
+})
+
+test('Gateway asks endpoints for their health by gRPC', async (t) => {
+  const health = grpcHealth({ services: [SERVICE] })
+  const { client, gateway: running } = await gateway(
+    t,
+    grpcServer([echoService(), health.service]),
+    {
+      cluster: {
+        health_checks: [
+          {
+            type: 'grpc',
+            service: SERVICE,
+            interval: '10ms',
+            unhealthy_threshold: 1,
+            timeout: '5s',
+          },
+        ],
+      },
+    },
+  )
+  const state = () => running.clusters()[0]?.endpoints[0]
+  while (state()?.health !== 'healthy') await turn()
+  assert.equal((await client.say({ text: 'well' })).text, 'well')
+  health.set(SERVICE, 'NOT_SERVING')
+  while (state()?.health !== 'unhealthy') await turn()
+  assert.equal(state()?.healthReason, `${SERVICE} is NOT_SERVING`)
 })
 
 test('Gateway bridges gRPC-Web, binary and text, and answers preflights', async (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Call } from '../../core/context.ts'
 import { HttpResponse } from '../../protocols/http/messages.ts'
+import { grpcHealth } from '../../servers/grpc/health/grpc-health.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
 import { type EndpointHealthState, HealthChecker, type HealthProbe } from './health-checker.ts'
 import { httpProbe } from './probes.ts'
@@ -121,4 +122,26 @@ test('httpProbe takes single statuses and ranges, at their edges', async () => {
     )
     assert.equal(outcome, well, `${status} of ${expectedStatuses}`)
   }
+})
+
+test('httpProbe asks a service of gRPC for its health', async () => {
+  const health = grpcHealth({ services: ['shop.v1.Orders'] })
+  const paths: string[] = []
+  const probe = (grpcService: string): HealthProbe =>
+    httpProbe({
+      path: '/',
+      host: 'a.example',
+      expectedStatuses: [200],
+      grpcService,
+      call: (request, context) => {
+        paths.push(`${request.authority}${request.target}`)
+        return health.service(request, context)
+      },
+    })
+  await probe('')(new Call())
+  await probe('shop.v1.Orders')(new Call())
+  assert.equal(paths[0], 'a.example/grpc.health.v1.Health/Check')
+  health.set('shop.v1.Orders', 'NOT_SERVING')
+  await assert.rejects(probe('shop.v1.Orders')(new Call()), { status: 'NOT_SERVING' })
+  await assert.rejects(probe('shop.v1.Users')(new Call()), { status: 'NOT_FOUND' })
 })

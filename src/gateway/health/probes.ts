@@ -1,7 +1,9 @@
 /**
  * What a health check asks: a connection is enough (`tcp`), or an answer with an expected status
- * (`http`).
+ * (`http`), or its service says that it serves (`grpc`, grpc.health.v1).
  */
+import type { GrpcTargetClient } from '../../clients/grpc/client-settings.ts'
+import { grpcHealthProbe } from '../../clients/grpc/grpc-health-probe.ts'
 import type { Address } from '../../core/address.ts'
 import type { Call } from '../../core/context.ts'
 import { RemoteError } from '../../core/errors.ts'
@@ -29,11 +31,19 @@ export interface HttpProbeOptions {
   host: string
   /** `200`, or a range `200-299`. */
   expectedStatuses: readonly (number | string)[]
+  /** Asked by gRPC for the health of this service; `''` is the server as a whole. */
+  grpcService?: string | undefined
 }
 
 /** Well when it answers with an expected status. */
 export function httpProbe(options: HttpProbeOptions): HealthProbe {
-  const { call, path, host, expectedStatuses } = options
+  const { call, path, host, expectedStatuses, grpcService } = options
+  if (grpcService !== undefined) {
+    return grpcHealthProbe(
+      { call: call as GrpcTargetClient['call'], authority: host },
+      { service: grpcService },
+    )
+  }
   const ranges = expectedStatuses.map(toRange)
   return async (context: Call) => {
     const request = new HttpRequest({

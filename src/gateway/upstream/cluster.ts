@@ -413,6 +413,7 @@ export class Cluster implements Upstream {
       path: check.path,
       host,
       expectedStatuses: check.expected_statuses,
+      grpcService: check.type === 'grpc' ? check.service : undefined,
       call: async (request, context) => {
         const at = {
           signal: context.signal,

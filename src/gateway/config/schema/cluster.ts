@@ -71,7 +71,15 @@ export const upstreamTls = z
 
 const healthCheck = z
   .strictObject({
-    type: z.enum(['http', 'tcp']).default('http').describe('tcp: a connection is enough'),
+    type: z
+      .enum(['http', 'tcp', 'grpc'])
+      .default('http')
+      .describe('tcp: a connection is enough; grpc: grpc.health.v1 says SERVING'),
+    service: z
+      .string()
+      .max(256)
+      .default('')
+      .describe('grpc: whose health; default the server as a whole'),
     path: urlPath().default('/').describe('http: what to GET'),
     host: z.string().optional().describe('http: the Host to send; default the endpoint’s address'),
     expected_statuses: z
