@@ -53,9 +53,15 @@ export class GrpcRetries {
 
 /**
  * Keeps what has been sent of a call's messages, up to `maxBytes`, so that another attempt can send
- * them again. They go on as they come: a stream is not held up.
+ * them again. They go on as they come: a stream is not held up. Nothing is kept where no condition of
+ * gRPC is named.
  */
-export function keepGrpcMessages(maxBytes: number, next: HttpService): HttpService {
+export function keepGrpcMessages(
+  conditions: readonly RetryCondition[],
+  maxBytes: number,
+  next: HttpService,
+): HttpService {
+  if (maxBytes === 0 || !new GrpcRetries(conditions).wanted) return next
   return (request, context) => {
     if (!isGrpc(request) || !request.body.oneShot) return next(request, context)
     const { method, target, scheme, authority, fields, version, route, body } = request

@@ -33,7 +33,7 @@ import type { TimerWheel } from '../../runtime/timer-wheel.ts'
 import { wheelClock } from '../../runtime/wheel-clock.ts'
 import { durationMs, sizeBytes } from '../config/quantity.ts'
 import type { ClusterConfig } from '../config/schema/cluster.ts'
-import { GrpcRetries, keepGrpcMessages } from '../grpc/grpc-retries.ts'
+import { keepGrpcMessages } from '../grpc/grpc-retries.ts'
 import { HealthChecker } from '../health/health-checker.ts'
 import { connectProbe, httpProbe } from '../health/probes.ts'
 import { ProxiedRequest } from '../http/http-proxy.ts'
@@ -128,8 +128,7 @@ export class Cluster implements Upstream {
     const { num_retries: retries, max_replay_body } = config.retry_policy
     const maxReplayBytes = retries === 0 ? 0 : sizeBytes(max_replay_body)
     const kept = keepSmallBodies(maxReplayBytes, this.client.call)
-    const repeats = maxReplayBytes > 0 && new GrpcRetries(config.retry_policy.retry_on).wanted
-    this.#service = repeats ? keepGrpcMessages(maxReplayBytes, kept) : kept
+    this.#service = keepGrpcMessages(config.retry_policy.retry_on, maxReplayBytes, kept)
   }
 
   readonly call: HttpService = (request, context): MaybePromise<HttpResponse> => {
