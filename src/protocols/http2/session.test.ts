@@ -58,7 +58,7 @@ test('Http2 sessions: a call with body and trailers both ways is one event on ea
 
 test('Http2 sessions: bodies of megabytes flow both ways at once, however large the windows', () => {
   for (const windowBytes of [1, 1_000, 65_535, 1_048_576]) {
-    const size = windowBytes === 1 ? 300 : 3_000_000
+    const size = windowBytes === 1 ? 300 : 1_200_000
     const pair = new Pair(
       { windowBytes, maxWindowBytes: windowBytes },
       { windowBytes, maxWindowBytes: windowBytes },
@@ -81,7 +81,7 @@ test('Http2 sessions: bodies of megabytes flow both ways at once, however large 
     pair.ask(request(1, { method: 'POST', body }))
     pair.run()
     const chunks = pair.heard.flatMap((event) => (event.type === 'data' ? [event.chunk] : []))
-    assert.deepEqual(Buffer.concat(chunks), Buffer.from(body))
+    assert.equal(Buffer.compare(Buffer.concat(chunks), body), 0)
     assert.equal(pair.heard.at(-1)?.type, 'end')
     assert.equal(pair.server.pending + pair.client.pending, 0)
   }
@@ -340,9 +340,9 @@ test('Http2ClientSession: a request that is answered early is told to stop behin
   assert.equal(pair.client.failure ?? pair.server.failure, undefined)
 })
 
-test('Http2ServerSession: 10,000 cancelled exchanges leave nothing behind', () => {
+test('Http2ServerSession: 2,000 cancelled exchanges leave nothing behind', () => {
   const pair = new Pair({}, { maxResets: 100_000 })
-  for (let round = 0; round < 10_000; round++) {
+  for (let round = 0; round < 2_000; round++) {
     const exchange = pair.client.nextExchange
     pair.ask(request(exchange))
     pair.run()
