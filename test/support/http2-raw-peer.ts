@@ -22,7 +22,10 @@ export function frame(
 ): Uint8Array {
   const { length } = payload
   const header = [length >>> 16, length >>> 8, length, type, flags, ...uint32(stream)]
-  return Uint8Array.from([...header, ...payload])
+  const bytes = new Uint8Array(header.length + length)
+  bytes.set(header)
+  bytes.set(payload, header.length)
+  return bytes
 }
 
 export function uint32(value: number): number[] {

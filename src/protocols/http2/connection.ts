@@ -271,6 +271,7 @@ export abstract class Http2Connection<Event> {
     this.frames.clear()
     this.#block = []
     this.#blockBytes = 0
+    this.unread = 0
     this.#pings.length = 0
   }
 
