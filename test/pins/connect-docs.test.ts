@@ -22,7 +22,7 @@ test('docs/protocols/connect.md says the defaults', async () => {
     ...client,
     ...corsDefaults,
   })) {
-    const shown = typeof value === 'number' ? value.toLocaleString('en-US') : `\`${value}\``
+    const shown = typeof value === 'number' ? numeral(value) : `\`${value}\``
     const row = page.split('\n').find((line) => line.startsWith(`| \`${name}\` |`))
     assert.ok(row?.includes(`| ${shown} |`), `${name}: ${shown} not in ${row}`)
   }
@@ -39,3 +39,7 @@ test('docs/call.md has the options that the help has', async () => {
     assert.ok(page.includes(option as string), String(option))
   }
 })
+
+function numeral(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? 'Infinity' : value.toLocaleString('en-US')
+}

@@ -8,6 +8,8 @@
  * https://connectrpc.com/docs/protocol#error-codes
  */
 
+import { grpcStatusOfHttp, httpStatusOfGrpc } from '../grpc/status.ts'
+
 /** The name of 1 to 16, at that index; 0 is no error and has none. */
 export const CONNECT_CODES: readonly string[] = Object.freeze([
   '',
@@ -41,33 +43,14 @@ export function connectCodeOf(name: unknown): number | undefined {
 
 /** The HTTP status of a unary answer with that error. */
 export function httpStatusOfCode(code: number): number {
-  return HTTP_STATUSES[code] ?? 500
+  return code === 0 ? 500 : httpStatusOfGrpc(code)
 }
 
 /** What an answer means that is no answer of Connect's: a proxy's, a web server's. */
 export function codeOfHttpStatus(status: number): number {
-  switch (status) {
-    case 400:
-      return 13
-    case 401:
-      return 16
-    case 403:
-      return 7
-    case 404:
-      return 12
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14
-    default:
-      return 2
-  }
+  return grpcStatusOfHttp(status)
 }
 
 const BY_NAME: ReadonlyMap<string, number> = new Map(
   CONNECT_CODES.map((name, code) => [name, code] as const).slice(1),
 )
-const HTTP_STATUSES: readonly number[] = Object.freeze([
-  200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
-])

@@ -12,7 +12,7 @@
  * https://connectrpc.com/docs/protocol
  */
 import type { DescMethod } from '@bufbuild/protobuf'
-import { ProtocolError } from '../../core/errors.ts'
+import { checkInteger, checkRange, ProtocolError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import { GrpcCompression } from '../grpc/compression.ts'
@@ -42,6 +42,12 @@ export interface ConnectBridgeOptions {
    */
   maxMessageBytes?: number
   /**
+   * Longest reply that is held as a whole, in bytes: a unary one, and a message that becomes JSON.
+   *
+   * @default Infinity: replies are one's own. In front of other people's servers it wants a limit
+   */
+  maxReplyBytes?: number
+  /**
    * Refuses a call that does not say `Connect-Protocol-Version: 1`, which tells calls from other
    * requests in JSON: a form of another site cannot send that field.
    *
@@ -54,22 +60,42 @@ export interface ConnectBridgeOptions {
   host?: Pick<Host, 'compression'>
 }
 
-export const connectBridgeDefaults: Readonly<{ maxMessageBytes: number; requireVersion: boolean }> =
-  Object.freeze({ maxMessageBytes: 4 * 1024 * 1024, requireVersion: false })
+export const connectBridgeDefaults: Readonly<{
+  maxMessageBytes: number
+  maxReplyBytes: number
+  requireVersion: boolean
+}> = Object.freeze({
+  maxMessageBytes: 4 * 1024 * 1024,
+  maxReplyBytes: Number.POSITIVE_INFINITY,
+  requireVersion: false,
+})
 
 export function connectBridge(next: HttpService, options: ConnectBridgeOptions = {}): HttpService {
   const {
     method: lookup,
     maxMessageBytes = connectBridgeDefaults.maxMessageBytes,
+    maxReplyBytes = connectBridgeDefaults.maxReplyBytes,
     requireVersion = connectBridgeDefaults.requireVersion,
     json = {},
     host = NO_CODECS,
   } = options
-  const shared = { maxMessageBytes, json, compression: new GrpcCompression(host) }
+  const compression = new GrpcCompression(host)
+  const shared = {
+    maxMessageBytes: checkInteger('maxMessageBytes', maxMessageBytes, 0, UINT32_MAX),
+    maxReplyBytes: Math.min(
+      UINT32_MAX,
+      checkRange('maxReplyBytes', maxReplyBytes, 0, Number.POSITIVE_INFINITY),
+    ),
+    json,
+    compression,
+  }
   return (request, context) => {
     const found = recognise(request, lookup)
     if (found === undefined) return next(request, context)
-    if (found instanceof HttpResponse) return found
+    if (found instanceof HttpResponse) {
+      request.body.discard()
+      return found
+    }
     const call: ConnectCall = {
       ...shared,
       codec: found.type.codec,
@@ -77,6 +103,11 @@ export function connectBridge(next: HttpService, options: ConnectBridgeOptions =
       get: found.get,
     }
     const protocol = found.type.stream ? STREAM : UNARY
+    const refuse = (error: unknown): HttpResponse => {
+      const refused = refusal(error)
+      request.body.discard()
+      return protocol.toError(refused, call)
+    }
     try {
       checkConnectVersion(versionOf(request, found.get), requireVersion)
       const asked = protocol.toRequest(request, call)
@@ -84,10 +115,10 @@ export function connectBridge(next: HttpService, options: ConnectBridgeOptions =
         ? answer(next(asked, context), call, request, protocol)
         : asked.then(
             (rewritten) => answer(next(rewritten, context), call, request, protocol),
-            (error: unknown) => protocol.toError(refusal(error), call),
+            refuse,
           )
     } catch (error) {
-      return protocol.toError(refusal(error), call)
+      return refuse(error)
     }
   }
 }
@@ -185,5 +216,7 @@ const STREAM: Protocol = {
   toError: streamError,
 }
 const NO_CODECS: Pick<Host, 'compression'> = Object.freeze({ compression: Object.freeze({}) })
+/** The length of a message has 32 bits. */
+const UINT32_MAX = 0xffff_ffff
 /** `idempotency_level = NO_SIDE_EFFECTS` of descriptor.proto. */
 const NO_SIDE_EFFECTS = 1

@@ -18,6 +18,7 @@ export interface ConnectCall {
   readonly codec: 'proto' | 'json'
   readonly method: DescMethod | undefined
   readonly maxMessageBytes: number
+  readonly maxReplyBytes: number
   readonly json: JsonOptions
   readonly compression: GrpcCompression
   /** The call came as a GET. */

@@ -55,7 +55,8 @@ export function toStreamResponse(response: HttpResponse, call: ConnectCall): Htt
     codec === 'proto' || method === undefined
       ? rewriteBody(response.body, new PassingRewriter(finish))
       : recodedBody(response.body, {
-          ...call,
+          maxMessageBytes: call.maxReplyBytes,
+          compression: call.compression,
           coding,
           recode: (bytes) => binaryToJson(method.output, bytes, json),
           finish,

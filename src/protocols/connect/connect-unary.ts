@@ -55,7 +55,7 @@ function withMessage(
   const { method, json } = call
   if (call.codec === 'proto' || method === undefined)
     return send(compressed ? COMPRESSED : 0, message)
-  const plain = compressed ? decompressed(call, coding, message) : message
+  const plain = compressed ? decompressed(call, coding, message, call.maxMessageBytes) : message
   return plain instanceof Uint8Array
     ? send(0, jsonToBinary(method.input, plain, json))
     : plain.then((text) => send(0, jsonToBinary(method.input, text, json)))
@@ -65,9 +65,10 @@ function decompressed(
   call: ConnectCall,
   coding: string,
   message: Uint8Array,
+  maxBytes: number,
 ): Uint8Array | Promise<Uint8Array> {
   const decompress = call.compression.decoder(coding)
-  return decompress === undefined ? message : decompress(message, call.maxMessageBytes)
+  return decompress === undefined ? message : decompress(message, maxBytes)
 }
 
 export function toUnaryResponse(
@@ -81,7 +82,7 @@ export function toUnaryResponse(
   }
   const { body } = response
   if (isWhole(body)) return withAnswer(response, call, bytesOf(body))
-  return body.bytes(call.maxMessageBytes + ENVELOPE_HEAD_BYTES).then(
+  return body.bytes(call.maxReplyBytes + ENVELOPE_HEAD_BYTES).then(
     (bytes) => withAnswer(response, call, bytes),
     (error: unknown) => unaryError(toGrpcError(error)),
   )
@@ -116,6 +117,8 @@ function answered(
 ): MaybePromise<HttpResponse> {
   const { codec, method, json } = call
   list.push('content-type', `application/${codec}`)
+  // A cache keeps it for those who accept the same only.
+  if (call.get !== undefined) list.push('vary', 'accept-encoding')
   const send = (bytes: Uint8Array): HttpResponse => {
     const whole = rewrittenResponse(response, HttpFields.fromTrusted(list), Body.from(bytes))
     whole.exchange = undefined
@@ -125,7 +128,8 @@ function answered(
     if (coding !== undefined) list.push('content-encoding', coding)
     return send(payload)
   }
-  const plain = coding === undefined ? payload : decompressed(call, coding, payload)
+  const plain =
+    coding === undefined ? payload : decompressed(call, coding, payload, call.maxReplyBytes)
   return plain instanceof Uint8Array
     ? send(binaryToJson(method.output, plain, json))
     : plain.then((binary) => send(binaryToJson(method.output, binary, json)))

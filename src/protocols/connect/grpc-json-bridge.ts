@@ -66,7 +66,8 @@ export function grpcJsonBridge(next: HttpService, options: GrpcJsonBridgeOptions
       const { body } = response
       const recoded = body.isEmpty
         ? body
-        : recodedBody(body, { maxMessageBytes, compression, coding, recode })
+        : // Replies are one's own.
+          recodedBody(body, { maxMessageBytes: UINT32_MAX, compression, coding, recode })
       return rewrittenResponse(response, withType(response.fields, JSON_TYPE), recoded)
     }
     const reply = next(asked, context)
@@ -84,6 +85,7 @@ function withType(fields: HttpFields, type: string): HttpFields {
   return HttpFields.fromTrusted(list)
 }
 
+const UINT32_MAX = 0xffff_ffff
 const BINARY = 'application/grpc+proto'
 const JSON_TYPE = 'application/grpc+json'
 const OF_MESSAGES: ReadonlySet<string> = new Set([

@@ -5,6 +5,7 @@ import type { GrpcClientOptions, GrpcTarget } from '../../clients/grpc/client-se
 import { grpcClient } from '../../clients/grpc/grpc-client.ts'
 import { Call } from '../../core/context.ts'
 import { nodeHost } from '../../platform/node-host.ts'
+import { connectBridge } from '../../protocols/connect/connect-bridge.ts'
 import { grpcOverConnect } from '../../protocols/connect/grpc-over-connect.ts'
 import { grpcOverWeb } from '../../protocols/connect/grpc-over-web.ts'
 import { GrpcError } from '../../protocols/grpc/grpc-error.ts'
@@ -310,6 +311,30 @@ test('rpcServer takes a message as long as its limit and not a byte more', async
   const body = (length: number): string => `{"text":"${'x'.repeat(length - 11)}"}`
   assert.equal((await ask({ body: body(32) }, limited)).status, 200)
   assert.equal((await ask({ body: body(33) }, limited)).status, 429)
+})
+
+test('connectBridge holds a reply as long as its limit and not a byte more', async () => {
+  const send = async (maxReplyBytes: number, type: string): Promise<number> => {
+    const service = connectBridge(inPieces(rpcServer([echo()])), { method, maxReplyBytes })
+    const request = new HttpRequest({
+      method: 'POST',
+      target: `/${Echo.typeName}/Say`,
+      fields: { 'content-type': type },
+      body: type.endsWith('json') ? '{"text":"0123456789"}' : Buffer.from('\n\n0123456789'),
+    })
+    return (await service(request, new Call())).status
+  }
+  for (const type of ['application/proto', 'application/json']) {
+    assert.equal(await send(12, type), 200)
+    assert.equal(await send(11, type), 429)
+  }
+  for (const limits of [
+    { maxReplyBytes: -1 },
+    { maxMessageBytes: 0.5 },
+    { maxMessageBytes: 2 ** 32 },
+  ]) {
+    assert.throws(() => connectBridge(rpcServer([echo()]), limits), { code: 'ERR_OPTION_RANGE' })
+  }
 })
 
 test('rpcServer answers only what it is told to', async () => {
