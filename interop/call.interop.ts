@@ -48,7 +48,9 @@ test('heddle call calls grpc-js with all four kinds', async (t) => {
 test('heddle call verifies the certificate of grpc-js', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'heddle-call-'))
   t.after(() => rm(folder, { recursive: true }))
-  const { certificate, key, ca } = await DevAuthority.create(systemClock).then((authority) => authority.issue().then((issued) => ({ ...issued, ca: authority.ca })))
+  const { certificate, key, ca } = await DevAuthority.create(systemClock).then((authority) =>
+    authority.issue().then((issued) => ({ ...issued, ca: authority.ca })),
+  )
   const cacert = join(folder, 'ca.pem')
   await writeFile(cacert, ca)
   const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(certificate) }
