@@ -10,6 +10,7 @@ import { grpcChannel } from '../../clients/grpc/grpc-channel.ts'
 import { grpcClient } from '../../clients/grpc/grpc-client.ts'
 import type { OriginTlsOptions } from '../../clients/http/default-transport.ts'
 import { type HttpClient, httpClient } from '../../clients/http/http-client.ts'
+import { ip } from '../../core/address.ts'
 import { HeddleError, toError, UsageError } from '../../core/errors.ts'
 import { GrpcMetadata } from '../../protocols/grpc/call-metadata.ts'
 import { GrpcError } from '../../protocols/grpc/grpc-error.ts'
@@ -182,13 +183,23 @@ async function connectTo(command: CallCommand): Promise<HttpClient> {
     verify,
     ...(ca !== undefined && { ca: await readFile(ca) }),
     ...(credentials !== undefined && { credentials }),
-    ...(serverName !== undefined && { serverName }),
   }
   const speaksHttp = command.kind === 'http' || command.protocol !== 'grpc'
   const secure = url.protocol === 'https:'
   // Servers of gRPC know HTTP/2 only, and without TLS nothing is agreed on.
   const version = command.version === 'auto' && !speaksHttp && !secure ? '2' : command.version
-  const options = { ...(secure && { tls }), retry: false as const, version }
+  const port = Number(url.port || (secure ? 443 : 80))
+  const options = {
+    ...(secure && { tls }),
+    // The name of an endpoint is what its certificate has to say.
+    ...(serverName !== undefined && {
+      endpoints: [
+        { address: ip(url.hostname.replace(/^\[|\]$/g, ''), port), hostname: serverName },
+      ],
+    }),
+    retry: false as const,
+    version,
+  }
   const origin = url.protocol === 'http+unix:' ? url : url.origin
   return speaksHttp ? httpClient(origin, options) : grpcChannel(origin, options)
 }
