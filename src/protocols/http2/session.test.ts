@@ -391,3 +391,18 @@ test('Http2ClientSession grows its windows by the bandwidth and the delay it mea
   const more = pair.client.receiveWindowBytes
   assert.ok(more <= 2_000_000, `${more} bytes`)
 })
+
+test('Http2ServerSession asks to be asked again for what found no room in one write', () => {
+  const hand = ByHand.server()
+  hand.send(frame(8, 0, 0, '00100000'), frame(1, 5, 1, section(GET)))
+  let woken = 0
+  hand.session.onWake = () => woken++
+  hand.session.submit(respond(1, { body: new Uint8Array(60_000) }), 0)
+  assert.equal(hand.said(1).filter(({ type }) => type === 0).length, 1)
+  assert.equal(woken, 1)
+  hand.said()
+  // `sent` came about.
+  assert.equal(woken, 2)
+  hand.said()
+  assert.equal(woken, 2)
+})

@@ -81,6 +81,8 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   #credited: Http2Stream<Head>[] = []
   /** The stream of the DATA frame that arrives; undefined: gone. */
   #arriving: Http2Stream<Head> | undefined
+  /** Somebody waits for output to be taken, not for a window. */
+  #stuckOutput = false
   /** The earliest time at which a stream's progress is looked at. */
   #dueAt = Number.POSITIVE_INFINITY
 
@@ -119,7 +121,6 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
     if (stream.queuedBytes === 0) this.#stuckOutput = true
     return false
   }
-  #stuckOutput = false
 
   pollTransmit(maxBytes: number): ByteWriter {
     if (maxBytes > 0 && this.state !== 'closed') {
@@ -637,7 +638,9 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
       if (stream === undefined) break
       room -= this.#sendPiece(stream)
     }
-    if (before && !this.events.isEmpty) this.onWake?.()
+    // Nobody asks again by himself: neither for what found no room, nor for what now happened.
+    const rest = !this.order.isEmpty && this.sendWindow > 0
+    if (rest || (before && !this.events.isEmpty)) this.onWake?.()
   }
 
   /** One frame of the stream. @returns how many bytes */
