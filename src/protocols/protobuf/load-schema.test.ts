@@ -219,6 +219,15 @@ test('loadSchema says what is wrong with a schema, and where', async () => {
   }
 })
 
+test('loadSchema takes a file that is built in, where somebody brings it', async () => {
+  const text = `${'/* a comment */\n'.repeat(200)}package google.rpc; message Own { optional string x = 1; }`
+  const own = { proto: 'google/rpc/status.proto', text }
+  const user =
+    'syntax = "proto3"; import "google/rpc/status.proto"; message M { google.rpc.Own o = 1; }'
+  const { registry } = await loadSchema([own, { proto: 'm.proto', text: user }])
+  assert.equal(registry.getMessage('M')?.fields[0]?.message?.typeName, 'google.rpc.Own')
+})
+
 test('loadSchema refuses imports that lead back, and those that lead too deep', async () => {
   const circle = (name: string): string =>
     `syntax = "proto3"; import "${name === 'a.proto' ? 'b' : 'a'}.proto";`

@@ -309,7 +309,7 @@ function setType(field: FieldDescriptorProto, type: string): void {
 /** Comments may stand in front of it, nothing else. */
 function syntaxOf(text: string): string {
   const match =
-    /^(?:\s|\/\/[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(?:syntax|edition)\s*=\s*(["'])([\w.]+)\1/.exec(
+    /^(?:\s|\/\/[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:syntax|edition)\s*=\s*(["'])([\w.]+)\1/.exec(
       text.charCodeAt(0) === 0xfeff ? text.slice(1) : text,
     )
   return match?.[2] ?? 'proto2'

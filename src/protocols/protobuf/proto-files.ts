@@ -55,7 +55,9 @@ export class ProtoFiles {
     const descriptors = new Map<string, FileDescriptorProto>()
     if (this.#files.size === 0) return descriptors
     for (const [name, { descriptor }] of this.#files) descriptors.set(name, descriptor)
-    const names = new TypeNames([...BUILT_IN.values()].map(({ proto }) => proto))
+    // What is built in may be given too: then that counts.
+    const builtIn = [...BUILT_IN.values()].filter(({ proto }) => !this.#files.has(proto.name))
+    const names = new TypeNames(builtIn.map(({ proto }) => proto))
     for (const { descriptor } of this.#files.values()) names.add(descriptor)
     for (const { descriptor } of this.#files.values()) names.resolve(descriptor)
     const custom = [...this.#files.values()].flatMap(({ customOptions }) => customOptions)

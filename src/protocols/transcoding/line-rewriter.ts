@@ -2,7 +2,7 @@
  * Lines of a body, one by one: NDJSON becomes frames of gRPC. An empty line is nothing; the last one
  * need not end.
  */
-import type { Rewriter, RewrittenEnd } from '../connect/rewritten-body.ts'
+import { joinPieces, type Rewriter, type RewrittenEnd } from '../connect/rewritten-body.ts'
 import { GrpcError } from '../grpc/grpc-error.ts'
 
 export interface LineRewriterOptions {
@@ -18,64 +18,72 @@ export interface LineRewriterOptions {
 
 export class LineRewriter implements Rewriter {
   readonly #options: LineRewriterOptions
-  #pending: Uint8Array = EMPTY
+  /** The beginning of a line, in pieces of our own: joined once, when its end is there. */
+  #begun: Uint8Array[] = []
+  #begunLength = 0
+  #chunk: Uint8Array = EMPTY
   #at = 0
-  /** Where the search for the end of the line goes on. */
-  #searched = 0
 
   constructor(options: LineRewriterOptions) {
     this.#options = options
   }
 
   push(chunk: Uint8Array): void {
-    const rest = this.#pending.subarray(this.#at)
-    this.#searched -= this.#at
+    // `next` gave undefined, so nothing of the one before is left.
+    this.#chunk = chunk
     this.#at = 0
-    if (rest.length === 0) this.#pending = chunk
-    else {
-      const joined = new Uint8Array(rest.length + chunk.length)
-      joined.set(rest)
-      joined.set(chunk, rest.length)
-      this.#pending = joined
-    }
   }
 
   /** @throws GrpcError RESOURCE_EXHAUSTED for too long a line */
   next(): Uint8Array | undefined {
-    for (;;) {
-      const end = this.#pending.indexOf(NEWLINE, Math.max(this.#searched, this.#at))
+    while (this.#at < this.#chunk.length) {
+      const end = this.#chunk.indexOf(NEWLINE, this.#at)
       if (end < 0) {
-        this.#searched = this.#pending.length
-        this.#checkLength(this.#pending.length - this.#at)
+        this.hold()
         return undefined
       }
       this.#checkLength(end - this.#at)
-      const line = this.#pending.subarray(this.#at, end)
+      const line = this.#joined(this.#chunk.subarray(this.#at, end))
       this.#at = end + 1
-      this.#searched = this.#at
       const piece = this.#mapped(line)
       if (piece !== undefined) return piece
     }
+    return undefined
   }
 
+  /** Keeps what is left up to its first newline as a beginning, or all of it for later. */
   hold(): void {
-    this.#pending = this.#pending.slice(this.#at)
-    this.#searched -= this.#at
+    const rest = this.#chunk.subarray(this.#at)
+    if (rest.length === 0) return
+    if (rest.indexOf(NEWLINE) >= 0) {
+      this.#chunk = rest.slice()
+      this.#at = 0
+      return
+    }
+    this.#checkLength(rest.length)
+    this.#begun.push(rest.slice())
+    this.#begunLength += rest.length
+    this.#chunk = EMPTY
     this.#at = 0
   }
 
   finish(): RewrittenEnd {
-    const rest = this.#pending.subarray(this.#at)
+    const rest = this.#joined(this.#chunk.subarray(this.#at))
     const last = rest.length === 0 ? undefined : this.#mapped(rest)
     const end = this.#options.finish?.() ?? {}
-    this.#pending = EMPTY
+    this.#chunk = EMPTY
     this.#at = 0
     if (last === undefined) return end
     if (end.tail === undefined) return { ...end, tail: last }
-    const tail = new Uint8Array(last.length + end.tail.length)
-    tail.set(last)
-    tail.set(end.tail, last.length)
-    return { ...end, tail }
+    return { ...end, tail: joinPieces([last, end.tail]) }
+  }
+
+  #joined(end: Uint8Array): Uint8Array {
+    if (this.#begun.length === 0) return end
+    const line = joinPieces([...this.#begun, end])
+    this.#begun = []
+    this.#begunLength = 0
+    return line
   }
 
   #mapped(line: Uint8Array): Uint8Array | undefined {
@@ -84,9 +92,9 @@ export class LineRewriter implements Rewriter {
     return skipped ? undefined : this.#options.map(line.subarray(0, length))
   }
 
-  #checkLength(length: number): void {
+  #checkLength(more: number): void {
     const { maxLineBytes } = this.#options
-    if (length <= maxLineBytes) return
+    if (this.#begunLength + more <= maxLineBytes) return
     const message = `a line of over ${maxLineBytes} bytes`
     throw new GrpcError('RESOURCE_EXHAUSTED', message)
   }
