@@ -29,6 +29,8 @@ export class Slot<Resource> implements Link {
   /** Lent as a whole, or kept free for a call that waits for all of it. */
   exclusive: 'no' | 'reserved' | 'lent' = 'no'
   opening: Timeout | undefined
+  /** Ends one that takes many calls and may never be free. */
+  age: Timeout | undefined
   probe: Timeout | undefined
   draining = false
   /** It keeps the process alive. */

@@ -522,11 +522,26 @@ export class ConnectionPool<Resource>
     this.#observer?.connected?.(now - timeout.startedAt)
     const slot = new Slot(resource, this.#generation, now, 1 - LIFETIME_JITTER * random())
     this.#slots.set(resource, slot)
+    this.#watchAge(slot)
     this.#demand.saw(this.#slots.size - this.#idle)
     if (occupancy?.opening?.(resource) === true) this.#open(slot, timeout)
     else this.#connector.succeeded(timeout)
     this.#settle(slot, true)
     this.#fill()
+  }
+
+  /**
+   * One that takes many calls may never be free: when it is too old it drains, and is replaced.
+   * Those that take one are looked at when they are free.
+   */
+  #watchAge(slot: Slot<Resource>): void {
+    const lifetimeMs = this.limits.maxLifetimeMs * slot.lifetimeFactor
+    if (this.#expectedCapacity() <= 1 || lifetimeMs === Number.POSITIVE_INFINITY) return
+    slot.age = new Timeout(slot.createdAt, false, () => {
+      const busy = !slot.idle && !slot.draining && slot.opening === undefined
+      if (busy && this.#rules.capacity(slot) > 1) this.#options.close?.(slot.resource)
+    })
+    this.#wheel.arm(slot.age, slot.createdAt + lifetimeMs)
   }
 
   /** Not ready for calls: its time limit goes on. */
@@ -686,6 +701,7 @@ export class ConnectionPool<Resource>
   #forget(slot: Slot<Resource>, givesPermitBack = true): void {
     slot.gone = true
     unlink(slot)
+    if (slot.age !== undefined) this.#wheel.cancel(slot.age)
     this.#slots.delete(slot.resource)
     if (slot.idle) this.#idle--
     slot.idle = false

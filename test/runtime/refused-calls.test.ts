@@ -34,6 +34,7 @@ function bed() {
     classifier: scriptedClassifier,
     clock,
     random: () => 0.5,
+    timeoutMs: 1_000_000,
     expectedCapacity: 100,
     ping: () => 'ping',
     // A refusal is no retry: this one has none to give.
@@ -111,6 +112,27 @@ test('a connection says how long it idles, and is asked by a ping of its own', a
   assert.deepEqual([connections.length, first?.pings], [2, 2])
   await clock.advanceAsync(65_000)
   assert.equal(connections[1]?.state, 'closed')
+  await client.close()
+})
+
+test('a connection that is never free drains when it is too old, and another takes over', async () => {
+  const { clock, connections, call, client } = bed()
+  const first = call('get 1')
+  await clock.settle()
+  // Up to a tenth less by chance, which is half of that here.
+  await clock.advanceAsync(569_000)
+  await call('get 2')
+  await clock.settle()
+  assert.equal(connections.length, 1)
+  await clock.advanceAsync(2_000)
+  assert.equal(connections[0]?.state, 'draining')
+  const third = call('get 3')
+  await clock.settle()
+  assert.equal(connections.length, 2)
+  for (const one of connections) for (const waiting of [...one.calls]) waiting.reply('ok')
+  await clock.settle()
+  assert.deepEqual([first.value, third.value], ['ok', 'ok'])
+  assert.equal(connections[0]?.state, 'closed')
   await client.close()
 })
 

@@ -10,7 +10,7 @@
 import { type Address, bracketHost, formatAddress } from '../../core/address.ts'
 import type { Connection } from '../../core/connection.ts'
 import { Call } from '../../core/context.ts'
-import { TransportError, UsageError } from '../../core/errors.ts'
+import { TimeoutError, TransportError, UsageError } from '../../core/errors.ts'
 import type { ConnectOptions, Listener, Transport, TransportTraits } from '../../core/transport.ts'
 import { type FieldsInit, HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest } from '../../protocols/http/messages.ts'
@@ -61,6 +61,10 @@ class ClientTunnel implements Transport {
       const message = `the proxy answered CONNECT with ${status}`
       const retryable = status >= 502 && status <= 504 ? 'yes' : 'no'
       throw new TransportError('ERR_PROXY', message, { status, retryable, sent: 'nothing' })
+    } catch (error) {
+      if (!(error instanceof TimeoutError) || error.code !== 'ERR_DEADLINE') throw error
+      const message = 'the proxy did not answer before the deadline of connecting'
+      throw new TimeoutError('ERR_CONNECT_TIMEOUT', message, { cause: error, sent: 'nothing' })
     } finally {
       call.finish()
     }

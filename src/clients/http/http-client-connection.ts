@@ -182,7 +182,9 @@ export class HttpClientConnection
 
   /** Finishes what is in flight, then closes. */
   close(): void {
-    if (!this.#closed) this.#driver.submit(DRAIN)
+    if (this.#closed) return
+    this.#driver.submit(DRAIN)
+    this.#changed()
   }
 
   destroy(reason: Error): void {
