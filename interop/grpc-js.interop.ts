@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import grpc from '@grpc/grpc-js'
 import { grpcClient } from '../src/clients/grpc/grpc-client.ts'
 import { decodeStatusDetails } from '../src/protocols/grpc/status-details.ts'
-import { httpServer } from '../src/servers/http/http-server.ts'
+import { type HttpServerOptions, httpServer } from '../src/servers/http/http-server.ts'
 import { tcp } from '../src/transports/tcp/tcp.ts'
 import { Echo as EchoDescriptor } from '../test/fixtures/echo/echo_pb.ts'
 import { type EchoCounts, echoService } from '../test/support/echo-service.ts'
@@ -133,11 +133,30 @@ test('grpc-js client, our server: keepalive pings on an idle channel', {
   assert.equal((await client.say({ number: 3 })).message.number, 3)
 })
 
-async function serve(counts?: EchoCounts): Promise<{ port: number } & AsyncDisposable> {
-  const server = httpServer(echoService({ compression: ['gzip', 'deflate'] }, counts))
+test('grpc-js client, our server: a connection that grows old is replaced', {
+  timeout: 30_000,
+}, async () => {
+  await using server = await serve(undefined, { maxConnectionAgeMs: 300 })
+  using client = grpcJsClient(server.port)
+  const until = performance.now() + 2_000
+  let calls = 0
+  for (; performance.now() < until; calls++) {
+    const { message } = await client.say({ number: calls })
+    assert.equal(message.number, calls)
+  }
+  assert.ok(server.accepted() > 2, `${server.accepted()} connections`)
+  assert.ok(calls > 50, `${calls} calls`)
+})
+
+async function serve(
+  counts?: EchoCounts,
+  options: HttpServerOptions = {},
+): Promise<{ port: number; accepted: () => number } & AsyncDisposable> {
+  const server = httpServer(echoService({ compression: ['gzip', 'deflate'] }, counts), options)
   const { address } = await server.listen(tcp(), 'tcp://127.0.0.1:0')
   return {
     port: address.kind === 'ip' ? address.port : 0,
+    accepted: () => server.stats.accepted,
     [Symbol.asyncDispose]: () => server.close({ signal: AbortSignal.timeout(1_000) }),
   }
 }
