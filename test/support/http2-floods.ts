@@ -95,7 +95,7 @@ export const floods: readonly Flood[] = [
     return [frame(HEADERS, 1, id(index), LONG), ...parts]
   }),
   {
-    name: 'CONTINUATION (CVE-2024-27316)',
+    name: 'CONTINUATION (CVE-2024-27983)',
     before: frame(HEADERS, 1, 1, block(...GET_FIELDS)),
     round: () => [frame(CONTINUATION, 0, 1, block('x', 'y'))],
     rounds: maxContinuations + 1,
