@@ -5,6 +5,7 @@
  * replaces what is there. A cluster whose configuration (and whose files) did not change is kept,
  * with its pools, breakers and history.
  */
+import { alpnOf } from '../clients/http/connect-http.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import { callDefaults } from '../core/context.ts'
 import type { Host } from '../core/host.ts'
@@ -246,6 +247,7 @@ async function makeCluster(
   const plain: Transport =
     isDemo && demo !== undefined ? demo.transport : transports.plain(undefined)
   const { tls } = config
+  const alpn = alpnOf(config.http_version)
   return new Cluster({
     config,
     clock,
@@ -254,8 +256,9 @@ async function makeCluster(
     wheel,
     names: names(durationMs(config.dns_refresh)),
     plain,
-    transport: tls === undefined ? plain : await transports.clientTls(tls, files, undefined),
-    secure: tls === undefined ? undefined : (inner) => transports.clientTls(tls, files, inner),
+    transport: tls === undefined ? plain : await transports.clientTls(tls, files, undefined, alpn),
+    secure:
+      tls === undefined ? undefined : (inner) => transports.clientTls(tls, files, inner, alpn),
     credentials:
       config.credentials &&
       clusterCredentials(config.credentials, clock, (name) => files.text(name)),

@@ -420,7 +420,7 @@ export class Gateway implements GatewayStatus, AsyncDisposable {
       traffic: this.#trafficOf(config.name),
       drainTimeoutMs: durationMs(plan.config.drain.timeout),
       plain: transports.plain(mode),
-      serverTls: tls && ((inner) => transports.serverTls(tls, plan.files, inner)),
+      serverTls: tls && ((inner, alpn) => transports.serverTls(tls, plan.files, inner, alpn)),
       descriptor: descriptor(config.address),
       date: this.#date,
     })

@@ -39,13 +39,14 @@ class NodeTransports implements GatewayTransports {
     config: ListenerTlsConfig,
     files: GatewayFiles,
     inner: Transport | undefined,
+    alpn: readonly string[],
   ): Promise<ServerTls> {
-    const options = await this.#serverOptions(config, files)
+    const options = await this.#serverOptions(config, files, alpn)
     const transport = this.#tls({ ...(inner !== undefined && { inner }), ...options })
     return {
       transport,
-      prepare: async (next, nextFiles) =>
-        transport.prepare(await this.#serverOptions(next, nextFiles)),
+      prepare: async (next, nextFiles, nextAlpn) =>
+        transport.prepare(await this.#serverOptions(next, nextFiles, nextAlpn)),
     }
   }
 
@@ -53,11 +54,12 @@ class NodeTransports implements GatewayTransports {
     config: UpstreamTlsConfig,
     files: GatewayFiles,
     inner: Transport | undefined,
+    alpn: readonly string[],
   ): Promise<Transport> {
     const { ca_file: ca, cert_file: cert, key_file: key } = config
     return this.#tls({
       ...(inner !== undefined && { inner }),
-      alpn: ['http/1.1'],
+      alpn,
       minVersion: config.min_version,
       verify: config.verify,
       ...(config.ciphers !== undefined && { ciphers: config.ciphers }),
@@ -76,7 +78,11 @@ class NodeTransports implements GatewayTransports {
     })
   }
 
-  async #serverOptions(config: ListenerTlsConfig, files: GatewayFiles): Promise<TlsOptions> {
+  async #serverOptions(
+    config: ListenerTlsConfig,
+    files: GatewayFiles,
+    alpn: readonly string[],
+  ): Promise<TlsOptions> {
     const { fallback, serverNames } = await this.#certificates(config, files)
     const { client_ca_file: ca, client_crl_file: crl, session_tickets: tickets } = config
     return {
@@ -85,7 +91,7 @@ class NodeTransports implements GatewayTransports {
       serverNames,
       minVersion: config.min_version,
       ...(config.ciphers !== undefined && { ciphers: config.ciphers }),
-      alpn: ['http/1.1'],
+      alpn,
       handshakeTimeoutMs: durationMs(config.handshake_timeout),
       clientCertificates:
         ca === undefined ? 'none' : config.require_client_certificate ? 'require' : 'request',

@@ -21,12 +21,14 @@ export interface GatewayTransports {
     config: ListenerTlsConfig,
     files: GatewayFiles,
     inner: Transport | undefined,
+    alpn: readonly string[],
   ): Promise<ServerTls>
   /** A connecting one. */
   clientTls(
     config: UpstreamTlsConfig,
     files: GatewayFiles,
     inner: Transport | undefined,
+    alpn: readonly string[],
   ): Promise<Transport>
 }
 
@@ -34,7 +36,11 @@ export interface GatewayTransports {
 export interface ServerTls {
   readonly transport: Transport
   /** Checks everything; calling the result puts it in place, and does not fail. */
-  prepare(config: ListenerTlsConfig, files: GatewayFiles): Promise<() => void>
+  prepare(
+    config: ListenerTlsConfig,
+    files: GatewayFiles,
+    alpn: readonly string[],
+  ): Promise<() => void>
 }
 
 /** TCP and Unix sockets in one: the kind of the address decides. */

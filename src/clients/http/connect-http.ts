@@ -148,7 +148,7 @@ export async function connectHttp(
   if (version === 'upgrade' && connection.facts.tls === undefined) {
     return upgraded(connection, transport, endpoint, context, settings)
   }
-  const isHttp2 = chooseHttp2(connection, endpoint, version)
+  const isHttp2 = speaksHttp2(connection, formatAddress(endpoint.address), version)
   const exchanger = speak(connection, isHttp2, settings)
   if (isHttp2) coalescing?.offer(exchanger)
   return exchanger
@@ -189,10 +189,14 @@ export function hostOf(authority: string): string {
   return bracketed?.[1] ?? authority.replace(/:\d+$/, '')
 }
 
-/** @throws TransportError ERR_TLS for a protocol that was not asked for; the connection is closed */
-function chooseHttp2(
+/**
+ * What was agreed with `where`.
+ *
+ * @throws TransportError ERR_TLS for a protocol that was not asked for; the connection is closed
+ */
+export function speaksHttp2(
   connection: Connection,
-  endpoint: Endpoint,
+  where: string,
   version: HttpVersionChoice,
 ): boolean {
   const alpn = connection.facts.tls?.alpn
@@ -200,7 +204,6 @@ function chooseHttp2(
   if (alpn === 'h2' && version !== '1.1') return true
   if (alpn === 'http/1.1' && version !== '2') return false
   connection.destroy()
-  const where = formatAddress(endpoint.address)
   const wanted = alpnOf(version).join(' or ')
   throw new TransportError('ERR_TLS', `${where} agreed to ${alpn}, not to ${wanted}`, {
     sent: 'nothing',

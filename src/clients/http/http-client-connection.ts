@@ -48,6 +48,8 @@ export interface HttpClientConnectionOptions extends DriverOptions {
    * @default 1_000, as curl
    */
   continueTimeoutMs?: number | undefined
+  /** `:scheme` of HTTP/2, whatever requests say: a proxy's are its clients'. @default the request's */
+  scheme?: 'http' | 'https' | undefined
   /** What of a call's context is sent with it. @default nothing */
   contextWriter?: Pick<ContextWriter, 'write'> | undefined
   /** HTTP/2: gets what the server pushes. @default none: it is refused */
@@ -329,7 +331,7 @@ export class HttpClientConnection
       target: request.target,
       authority: request.authority,
       fields: contextWriter?.write(request.fields, context, this.#options.clock) ?? request.fields,
-      scheme: request.scheme,
+      scheme: this.#options.scheme ?? request.scheme,
       protocol: request.protocol,
       body: streams ? undefined : body.content,
       trailers: streams ? undefined : body.trailers,

@@ -20,16 +20,15 @@ import type { Listener, Transport } from '../../core/transport.ts'
 import { httpClassifier } from '../../protocols/http/classifier.ts'
 import type { HttpFields } from '../../protocols/http/fields.ts'
 import type { HttpService } from '../../protocols/http/messages.ts'
-import { Http1ServerSession } from '../../protocols/http1/server-session.ts'
 import type { TlsHello } from '../../protocols/tls-hello/tls-hello-decoder.ts'
 import { FirstBytes } from '../../runtime/first-bytes.ts'
 import { type ConnectionControl, type ServerConnection, ServerCore } from '../../runtime/server.ts'
 import { splice } from '../../runtime/splice.ts'
 import type { AdmitAddress } from '../../security/address-list.ts'
-import { HttpServerConnection } from '../../servers/http/http-server-connection.ts'
+import { alpnOf, type ServeHttpOptions, serveHttp } from '../../servers/http/serve-http.ts'
 import { publishedService, stateObserver } from '../../servers/http/server-telemetry.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
-import { durationMs, sizeBytes } from '../config/quantity.ts'
+import { durationMs } from '../config/quantity.ts'
 import type { ListenerConfig } from '../config/schema/listener.ts'
 import type { GatewayFiles } from '../gateway-files.ts'
 import { type HttpPlan, HttpProxy } from '../http/http-proxy.ts'
@@ -37,6 +36,7 @@ import type { ListenerStatus } from '../status.ts'
 import type { ServerTls } from '../transports.ts'
 import { Farewell, Refused, Tunnel } from './connection-ends.ts'
 import { HANDOFF_ADDRESS, Handoff } from './handoff.ts'
+import { knowsConnect, versionsOf } from './http-versions.ts'
 import { parseListenAddress } from './listen-address.ts'
 import type { ListenerTraffic } from './listener-traffic.ts'
 import { detectProtocol, http2Refusal, peekHello } from './protocol-detection.ts'
@@ -70,7 +70,9 @@ export interface GatewayListenerOptions {
   readonly drainTimeoutMs: number
   readonly plain: Transport
   /** Ends TLS, over what it is given or directly on TCP; undefined: the listener has no TLS. */
-  readonly serverTls: ((inner: Transport | undefined) => Promise<ServerTls>) | undefined
+  readonly serverTls:
+    | ((inner: Transport | undefined, alpn: readonly string[]) => Promise<ServerTls>)
+    | undefined
   /** Descriptor of a socket that was passed to us. */
   readonly descriptor: number | undefined
   readonly date: (now: number) => string
@@ -93,6 +95,7 @@ export class GatewayListener {
       this.#plan.http.tracing.reader.read(fields, init, now),
   }
   #proxyPolicy: ReturnType<typeof proxyHeaderPolicy>
+  #serving: { readonly config: ListenerConfig; readonly options: ServeHttpOptions } | undefined
   #listener: Listener | undefined
   #tls: ServerTls | undefined
   /** Connections that came back from TLS were counted when they were accepted. */
@@ -116,7 +119,7 @@ export class GatewayListener {
       onUpgrade: (downstream, upstream) => this.#tunnel(downstream, upstream),
       onFailure: (request, error) => traffic.onFailure(request, error),
     })
-    this.#service = publishedService(this.proxy.service, this.name)
+    this.#service = publishedService(knowsConnect(this.proxy.service, options.host), this.name)
     this.#core = new ServerCore({
       clock,
       onStateChange: stateObserver(undefined, this.name),
@@ -139,11 +142,11 @@ export class GatewayListener {
     let transport = plain
     if (serverTls !== undefined) {
       if (this.#staged) {
-        this.#tls = await serverTls(this.#handoff)
+        this.#tls = await serverTls(this.#handoff, offeredBy(config))
         await this.#listenForHandoffs(this.#tls.transport)
       } else {
         const overTcp = parseListenAddress(config.address).kind === 'ip'
-        this.#tls = await serverTls(overTcp ? undefined : plain)
+        this.#tls = await serverTls(overTcp ? undefined : plain, offeredBy(config))
         transport = this.#tls.transport
       }
     }
@@ -169,7 +172,7 @@ export class GatewayListener {
   async prepareTls(plan: ListenerPlan, files: GatewayFiles): Promise<() => void> {
     const { tls } = plan.config
     if (tls === undefined || this.#tls === undefined) return () => {}
-    return this.#tls.prepare(tls, files)
+    return this.#tls.prepare(tls, files, offeredBy(plan.config))
   }
 
   use(plan: ListenerPlan): void {
@@ -334,6 +337,9 @@ export class GatewayListener {
         return this.#startRaw(connection, control, detected.hello)
       }
       case 'http2':
+        if (this.#plan.config.http_versions.includes('2')) {
+          return this.#serveHttp(connection, control)
+        }
         if (matchRaw(this.#plan.raw, undefined) === undefined) {
           connection.open(new Farewell(connection, control))
           connection.write(http2Refusal())
@@ -416,37 +422,27 @@ export class GatewayListener {
   #serveHttp(connection: Connection, control: ConnectionControl): ServerConnection {
     const refusal = this.#plan.mayConnect?.(connection)
     if (refusal !== undefined) return this.#refuse(connection, control, refusal)
-    const { clock, host, traffic, date } = this.#options
     const { config } = this.#plan
-    const scheme = connection.facts.tls === undefined ? 'http' : 'https'
-    const session = new Http1ServerSession({
-      host,
-      scheme,
-      date,
-      maxHeadBytes: sizeBytes(config.max_header_bytes),
-      maxStartLineBytes: Math.min(MAX_START_LINE, sizeBytes(config.max_header_bytes)),
-      maxFieldCount: config.max_header_count,
-      headTimeoutMs: durationMs(config.request_header_timeout),
-      bodyTimeoutMs: durationMs(config.request_body_timeout),
-      keepAliveTimeoutMs: durationMs(config.keepalive_timeout),
-    })
-    const served = new HttpServerConnection(
-      connection,
-      session,
-      {
-        service: this.#service,
-        scheme,
-        clock,
-        requestTimeoutMs: Number.POSITIVE_INFINITY,
-        observer: traffic,
-        contextReader: this.#contextReader,
-        errorResponse: httpClassifier.errorResponse,
-      },
-      (reason) => this.#onHttpClosed(connection, control, reason),
+    return serveHttp(connection, control, this.#servingOf(config), (reason) =>
+      this.#onHttpClosed(connection, control, reason),
     )
-    control.to('ready')
-    served.start()
-    return served
+  }
+
+  /** Of the plan of the moment: once for each. */
+  #servingOf(config: ListenerConfig): ServeHttpOptions {
+    if (this.#serving?.config === config) return this.#serving.options
+    const { clock, random, host, traffic, date } = this.#options
+    const options = {
+      ...versionsOf(config, host, random, date),
+      service: this.#service,
+      clock,
+      requestTimeoutMs: Number.POSITIVE_INFINITY,
+      observer: traffic,
+      contextReader: this.#contextReader,
+      errorResponse: httpClassifier.errorResponse,
+    }
+    this.#serving = { config, options }
+    return options
   }
 
   /** TLS is ended here: the connection comes back through `#listenForHandoffs`. */
@@ -510,8 +506,12 @@ function start(stage: FirstBytes): FirstBytes {
   return stage
 }
 
+/** What TLS offers. Raw connections are promised nothing. */
+function offeredBy({ protocol, http_versions: versions }: ListenerConfig): readonly string[] {
+  return protocol === 'raw' ? ['http/1.1'] : alpnOf(versions)
+}
+
 const MAX_DETECT_BYTES = 20_000
-const MAX_START_LINE = 8_192
 
 function unrecordable(): Error {
   return new OverloadError('ERR_SHED', 'the audit log takes nothing more')

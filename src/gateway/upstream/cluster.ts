@@ -21,7 +21,6 @@ import type { Tracer } from '../../core/tracing.ts'
 import type { Transport } from '../../core/transport.ts'
 import { type HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import type { ContextWriter } from '../../protocols/http/propagation.ts'
-import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import { type ClientCore, createClient } from '../../runtime/client.ts'
 import { combineObservers } from '../../runtime/client-observers.ts'
 import { endpointKey } from '../../runtime/endpoint-set.ts'
@@ -50,9 +49,9 @@ import { pingOf, poolLimitsOf } from './cluster-pools.ts'
 import { clusterResolver } from './cluster-resolver.ts'
 import { telemetryOf } from './cluster-telemetry.ts'
 import { ClusterHealth, type HealthEvent } from './endpoint-health.ts'
-import { NotedConnection } from './noted-connection.ts'
 import { type HttpExchanger, OneCallExchanger, sendProxyHeader } from './proxy-header-connect.ts'
 import { keepSmallBodies } from './replayable-body.ts'
+import { capacityOf, speakHttp } from './speak-http.ts'
 
 export interface ClusterOptions {
   readonly config: ClusterConfig
@@ -228,6 +227,7 @@ export class Cluster implements Upstream {
     }
   }
 
+  // size: one object, all that the cluster's client is told.
   #makeClient(): ClientCore<HttpRequest, HttpResponse> {
     const { config, clock, random, wheel, names, onEvent } = this.#options
     const { retry_policy: retry } = config
@@ -264,6 +264,7 @@ export class Cluster implements Upstream {
       balancer: balancerOf(config),
       balancing: balancingOf(config),
       pool: poolLimitsOf(config),
+      expectedCapacity: capacityOf(config),
       ping: () => pingOf(this.config),
       observer: combineObservers(channelObserver(this.name), {
         onBreaker: (endpoint, next, previous, failure) => {
@@ -345,18 +346,8 @@ export class Cluster implements Upstream {
 
   #speak(connection: Connection, key: string): HttpExchanger {
     const { wheel, host, config } = this.#options
-    const session = new Http1ClientSession({
-      host,
-      maxHeadBytes: sizeBytes(config.max_response_header_bytes),
-    })
-    const exchanger = new NotedConnection(
-      connection,
-      session,
-      { clock: wheelClock(wheel), contextWriter: this.#contextWriter },
-      key,
-    )
-    exchanger.start()
-    return exchanger
+    const settings = { clock: wheelClock(wheel), host, contextWriter: this.#contextWriter }
+    return speakHttp(connection, key, config, settings)
   }
 
   /** Starts checks for new endpoints and stops those of endpoints that are gone. */

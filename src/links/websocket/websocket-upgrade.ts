@@ -5,6 +5,8 @@
  *     const chat = webSocketUpgrade((connection) => connection.open(handler))
  *     httpServer((request) => request.path === '/chat' ? chat(request) : site(request))
  *
+ * Over HTTP/2 the request is an extended CONNECT (RFC 8441), and the WebSocket one stream of many.
+ *
  * Whoever must be asked first (authentication, limits) is asked before `chat` is called.
  */
 import type { Clock } from '../../core/clock.ts'
@@ -17,6 +19,7 @@ import {
   resolveWebSocketOptions,
   type WebSocketOptions,
 } from '../../protocols/websocket/options.ts'
+import { asAccepted, asUpgrade, isWebSocketConnect } from '../../protocols/websocket/over-http2.ts'
 import { upgradePolicy, type WebSocketTransportOptions } from './websocket.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
 
@@ -40,8 +43,8 @@ export function webSocketUpgrade(
   const { clock = systemClock, host = nodeHost } = options
   const resolved = resolveWebSocketOptions(options)
   const policy = upgradePolicy(options)
-  return (request) => {
-    const { method, target, authority, version, fields, body } = request
+  const upgrade = (request: HttpRequest, asked: HttpRequest): HttpResponse => {
+    const { method, target, authority, version, fields, body } = asked
     const offer = { method, target, authority, version, fields, hasBody: !body.isEmpty }
     const judged = judgeUpgrade(host, resolved, policy, offer)
     if (judged.status !== 101) {
@@ -67,4 +70,8 @@ export function webSocketUpgrade(
         ),
     })
   }
+  return (request) =>
+    isWebSocketConnect(request)
+      ? asAccepted(upgrade(request, asUpgrade(host, request)))
+      : upgrade(request, request)
 }

@@ -33,9 +33,7 @@ export function makeUpgradeRequest(
   subprotocols: readonly string[],
   further: HttpFields | undefined,
 ): UpgradeRequest {
-  const random = new Uint8Array(16)
-  host.randomBytes(random)
-  const key = base64(random)
+  const key = newKey(host)
   const fields = new HttpFields(further)
   fields.set('upgrade', 'websocket')
   fields.set('connection', 'Upgrade')
@@ -156,6 +154,13 @@ export function sameOrigin(origin: string | undefined, offer: UpgradeOffer): boo
   if (origin === undefined) return true
   const host = /^https?:\/\/([^/?#]+)$/i.exec(origin)?.[1]
   return host !== undefined && host.toLowerCase() === offer.authority.toLowerCase()
+}
+
+/** `Sec-WebSocket-Key`: 16 random bytes. */
+export function newKey(host: Host): string {
+  const random = new Uint8Array(16)
+  host.randomBytes(random)
+  return base64(random)
 }
 
 export function acceptKey(host: Host, key: string): string {

@@ -9,9 +9,8 @@
  * directly.
  */
 import { type Address, parseAddress } from '../../core/address.ts'
-import type { Clock, Timer } from '../../core/clock.ts'
-import type { Connection } from '../../core/connection.ts'
-import { ClosedError, checkRange, toError } from '../../core/errors.ts'
+import type { Clock } from '../../core/clock.ts'
+import { checkRange, toError } from '../../core/errors.ts'
 import type { Host } from '../../core/host.ts'
 import type { Server } from '../../core/service.ts'
 import type { Listener, ListenOptions, Transport } from '../../core/transport.ts'
@@ -30,7 +29,6 @@ import type { Http2ServerOptions } from '../../protocols/http2/options.ts'
 import { driverDefaults } from '../../runtime/driver.ts'
 import {
   type ConnectionControl,
-  type ServerConnection,
   ServerCore,
   type ServerCoreOptions,
   type ServerStats,
@@ -41,6 +39,7 @@ import { wheelClock } from '../../runtime/wheel-clock.ts'
 import type { HttpServerObserver } from './http-server-connection.ts'
 import {
   alpnOf,
+  type ConnectionAge,
   checkUpgradeBytes,
   checkVersions,
   type ServedVersion,
@@ -158,32 +157,20 @@ export function httpServer(service: HttpService, options: HttpServerOptions = {}
 
 export class HttpServer implements Server {
   readonly #wheel: TimerWheel
-  readonly #random: () => number
   readonly #core: ServerCore
   readonly #serving: ServeHttpOptions
-  readonly #maxAgeMs: number
-  readonly #ageGraceMs: number
 
   constructor(service: HttpService, options: HttpServerOptions = {}) {
-    const defaults = httpServerDefaults
-    const {
-      clock = systemClock,
-      host = nodeHost,
-      name = defaults.name,
-      maxConnectionAgeMs = defaults.maxConnectionAgeMs,
-      maxConnectionAgeGraceMs = defaults.maxConnectionAgeGraceMs,
-    } = options
+    const { clock = systemClock, host = nodeHost, name = httpServerDefaults.name } = options
     const wheel = new TimerWheel({ clock })
     this.#wheel = wheel
-    this.#random = host.random
     this.#serving = serving(service, options, wheel, host)
-    this.#maxAgeMs = checkTime('maxConnectionAgeMs', maxConnectionAgeMs)
-    this.#ageGraceMs = checkTime('maxConnectionAgeGraceMs', maxConnectionAgeGraceMs)
     this.#core = new ServerCore({
       ...options,
       clock,
       onStateChange: stateObserver(options.onStateChange, name),
-      createConnection: (connection, control) => this.#createConnection(connection, control),
+      createConnection: (connection, control) =>
+        serveHttp(connection, control, this.#serving, (reason) => control.closed(reason)),
     })
   }
 
@@ -223,28 +210,6 @@ export class HttpServer implements Server {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-
-  #createConnection(connection: Connection, control: ConnectionControl): ServerConnection {
-    let aging: Timer | undefined
-    const served = serveHttp(connection, control, this.#serving, (reason) => {
-      aging?.cancel()
-      control.closed(reason)
-    })
-    if (this.#maxAgeMs === Number.POSITIVE_INFINITY) return served
-    const { clock } = this.#serving
-    const ageMs = this.#maxAgeMs * (0.9 + 0.2 * this.#random())
-    aging = clock.setTimer(clock.now() + ageMs, () => {
-      served.drain()
-      if (this.#ageGraceMs === Number.POSITIVE_INFINITY) return
-      aging = clock.setTimer(clock.now() + this.#ageGraceMs, () => {
-        const message = `calls went on for ${this.#ageGraceMs} ms after maxConnectionAgeMs`
-        served.destroy(new ClosedError('ERR_CLOSED', message))
-      })
-      aging.unref()
-    })
-    aging.unref()
-    return served
-  }
 }
 
 /** What every connection is served with. */
@@ -270,6 +235,7 @@ function serving(
     http1: { ...options, ...own },
     http2: { ...sharedLimits(options), ...options.http2, ...own },
     headTimeoutMs,
+    age: ageOf(options, host),
     upgradeBytes: upgradeBytes === undefined ? undefined : checkUpgradeBytes(upgradeBytes),
     // Every timeout of every connection: head, body, keep-alive, writes, and the requests' own.
     clock: wheelClock(wheel),
@@ -279,6 +245,16 @@ function serving(
     observer: observerOf(options.observer, options.meter),
     errorResponse: options.errorResponse ?? httpClassifier.errorResponse,
   }
+}
+
+function ageOf(options: HttpServerOptions, host: Host): ConnectionAge | undefined {
+  const {
+    maxConnectionAgeMs = httpServerDefaults.maxConnectionAgeMs,
+    maxConnectionAgeGraceMs = httpServerDefaults.maxConnectionAgeGraceMs,
+  } = options
+  const maxMs = checkTime('maxConnectionAgeMs', maxConnectionAgeMs)
+  const graceMs = checkTime('maxConnectionAgeGraceMs', maxConnectionAgeGraceMs)
+  return maxMs === Number.POSITIVE_INFINITY ? undefined : { maxMs, graceMs, random: host.random }
 }
 
 /** What HTTP/1.1 and HTTP/2 mean the same by. */

@@ -8,8 +8,9 @@
  *
  * What was read to find out goes to the session that was chosen.
  */
+import type { Clock, Random, Timer } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
-import { checkInteger, UsageError } from '../../core/errors.ts'
+import { ClosedError, checkInteger, UsageError } from '../../core/errors.ts'
 import type { HttpServerSession } from '../../protocols/http/exchange.ts'
 import type { HttpService } from '../../protocols/http/messages.ts'
 import type { Http1ServerOptions } from '../../protocols/http1/options.ts'
@@ -31,8 +32,16 @@ export interface ServeHttpOptions extends Omit<HttpServerConnectionOptions, 'sch
   readonly http2: Http2ServerOptions
   /** How long the first bytes may take to say which version it is. */
   readonly headTimeoutMs: number
+  /** See HttpServerOptions; undefined: connections grow as old as they like. */
+  readonly age: ConnectionAge | undefined
   /** Longest body of a request that upgrades from HTTP/1.1; undefined: upgrades are not taken. */
   readonly upgradeBytes: number | undefined
+}
+
+export interface ConnectionAge {
+  readonly maxMs: number
+  readonly graceMs: number
+  readonly random: Random
 }
 
 /** @throws UsageError for a version that there is not, or for none */
@@ -66,7 +75,40 @@ export function serveHttp(
   options: ServeHttpOptions,
   onClosed: (reason: Error | undefined) => void,
 ): ServerConnection {
-  return new HttpFront(connection, control, options, onClosed).begin()
+  const { age, clock } = options
+  if (age === undefined) return new HttpFront(connection, control, options, onClosed).begin()
+  let timer: Timer | undefined
+  const served = new HttpFront(connection, control, options, (reason) => {
+    timer?.cancel()
+    onClosed(reason)
+  }).begin()
+  timer = startAging(served, age, clock, (next) => {
+    timer = next
+  })
+  return served
+}
+
+/** Connections that came together must not all end together: give or take a tenth. */
+function startAging(
+  served: ServerConnection,
+  age: ConnectionAge,
+  clock: Clock,
+  onTimer: (timer: Timer) => void,
+): Timer {
+  const { maxMs, graceMs, random } = age
+  const onOld = (): void => {
+    served.drain()
+    if (graceMs === Number.POSITIVE_INFINITY) return
+    const message = `requests went on for ${graceMs} ms after the connection's age was over`
+    const grace = clock.setTimer(clock.now() + graceMs, () =>
+      served.destroy(new ClosedError('ERR_CLOSED', message)),
+    )
+    grace.unref()
+    onTimer(grace)
+  }
+  const timer = clock.setTimer(clock.now() + maxMs * (0.9 + 0.2 * random()), onOld)
+  timer.unref()
+  return timer
 }
 
 class HttpFront {
@@ -158,8 +200,9 @@ class HttpFront {
 
   #http2(upgraded?: Http2UpgradedRequest): HttpServerConnection {
     const { http2, service } = this.#options
-    const scheme = this.#scheme
-    const options = { ...http2, scheme, ...(upgraded !== undefined && { upgraded }) }
+    // Behind a proxy that ended TLS, what comes here plainly says https all the same.
+    const said = this.#scheme === 'https' ? this.#scheme : undefined
+    const options = { ...http2, scheme: said, ...(upgraded !== undefined && { upgraded }) }
     const session = new Http2ServerSession(options, this.#startedAt)
     return this.#serve(session, service, this.#onClosed)
   }

@@ -306,6 +306,12 @@ export const cluster = z
     panic_threshold: panicThreshold,
     overprovisioning_factor: overprovisioningFactor,
     tls: upstreamTls.optional(),
+    http_version: z
+      .enum(['auto', '1.1', '2'])
+      .default('auto')
+      .describe(
+        'auto: over TLS what the endpoint chooses by ALPN, else 1.1. 2: without TLS by prior knowledge',
+      ),
     credentials: upstreamCredentials.optional(),
     proxy_protocol: z
       .enum(['none', 'v1', 'v2'])

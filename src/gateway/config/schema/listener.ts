@@ -193,7 +193,27 @@ export const listener = z
     protocol: z
       .enum(['http', 'raw', 'detect'])
       .default('http')
-      .describe('detect looks at the first bytes: TLS, HTTP/1, or anything else (raw_routes)'),
+      .describe(
+        'detect looks at the first bytes: TLS, HTTP/1, HTTP/2, or anything else (raw_routes)',
+      ),
+    http_versions: z
+      .array(z.enum(['1.1', '2']))
+      .min(1)
+      .default(['1.1', '2'])
+      .describe(
+        'Over TLS the client chooses by ALPN, else by its first bytes: HTTP/2 with prior knowledge',
+      ),
+    max_concurrent_streams: count(1, 1_000_000)
+      .default(256)
+      .describe('HTTP/2: requests at a time on one connection'),
+    max_connection_age: duration(1)
+      .optional()
+      .describe(
+        'Then a connection finishes its requests and closes: Connection: close, GOAWAY; default never',
+      ),
+    max_connection_age_grace: duration(1)
+      .optional()
+      .describe('How long its requests may take then; default as long as they need'),
     tls: listenerTls.optional(),
     proxy_protocol: proxyProtocol.prefault({}),
     allow: z
