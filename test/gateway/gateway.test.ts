@@ -340,6 +340,7 @@ test('Gateway tells protocols apart on one port', async (t) => {
         name: 'http',
         address: '127.0.0.1:0',
         protocol: 'detect',
+        http_versions: ['1.1'],
         raw_routes: [
           { match: { sni: ['*.secure.example'] }, cluster: 'secure' },
           { cluster: 'other' },
@@ -382,13 +383,13 @@ test('Gateway tells protocols apart on one port', async (t) => {
 
 test('Gateway tells an HTTP/2 client to come back with HTTP/1.1', async (t) => {
   const { at } = await start(t, {
-    listeners: [{ ...HTTP, protocol: 'detect' }],
+    listeners: [{ ...HTTP, protocol: 'detect', http_versions: ['1.1'] }],
     routes: [{ fixed_response: {} }],
   })
   const socket = connect(at())
   socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
   const answer = await collect(socket)
-  assert.match(answer, /HTTP\/2 is not supported here yet: use HTTP\/1\.1$/)
+  assert.match(answer, /HTTP\/2 is not spoken here: use HTTP\/1\.1$/)
   assert.equal(answer.charCodeAt(3), 4) // SETTINGS first, as a client expects
 })
 

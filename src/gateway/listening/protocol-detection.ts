@@ -58,7 +58,7 @@ function startsAlike(bytes: Uint8Array, pattern: Uint8Array): boolean {
 
 /** Tells an HTTP/2 client in its own protocol to come back with HTTP/1.1. */
 export function http2Refusal(): Uint8Array {
-  const text = new TextEncoder().encode('HTTP/2 is not supported here yet: use HTTP/1.1')
+  const text = new TextEncoder().encode('HTTP/2 is not spoken here: use HTTP/1.1')
   const length = 8 + text.length
   return Uint8Array.from([
     ...[0, 0, 0, 4, 0, 0, 0, 0, 0], // SETTINGS, empty: the server's preface
