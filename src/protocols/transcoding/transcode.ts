@@ -63,7 +63,7 @@ export function transcode(
   return (request, context) => {
     const { path } = request
     try {
-      const found = matcher.match(request.method, path)
+      const found = findTarget(matcher, request.method, path)
       if (found === undefined || 'allowed' in found) {
         if (fallback !== undefined) return fallback(request, context)
         request.body.discard()
@@ -108,6 +108,19 @@ function matcherOf(
     throw new UsageError('ERR_SCHEMA', `${where}: ${verb} ${template.text} is there already`)
   }
   return matcher
+}
+
+/** HEAD is what GET would answer, without the body, which its server leaves out (RFC 9110 9.3.2). */
+function findTarget(
+  matcher: PathMatcher<Target>,
+  method: string,
+  path: string,
+): ReturnType<PathMatcher<Target>['match']> {
+  const found = matcher.match(method, path)
+  if (method !== 'HEAD' || (found !== undefined && !('allowed' in found))) return found
+  const got = matcher.match('GET', path)
+  // A stream would be read to its end for nothing.
+  return got === undefined || 'allowed' in got || got.target.binding.serverStreams ? found : got
 }
 
 class RestCall {

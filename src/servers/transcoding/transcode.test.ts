@@ -206,6 +206,13 @@ test('transcode: bodies, verbs, nested variables, response_body, custom methods'
   assert.deepEqual(await json('/v1/one/x:y'), { name: 'x:y', title: 'short' })
 })
 
+test('transcode answers HEAD as GET, but for streams', async () => {
+  const head = await ask('/v1/one/x', { method: 'HEAD' })
+  assert.deepEqual([head.status, head.fields.get('content-type')], [200, 'application/json'])
+  assert.equal((await ask('/v1/books', { method: 'HEAD' })).status, 405)
+  assert.equal((await ask('/v1/shelves/1/books/none', { method: 'HEAD' })).status, 404)
+})
+
 test('transcode reads every kind of field from a query', async () => {
   const query = [
     'query=a%26b',
