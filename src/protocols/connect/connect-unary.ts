@@ -23,7 +23,7 @@ import { COMPRESSED, ENVELOPE_HEAD_BYTES, EnvelopeDecoder, envelopeBytes } from 
 import { encodeConnectError } from './error-json.ts'
 import { rewrittenRequest, rewrittenResponse } from './grpc-web-bridge.ts'
 import { binaryToJson, jsonToBinary } from './method-codec.ts'
-import { bytesOf, isWhole } from './rewritten-body.ts'
+import { bytesOf, isWhole, limitedBytes } from './rewritten-body.ts'
 
 export function toUnaryRequest(request: HttpRequest, call: ConnectCall): MaybePromise<HttpRequest> {
   const { get, maxMessageBytes } = call
@@ -81,11 +81,16 @@ export function toUnaryResponse(
     return unaryError(end === 'ok' ? noMessage() : end)
   }
   const { body } = response
-  if (isWhole(body)) return withAnswer(response, call, bytesOf(body))
-  return body.bytes(call.maxReplyBytes + ENVELOPE_HEAD_BYTES).then(
-    (bytes) => withAnswer(response, call, bytes),
-    (error: unknown) => unaryError(toGrpcError(error)),
-  )
+  try {
+    const bytes = limitedBytes(body, call.maxReplyBytes + ENVELOPE_HEAD_BYTES)
+    if (bytes instanceof Uint8Array) return withAnswer(response, call, bytes)
+    return bytes.then(
+      (all) => withAnswer(response, call, all),
+      (error: unknown) => unaryError(toGrpcError(error)),
+    )
+  } catch (error) {
+    return unaryError(toGrpcError(error))
+  }
 }
 
 function withAnswer(

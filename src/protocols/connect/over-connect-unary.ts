@@ -19,7 +19,7 @@ import {
   grpcTrailers,
   type OverConnectCall,
 } from './over-connect-call.ts'
-import { bytesOf, isWhole } from './rewritten-body.ts'
+import { bytesOf, isWhole, limitedBytes } from './rewritten-body.ts'
 
 export function toConnectUnary(
   request: HttpRequest,
@@ -86,7 +86,8 @@ export function fromConnectUnary(
   const { body } = response
   const read = (bytes: Uint8Array): MaybePromise<HttpResponse> =>
     response.status === 200 ? answered(response, call, bytes) : failed(response, call, bytes)
-  return isWhole(body) ? read(bytesOf(body)) : body.bytes(call.maxMessageBytes).then(read)
+  const bytes = limitedBytes(body, call.maxMessageBytes)
+  return bytes instanceof Uint8Array ? read(bytes) : bytes.then(read)
 }
 
 /** Somebody else's answer: its status says what it means, and 200 nothing. */

@@ -7,8 +7,9 @@
  * A body that is there as a whole is rewritten at once and stays whole: no stream is made of it.
  */
 import { iterate } from '../../core/channel.ts'
-import { toError, UsageError } from '../../core/errors.ts'
+import { ProtocolError, toError, UsageError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
+import type { MaybePromise } from '../../core/service.ts'
 import { Body } from '../http/body.ts'
 import type { HttpFields } from '../http/fields.ts'
 
@@ -66,6 +67,19 @@ export function isWhole(body: Body): boolean {
 export function bytesOf(body: Body): Uint8Array {
   const { content } = body
   return typeof content === 'string' ? ENCODER.encode(content) : (content ?? EMPTY)
+}
+
+/**
+ * Everything of a body.
+ *
+ * @throws ProtocolError ERR_LIMIT when longer than `maxBytes`, at once or in the promise
+ */
+export function limitedBytes(body: Body, maxBytes: number): MaybePromise<Uint8Array> {
+  if (!isWhole(body)) return body.bytes(maxBytes)
+  const bytes = bytesOf(body)
+  if (bytes.length <= maxBytes) return bytes
+  const message = `body of ${bytes.length} bytes is over the limit of ${maxBytes}`
+  throw new ProtocolError('ERR_LIMIT', message)
 }
 
 export function joinPieces(pieces: readonly Uint8Array[]): Uint8Array {

@@ -145,6 +145,25 @@ for (const [way, through] of Object.entries(WAYS)) {
     })
   }
 
+  test(`rpcServer ends a stream that nobody wants any more: ${way}`, async () => {
+    const ended = Promise.withResolvers<number>()
+    const service = echo()
+    const endless = grpcService(Echo, {
+      ...(handlersOf(service) as Parameters<typeof grpcService<typeof Echo>>[1]),
+      async *expand() {
+        let number = 0
+        try {
+          for (; ; number++) yield { number }
+        } finally {
+          ended.resolve(number)
+        }
+      },
+    })
+    const { expand } = grpcClient(Echo, through(rpcServer([endless])) as GrpcTarget)
+    for await (const { number } of expand({})) if (number === 2) break
+    assert.ok((await ended.promise) < 10, 'the handler ran ahead of its reader')
+  })
+
   test(`rpcServer carries deadlines: ${way}`, async () => {
     const carried: HttpService = rpcServer([echo()])
     const { say } = grpcClient(Echo, through(carried) as GrpcTarget)
@@ -372,6 +391,12 @@ async function ask(init: Asked, options?: RpcServerOptions): Promise<HttpRespons
 
 function envelope(flags: number, text: string): Uint8Array {
   return Buffer.concat([Uint8Array.of(flags, 0, 0, 0, text.length), Buffer.from(text)])
+}
+
+/** The functions behind a service, by the names that its handlers have. */
+function handlersOf({ implementation }: GrpcService): Readonly<Record<string, unknown>> {
+  const methods = [...implementation.methods.values()]
+  return Object.fromEntries(methods.map(({ desc, call }) => [desc.localName, call]))
 }
 
 function echo(options?: Parameters<typeof grpcService>[2]): GrpcService {
