@@ -88,6 +88,7 @@ class CoalescedConnection implements Exchanger<HttpRequest, HttpResponse> {
     this.#inner = inner
     this.#onMisdirected = onMisdirected
     this.ping = inner.ping
+    inner.ref(this)
     this.#unwatch = inner.watch(() => this.onChange?.())
   }
 
@@ -134,15 +135,18 @@ class CoalescedConnection implements Exchanger<HttpRequest, HttpResponse> {
     this.#leave()
   }
 
-  // Whose connection it is decides whether it keeps the process alive; calls do by their timers.
   ref(): void {
-    this.#inner.ref()
+    if (!this.#left) this.#inner.ref(this)
   }
-  unref(): void {}
+
+  unref(): void {
+    this.#inner.unref(this)
+  }
 
   #leave(): void {
     if (this.#left) return
     this.#left = true
+    this.#inner.unref(this)
     this.#unwatch()
     this.onChange?.()
   }

@@ -92,6 +92,7 @@ export class HttpClientConnection
   #starting: ClientExchange[] = []
   readonly #pings = new ClientPings(() => this.#driver.submit(PING))
   #watchers: Set<() => void> | undefined
+  readonly #holders = new Set<object>([this])
   /** The last the pool heard of `available`, where it is 0 or 1. */
   #told = 0
   #closed = false
@@ -200,12 +201,15 @@ export class HttpClientConnection
     this.#driver.destroy(reason)
   }
 
-  ref(): void {
+  /** It keeps the process alive while anybody holds it: its pool does at first. */
+  ref(holder: object = this): void {
+    this.#holders.add(holder)
     this.connection.ref()
   }
 
-  unref(): void {
-    this.connection.unref()
+  unref(holder: object = this): void {
+    this.#holders.delete(holder)
+    if (this.#holders.size === 0) this.connection.unref()
   }
 
   onEvent(event: ClientEvent): void {
