@@ -26,6 +26,7 @@ import type { HttpVersion } from '../http/messages.ts'
 import { WE_RESET } from './closed-streams.ts'
 import { PING_USER } from './connection.ts'
 import { encodePreface, encodePriorityUpdate, encodeReset } from './encoder.ts'
+import { isMessageType } from './field-reader.ts'
 import { checkTimeout, resolveHttp2Limits } from './limits.ts'
 import {
   type ClientEvent,
@@ -211,6 +212,7 @@ export class Http2ClientSession
     stream.mark = this.flushes
     if (method === 'HEAD') stream.flags |= WAS_HEAD
     if (method === 'CONNECT') stream.flags |= WAS_CONNECT | PATIENT
+    else if (isMessageType(fields.get('content-type'))) stream.flags |= PATIENT
     this.#writeHead(command, ends, sent === undefined ? said : undefined)
     this.#hadCapacity = this.capacity > 0
     if (ends) return this.weDone(stream)
@@ -376,7 +378,7 @@ export class Http2ClientSession
       this.forget(stream)
       return this.#whenForgotten()
     }
-    if ((stream.flags & (HEAD_CAME | WAS_CONNECT)) === 0) this.#watchHead(stream)
+    if ((stream.flags & (HEAD_CAME | PATIENT)) === 0) this.#watchHead(stream)
   }
 
   #watchHead(stream: ClientStream): void {

@@ -368,6 +368,11 @@ export abstract class Http2Connection<Event> {
     return undefined
   }
 
+  /** Whether the peer knows what we last said. */
+  protected get isAcknowledged(): boolean {
+    return this.#settingsSent.length === 0
+  }
+
   #onSettingsAck(): void {
     if (this.frames.length !== 0) {
       return this.fail(Http2Code.FRAME_SIZE_ERROR, 'an acknowledgement of SETTINGS with a payload')

@@ -6,7 +6,7 @@
  * table: what was checked once is compared by reference and not checked again.
  */
 import { isAuthority } from '../http/authority.ts'
-import { HttpFields, isFieldValue, listHasToken, TOKEN } from '../http/fields.ts'
+import { HttpFields, isFieldValue, TOKEN } from '../http/fields.ts'
 
 export class FieldReader {
   /** Why the last section was refused. */
@@ -200,8 +200,7 @@ export class FieldReader {
         this.priority = this.priority === undefined ? value : `${this.priority}, ${value}`
         return true
       case 'content-type':
-        this.patient =
-          value.startsWith('application/grpc') || value.startsWith('application/connect+')
+        this.patient = isMessageType(value)
         return true
     }
     return true
@@ -328,10 +327,10 @@ export function isTarget(text: string): boolean {
   return true
 }
 
-/** Whether `te` lets trailers through; RFC 9113 8.2.2. */
-export function wantsTrailers(fields: HttpFields): boolean {
-  const te = fields.get('te')
-  return te !== undefined && listHasToken(te, 'trailers')
+/** Whether a body is a stream of messages, which may pause: gRPC, gRPC-Web, Connect. */
+export function isMessageType(type: string | undefined): boolean {
+  if (type === undefined || !type.startsWith('application/')) return false
+  return type.startsWith('application/grpc') || type.startsWith('application/connect+')
 }
 
 const COLON = 0x3a

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ByHand, frame, GET, Pair, request, respond, section } from '../../../test/http2/by-hand.ts'
+import { HttpFields } from '../http/fields.ts'
 import { Http2ClientSession } from './client-session.ts'
 import { Http2Code } from './messages.ts'
 import { http2ClientDefaults, http2ServerDefaults } from './options.ts'
@@ -224,6 +225,29 @@ test('maxConcurrentStreams: one request more is refused, and counted', () => {
   hand.session.submit(respond(1), 0)
   hand.send(frame(1, 5, 7, section(GET)))
   assert.equal(hand.events.at(-1)?.type, 'request')
+})
+
+test('maxConcurrentStreams: before its SETTINGS are acknowledged a refusal is no attack', () => {
+  const hand = new ByHand(new Http2ServerSession({ maxConcurrentStreams: 1, maxResets: 5 }, 0))
+  hand.send(new TextEncoder().encode('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0))
+  for (let id = 1; id < 100; id += 2) hand.send(frame(1, 5, id, section(GET)))
+  assert.equal(hand.session.state, 'open')
+  hand.send(frame(4, 1, 0))
+  for (let id = 101; id < 111; id += 2) hand.send(frame(1, 5, id, section(GET)))
+  assert.equal(hand.session.state, 'open')
+  hand.send(frame(1, 5, 111, section(GET)))
+  assert.equal(hand.session.failure?.code, 'ERR_LIMIT')
+})
+
+test('headTimeoutMs: a response of messages may take its time', () => {
+  const hand = ByHand.client({ headTimeoutMs: 1_000 })
+  hand.session.submit(
+    request(1, { fields: new HttpFields({ 'content-type': 'application/grpc' }) }),
+    0,
+  )
+  assert.equal(hand.session.pollTimeout(), undefined)
+  hand.session.submit(request(3), 0)
+  assert.equal(hand.session.pollTimeout(), 1_000)
 })
 
 test('maxConcurrentStreams and initialConcurrentStreams are the capacity of a client', () => {

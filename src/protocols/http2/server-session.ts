@@ -460,7 +460,11 @@ export class Http2ServerSession
   }
 
   #refuseStream(id: number): void {
-    if (!this.chargeReset(`requests over maxConcurrentStreams ${this.#maxStreams}`)) return
+    const what = `requests over maxConcurrentStreams ${this.#maxStreams}`
+    // Until it has read our SETTINGS a client cannot know the limit.
+    if (!this.isAcknowledged) this.chargeIdle(what)
+    else this.chargeReset(what)
+    if (this.isClosed) return
     encodeReset(this.out, id, Http2Code.REFUSED_STREAM)
     this.closedStreams.add(id, WE_RESET)
     this.chargeControl(13)

@@ -406,3 +406,16 @@ test('Http2ServerSession asks to be asked again for what found no room in one wr
   hand.said()
   assert.equal(woken, 2)
 })
+
+test('Http2ServerSession says GOAWAY once when it fails while it drains', () => {
+  const hand = ByHand.server()
+  hand.send(frame(1, 5, 1, section(GET)))
+  hand.session.submit({ type: 'drain' }, 0)
+  hand.said()
+  hand.send(frame(6, 0, 1, '0000000000000000'))
+  assert.deepEqual(
+    hand.said().map(({ type, payload }) => [type, payload.readUInt32BE(4)]),
+    [[7, 1]],
+  )
+  assert.equal(hand.events.at(-1)?.type, 'aborted')
+})
