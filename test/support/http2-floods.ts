@@ -54,7 +54,7 @@ export const floods: readonly Flood[] = [
   idle('answers to no PING', () => frame(PING, ACK, 0, new Uint8Array(8))),
   // The first SETTINGS of the client took one.
   idle('SETTINGS', () => settings(4, 65_535)),
-  idle('acknowledgements of nothing', () => frame(SETTINGS, ACK, 0), maxIdleFrames + 1),
+  idle('acknowledgements of nothing', () => frame(SETTINGS, ACK, 0)),
   idle('PRIORITY', (index) => frame(PRIORITY, 0, id(index), [...uint32(0), 1])),
   idle('PRIORITY_UPDATE', (index) => frame(PRIORITY_UPDATE, 0, 0, [...uint32(id(index)), 0x75])),
   idle('WINDOW_UPDATE', () => frame(WINDOW_UPDATE, 0, 0, uint32(1))),
