@@ -151,7 +151,7 @@ test('Gateway route turns calls of gRPC into requests of a REST cluster', async 
     demo: false,
     clusters: [{ name: 'demo-library', endpoints: [books] }],
   })
-  await using channel = grpcChannel(new URL(url('/')).origin, { version: '1.1' })
+  await using channel = grpcChannel(new URL(url('/')).origin)
   const library = grpcClient(Library, channel)
   assert.equal((await library.getBook({ name: 'shelves/1/books/2' })).title, 'T')
   await assert.rejects(library.getBook({ name: 'shelves/1/books/9' }), { status: 'NOT_FOUND' })
