@@ -28,6 +28,8 @@ export function grpcClient<Desc extends DescService>(
   const { serviceConfig } = options
   const channel = owned
     ? grpcChannel(target, {
+        // What needs no trailers goes over whatever the server speaks.
+        version: (options.protocol ?? 'grpc') === 'grpc' ? '2' : 'auto',
         ...options.channel,
         ...(serviceConfig !== undefined && { serviceConfig }),
       })
