@@ -322,6 +322,34 @@ test('HttpServer makes a connection of an extended CONNECT', async () => {
   assert.equal(Buffer.concat(await tunnel.toArray()).toString(), 'last')
 })
 
+/** What comes back to an HTTP/1.1 request that asks for HTTP/2. */
+async function upgrade(port: number, body: string): Promise<string> {
+  const socket = net.connect({ port, host: '127.0.0.1' })
+  socket.write(
+    'POST /up HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n' +
+      `HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  socket.write(HTTP2_PREFACE)
+  socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+  let text = ''
+  for await (const chunk of socket) {
+    text += chunk.toString('latin1')
+    if (text.includes('POST /up')) break
+  }
+  return text
+}
+
+test('HttpServer upgrades from HTTP/1.1 where it was told to, up to a length of body', async () => {
+  await using server = httpServer(echo, { upgradeBytes: 4 })
+  const port = await listen(server)
+  const upgraded = await upgrade(port, 'four')
+  assert.match(upgraded, /^HTTP\/1\.1 101 [\s\S]*upgrade: h2c\r\n[\s\S]*POST \/up 2 four/i)
+  assert.match(await upgrade(port, 'fiver'), /^HTTP\/1\.1 200 [\s\S]*POST \/up 1\.1 fiver/)
+  await using plain = httpServer(echo)
+  const other = await listen(plain)
+  assert.match(await upgrade(other, 'four'), /^HTTP\/1\.1 200 [\s\S]*POST \/up 1\.1 four/)
+})
+
 test('nodeHandler and fetchHandler run applications over HTTP/2 unchanged', async () => {
   const app = express()
   app.get('/hello/:name', (request, response) => {
