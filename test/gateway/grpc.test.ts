@@ -29,12 +29,14 @@ async function gateway(
     document = {},
     lines = [],
     protocol = 'grpc' as RpcProtocolOption,
+    version = '1.1',
   }: {
     route?: object
     cluster?: object
     document?: object
     lines?: string[]
     protocol?: RpcProtocolOption
+    version?: '1.1' | '2'
   } = {},
 ) {
   const endpoint = await upstream(t, service)
@@ -44,14 +46,14 @@ async function gateway(
       access_log: { path: 'stdout' },
       listeners: [HTTP],
       routes: [{ name: 'echo', match: { grpc: { service: SERVICE } }, cluster: 'echo', ...route }],
-      clusters: [{ name: 'echo', endpoints: [endpoint], ...cluster }],
+      clusters: [{ name: 'echo', endpoints: [endpoint], http_version: version, ...cluster }],
       ...document,
     },
     undefined,
     undefined,
     { writeOut: (line) => void lines.push(line) },
   )
-  const http = httpClient(running.url(''), { retry: false })
+  const http = httpClient(running.url(''), { retry: false, version })
   t.after(() => http.close({ signal: AbortSignal.abort(new Error('test over')) }))
   return { ...running, http, client: grpcClient(Echo, http, { protocol }) }
 }
@@ -66,47 +68,72 @@ async function failure(call: Promise<unknown>) {
   return { status: error.status, message: error.grpcMessage, metadata: error.metadata }
 }
 
-test('Gateway passes calls of gRPC of every kind, and counts and logs them by method', async (t) => {
-  const lines: string[] = []
-  const { client, gateway: running } = await gateway(t, echoService(), { lines })
-  const records: unknown[] = []
-  running.onRequest = ({ grpc }) => void records.push(grpc)
-  let trailers: GrpcMetadata | undefined
-  const said = await client.say(
-    { text: 'hello', number: 7 },
-    { metadata: { 'x-echo': 'm' }, onTrailer: (given) => void (trailers = given) },
-  )
-  assert.deepEqual([said.text, said.number, trailers?.get('x-echo-trailer')], ['hello', 7, 'm'])
-  const numbers: number[] = []
-  for await (const { number } of client.expand({ count: 3, payloadBytes: 70_000 }))
-    numbers.push(number)
-  assert.deepEqual(numbers, [0, 1, 2])
-  assert.deepEqual((await client.collect([{ text: 'a' }, { text: 'b' }])).texts, ['a', 'b'])
-  const late = client.expand({ count: 2, failAfter: 1, failCode: 9 })
-  await assert.rejects(
-    async () => {
-      for await (const { number } of late) assert.equal(number, 0)
-    },
-    { status: 'FAILED_PRECONDITION' },
-  )
-  await assert.rejects(client.fail({ code: 5, message: 'no such' }), { grpcMessage: 'no such' })
-  while (lines.length < 5) await turn()
-  const logged = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-  assert.deepEqual(
-    logged.map(({ path, grpc_status, status }) => [
-      String(path).split('/')[2],
-      grpc_status,
-      status,
-    ]),
-    [
-      ['Say', 'OK', 200],
-      ['Expand', 'OK', 200],
-      ['Collect', 'OK', 200],
-      ['Expand', 'FAILED_PRECONDITION', 200],
-      ['Fail', 'NOT_FOUND', 200],
-    ],
-  )
-  assert.deepEqual(records[3], { path: `/${SERVICE}/Expand`, status: 9, answered: true })
+for (const version of ['1.1', '2'] as const) {
+  test(`Gateway passes calls of gRPC over HTTP/${version}, and counts and logs them by method`, async (t) => {
+    const lines: string[] = []
+    const { client, gateway: running } = await gateway(t, echoService(), { lines, version })
+    const records: unknown[] = []
+    running.onRequest = ({ grpc }) => void records.push(grpc)
+    let trailers: GrpcMetadata | undefined
+    const said = await client.say(
+      { text: 'hello', number: 7 },
+      { metadata: { 'x-echo': 'm' }, onTrailer: (given) => void (trailers = given) },
+    )
+    assert.deepEqual([said.text, said.number, trailers?.get('x-echo-trailer')], ['hello', 7, 'm'])
+    const numbers: number[] = []
+    for await (const { number } of client.expand({ count: 3, payloadBytes: 70_000 }))
+      numbers.push(number)
+    assert.deepEqual(numbers, [0, 1, 2])
+    assert.deepEqual((await client.collect([{ text: 'a' }, { text: 'b' }])).texts, ['a', 'b'])
+    const late = client.expand({ count: 2, failAfter: 1, failCode: 9 })
+    await assert.rejects(
+      async () => {
+        for await (const { number } of late) assert.equal(number, 0)
+      },
+      { status: 'FAILED_PRECONDITION' },
+    )
+    await assert.rejects(client.fail({ code: 5, message: 'no such' }), { grpcMessage: 'no such' })
+    while (lines.length < 5) await turn()
+    const logged = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+    assert.deepEqual(
+      logged.map(({ path, grpc_status, status }) => [
+        String(path).split('/')[2],
+        grpc_status,
+        status,
+      ]),
+      [
+        ['Say', 'OK', 200],
+        ['Expand', 'OK', 200],
+        ['Collect', 'OK', 200],
+        ['Expand', 'FAILED_PRECONDITION', 200],
+        ['Fail', 'NOT_FOUND', 200],
+      ],
+    )
+    assert.deepEqual(records[3], { path: `/${SERVICE}/Expand`, status: 9, answered: true })
+  })
+}
+
+test('Gateway passes a conversation over HTTP/2 as it goes, and ends it when its client leaves', async (t) => {
+  const counts = { active: 0, aborted: 0 }
+  const { client } = await gateway(t, echoService({}, counts), { version: '2' })
+  const heard = Promise.withResolvers<void>()
+  const requests = async function* () {
+    yield { text: 'a' }
+    await heard.promise // the answer comes before the next request
+    yield { text: 'b' }
+  }
+  const texts: string[] = []
+  for await (const { text } of client.chat(requests())) {
+    texts.push(text)
+    heard.resolve()
+  }
+  assert.deepEqual(texts, ['a', 'b'])
+  const abort = new AbortController()
+  const call = client.say({ delayMs: 60_000 }, { signal: abort.signal })
+  while (counts.active === 0) await turn()
+  abort.abort()
+  await assert.rejects(call)
+  while (counts.aborted === 0) await turn()
 })
 
 // What the gateway answers itself.
