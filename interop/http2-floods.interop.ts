@@ -65,7 +65,7 @@ for (const { name, before: opening, round, rounds } of floods) {
     }
     // What a flood of large requests would send for no use is left out.
     const excess = Buffer.concat(bytes.slice(0, MAX_CHUNKS)).subarray(0, MAX_FLOOD_BYTES)
-    const attack = Buffer.concat([PREFACE, settings(), opening, excess])
+    const attack = Buffer.concat([PREFACE, settings(), frame(4, 1, 0), opening, excess])
     await measured(name, async () => {
       const { code, tookMs } = await flood(attack)
       assert.equal(code, ENHANCE_YOUR_CALM)
