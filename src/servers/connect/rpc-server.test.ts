@@ -167,8 +167,9 @@ for (const [way, through] of Object.entries(WAYS)) {
   test(`rpcServer carries deadlines: ${way}`, async () => {
     const carried: HttpService = rpcServer([echo()])
     const { say } = grpcClient(Echo, through(carried) as GrpcTarget)
-    const { text } = await say({ text: 'deadline' }, { timeoutMs: 5_000 })
-    assert.match(text, /^(4\d{3}|5000)$/)
+    const { text } = await say({ text: 'deadline' }, { timeoutMs: 60_000 })
+    const remaining = Number(text)
+    assert.ok(remaining > 30_000 && remaining <= 60_000, text)
   })
 
   test(`rpcServer carries compressed messages: ${way}`, async () => {
