@@ -61,7 +61,7 @@ export class SocketEngine {
     // Real sockets answer in real time, whatever clock the transport was given.
     const handles = await chooseEngine(engine, systemClock)
     if (handles === undefined) return new SocketEngine(settings, undefined)
-    const memory = new ReadMemory(readBufferBytes)
+    const memory = memoryOf(readBufferBytes)
     return new SocketEngine(settings, { handles, memory, highWaterMarkBytes })
   }
 
@@ -131,3 +131,19 @@ function takeHandle(socket: Socket): StreamHandle {
   inner._handle = null
   return handle
 }
+
+/**
+ * One for every size, for all transports of the thread: whoever makes a transport for each of many
+ * clients pays for one buffer.
+ */
+function memoryOf(readBufferBytes: number): ReadMemory {
+  let memory = MEMORIES.get(readBufferBytes)
+  if (memory === undefined) {
+    memory = new ReadMemory(readBufferBytes)
+    MEMORIES.set(readBufferBytes, memory)
+  }
+  return memory
+}
+
+/** As many as there are sizes among the options of a program. */
+const MEMORIES = new Map<number, ReadMemory>()
