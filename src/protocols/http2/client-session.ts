@@ -423,6 +423,10 @@ export class Http2ClientSession
     super.onStreamReset(stream, code)
   }
 
+  protected override onPing(): void {
+    // A server may ask as often as maxIdleFrames lets.
+  }
+
   protected override onGoAway(lastStream: number, code: number, text: string): void {
     const said = text === '' ? '' : `: ${text}`
     const message = `the server takes no more (${http2CodeName(code)}${said})`

@@ -79,6 +79,8 @@ export abstract class Http2Connection<Event> {
   protected lastPeerStream = 0
   /** Output was taken this often: what was submitted since has not left. */
   protected flushes = 0
+  /** HEADERS or DATA were written since the peer's last PING. */
+  protected wroteMessage = false
   protected draining = false
   /** GOAWAY with the last stream was sent: the peer opens no more. */
   protected sentGoAway = false
@@ -145,6 +147,8 @@ export abstract class Http2Connection<Event> {
   /** The connection's send window is no longer used up. */
   protected abstract onSendWindow(): void
   protected abstract onGoAway(lastStream: number, code: number, text: string): void
+  /** A PING of the peer's was answered. */
+  protected abstract onPing(): void
   /** The PING behind the first GOAWAY of a drain was answered. */
   protected abstract onDrained(): void
   /** An event that waits for demand, if there is one. */
@@ -245,12 +249,13 @@ export abstract class Http2Connection<Event> {
     this.failWith(new ProtocolError(code, text, { status: http2CodeName(http2Code) }), http2Code)
   }
 
-  protected failWith(error: HeddleError, http2Code: number): void {
+  /** @param text what the peer is told */
+  protected failWith(error: HeddleError, http2Code: number, text: string = error.message): void {
     if (this.state === 'closed') return
     this.failure ??= error
     // To who does not speak HTTP/2 a frame says nothing.
     if (error.code !== 'ERR_WRONG_PROTOCOL') {
-      encodeGoAway(this.out, this.lastPeerStream, http2Code, error.message)
+      encodeGoAway(this.out, this.lastPeerStream, http2Code, text)
     }
     // Before: the last exchange that ends would say GOAWAY once more.
     this.state = 'closed'
@@ -417,6 +422,7 @@ export abstract class Http2Connection<Event> {
     if (this.state === 'closed') return
     encodePing(this.out, true, high, low)
     this.chargeControl(17)
+    if (!this.isClosed) this.onPing()
   }
 
   #onPong(kind: number, id: number): void {

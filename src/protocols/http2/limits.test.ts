@@ -5,7 +5,7 @@ import { ByHand, frame, GET, Pair, request, respond, section } from '../../../te
 import { HttpFields } from '../http/fields.ts'
 import { Http2ClientSession } from './client-session.ts'
 import { Http2Code } from './messages.ts'
-import { http2ClientDefaults, http2ServerDefaults } from './options.ts'
+import { type Http2ServerOptions, http2ClientDefaults, http2ServerDefaults } from './options.ts'
 import { Http2ServerSession } from './server-session.ts'
 
 type Fields = readonly (readonly [string, string])[]
@@ -350,6 +350,68 @@ test('keepAlivePingMs asks a silent peer, while exchanges are open or always', (
   }
 })
 
+test('minPingIntervalMs: PINGs as far apart, two strikes let pass, and one more', () => {
+  const ping = frame(6, 0, 0, zeros(8))
+  const open = (options: Http2ServerOptions = {}): ByHand<Http2ServerSession> => {
+    const hand = ByHand.server({ minPingIntervalMs: 1_000, ...options })
+    hand.send(frame(1, 5, 1, section(GET)))
+    return hand
+  }
+  const pings = (hand: ByHand<Http2ServerSession>, count: number, apart: number): void => {
+    for (let sent = 0; sent < count; sent++) {
+      hand.send(ping)
+      hand.now += apart
+    }
+  }
+  const good = open()
+  pings(good, 10, 1_000)
+  assert.equal(good.code(), undefined)
+
+  const hasty = open()
+  pings(hasty, 3, 999)
+  assert.equal(hasty.code(), undefined, 'the first, and two strikes')
+  hasty.send(ping)
+  const [ack, goAway] = hasty.said()
+  assert.deepEqual([ack?.type, goAway?.type], [6, 7])
+  assert.equal(goAway?.payload.readUInt32BE(4), ENHANCE_YOUR_CALM)
+  assert.equal(goAway?.payload.toString('latin1', 8), 'too_many_pings')
+  assert.equal(hasty.session.failure?.code, 'ERR_LIMIT')
+
+  const forgiven = open()
+  pings(forgiven, 3, 0)
+  const head = { status: 200, reason: undefined, fields: new HttpFields(), bodyLength: undefined }
+  forgiven.session.submit({ type: 'head', exchange: 1, ...head }, 0)
+  pings(forgiven, 3, 0)
+  assert.equal(forgiven.code(), undefined, 'HEADERS: a free one, and two strikes')
+  const chunk = new Uint8Array(1)
+  forgiven.session.submit({ type: 'data', exchange: 1, chunk, owned: true }, 0)
+  pings(forgiven, 3, 0)
+  assert.equal(forgiven.code(), undefined, 'DATA likewise')
+  forgiven.send(ping)
+  assert.equal(forgiven.code(), ENHANCE_YOUR_CALM)
+
+  const off = open({ minPingIntervalMs: 0 })
+  pings(off, 100, 0)
+  assert.equal(off.code(), undefined)
+})
+
+test('permitPingsWithoutExchanges: without requests two hours apart, or as ever', () => {
+  const ping = frame(6, 0, 0, zeros(8))
+  for (const [permitPingsWithoutExchanges, apart, code] of [
+    [false, 7_200_000, undefined],
+    [false, 7_199_999, ENHANCE_YOUR_CALM],
+    [true, 1_000, undefined],
+    [true, 999, ENHANCE_YOUR_CALM],
+  ] as const) {
+    const hand = ByHand.server({ minPingIntervalMs: 1_000, permitPingsWithoutExchanges })
+    for (let sent = 0; sent < 4; sent++) {
+      hand.send(ping)
+      hand.now += apart
+    }
+    assert.equal(hand.code(), code)
+  }
+})
+
 test('minBodyBytes: a body that trickles is given up, one of messages is not', () => {
   for (const [type, ends] of [
     ['text/plain', true],
@@ -383,6 +445,9 @@ test('Http2 sessions refuse options out of range', () => {
     { maxConcurrentStreams: 0 },
     { headTimeoutMs: Number.NaN },
   ]
+  assert.throws(() => new Http2ServerSession({ minPingIntervalMs: -1 }, 0), {
+    code: 'ERR_OPTION_RANGE',
+  })
   for (const options of wrong) {
     const message = JSON.stringify(options)
     assert.throws(() => new Http2ServerSession(options, 0), { code: 'ERR_OPTION_RANGE' }, message)

@@ -179,6 +179,21 @@ export interface Http2ServerOptions extends Http2Options {
    * @default true
    */
   extendedConnect?: boolean
+  /**
+   * Least time between two PINGs of a client. Two that come earlier are let pass, one more ends the
+   * connection: GOAWAY ENHANCE_YOUR_CALM `too_many_pings` (gRFC A8), which makes clients of gRPC ping
+   * half as often. HEADERS and DATA of the server's forgive. Servers of gRPC use 300_000.
+   *
+   * @default 0: as often as `maxIdleFrames` lets
+   */
+  minPingIntervalMs?: number
+  /**
+   * Whether `minPingIntervalMs` holds without open requests too; else PINGs must then be two hours
+   * apart. Without it this has no effect.
+   *
+   * @default false
+   */
+  permitPingsWithoutExchanges?: boolean
   /** The request of an upgrade from HTTP/1.1 (h2c): it becomes exchange 1. */
   upgraded?: Http2UpgradedRequest
 }
@@ -272,6 +287,8 @@ export const http2ServerDefaults: Http2SharedDefaults &
     headTimeoutMs: number
     keepAliveTimeoutMs: number
     extendedConnect: boolean
+    minPingIntervalMs: number
+    permitPingsWithoutExchanges: boolean
   }> = Object.freeze({
   ...shared,
   // The protocol's own: 256 streams that nobody reads hold 16 MiB at most, and no more than the
@@ -289,6 +306,10 @@ export const http2ServerDefaults: Http2SharedDefaults &
   keepAliveTimeoutMs: 75_000,
   // It costs a setting, and WebSockets over HTTP/2 need it.
   extendedConnect: true,
+  // Clients of plain HTTP were told of no such rule; floods have maxIdleFrames.
+  minPingIntervalMs: 0,
+  // As gRPC.
+  permitPingsWithoutExchanges: false,
 })
 
 export const http2ClientDefaults: Http2SharedDefaults &

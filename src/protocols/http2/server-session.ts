@@ -12,6 +12,7 @@
 // size: every frame and command that a server's stream can see, in one place
 import {
   checkInteger,
+  checkRange,
   type HeddleError,
   ProtocolError,
   TimeoutError,
@@ -27,6 +28,7 @@ import {
   Http2Code,
   type Http2ServerCommand,
   type HttpServerSession,
+  http2CodeName,
   type InformCommand,
   MAX_STREAM_ID,
   type PushCommand,
@@ -37,6 +39,7 @@ import {
   SettingId,
 } from './messages.ts'
 import { type Http2ServerOptions, http2ServerDefaults } from './options.ts'
+import { PingPolicy, TOO_MANY_PINGS } from './ping-policy.ts'
 import { checkGivenLength, encodeBody, sendableTrailers } from './send-rules.ts'
 import { sharedSettings } from './settings.ts'
 import { decodeSettingsHeader } from './settings-header.ts'
@@ -73,6 +76,7 @@ export class Http2ServerSession
   readonly #headTimeoutMs: number
   readonly #keepAliveTimeoutMs: number
   readonly #extendedConnect: boolean
+  readonly #pingPolicy: PingPolicy
   #openedAt: number | undefined
   #idleSince: number | undefined
   #requests = 0
@@ -93,6 +97,8 @@ export class Http2ServerSession
       headTimeoutMs = defaults.headTimeoutMs,
       keepAliveTimeoutMs = defaults.keepAliveTimeoutMs,
       extendedConnect = defaults.extendedConnect,
+      minPingIntervalMs = defaults.minPingIntervalMs,
+      permitPingsWithoutExchanges = defaults.permitPingsWithoutExchanges,
       upgraded,
     } = options
     this.#scheme = scheme
@@ -102,6 +108,8 @@ export class Http2ServerSession
     this.#headTimeoutMs = checkTimeout('headTimeoutMs', headTimeoutMs)
     this.#keepAliveTimeoutMs = checkTimeout('keepAliveTimeoutMs', keepAliveTimeoutMs)
     this.#extendedConnect = extendedConnect
+    const minPingMs = checkRange('minPingIntervalMs', minPingIntervalMs, 0, 0x7fff_ffff)
+    this.#pingPolicy = new PingPolicy(minPingMs, permitPingsWithoutExchanges)
     this.#openedAt = now
     this.#idleSince = now
     const settings: number[] = [SettingId.MAX_CONCURRENT_STREAMS, this.#maxStreams]
@@ -302,6 +310,7 @@ export class Http2ServerSession
       writer.field('date', this.#date(this.now))
     }
     writer.finish(stream.id, ends ? FrameFlag.END_STREAM : 0)
+    this.wroteMessage = true
   }
 
   #push(parent: ServerStream, command: PushCommand): void {
@@ -497,6 +506,16 @@ export class Http2ServerSession
     if ((stream.flags & HEAD_SENT) !== 0) return this.resetStream(stream, Http2Code.CANCEL, error)
     this.#writeHead(stream, 413, undefined, true, 0)
     this.resetStream(stream, Http2Code.NO_ERROR, error)
+  }
+
+  protected override onPing(): void {
+    const sent = this.wroteMessage
+    this.wroteMessage = false
+    if (this.#pingPolicy.accept(this.now, this.streams.size === 0, sent)) return
+    const code = Http2Code.ENHANCE_YOUR_CALM
+    const status = http2CodeName(code)
+    const message = `${status}: ${TOO_MANY_PINGS}, over minPingIntervalMs`
+    this.failWith(new ProtocolError('ERR_LIMIT', message, { status }), code, TOO_MANY_PINGS)
   }
 
   protected override onPromise(): void {

@@ -559,6 +559,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
     encodeData(this.out, stream.id, chunk, end, owned)
     stream.sendWindow -= chunk.length
     this.sendWindow -= chunk.length
+    this.wroteMessage = true
     this.earnIdle(4)
   }
 
@@ -615,6 +616,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
     this.writer.begin(trailers)
     this.writer.fields(trailers)
     this.writer.finish(stream.id, FrameFlag.END_STREAM)
+    this.wroteMessage = true
   }
 
   /** END_STREAM was written. */
