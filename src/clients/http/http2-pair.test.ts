@@ -51,6 +51,37 @@ test('a client that asks to be upgraded goes on in HTTP/2 where the server does'
   }
 })
 
+test('a push: as many as the client takes at a time, and nothing that cannot be one', async () => {
+  const held = Promise.withResolvers<HttpResponse>()
+  const said: unknown[] = []
+  let late: (() => unknown) | undefined
+  const service: HttpService = ({ path, push }) => {
+    if (path === '/held') return held.promise
+    if (push === undefined) return HttpResponse.text('none')
+    for (const target of ['no path', '//\r\n']) {
+      assert.throws(() => push({ target }), { code: 'ERR_ARGUMENT' })
+    }
+    const method = 'POST' as 'GET'
+    assert.throws(() => push({ target: '/', method }), { code: 'ERR_ARGUMENT' })
+    late = () => push({ target: '/late' })
+    said.push(push({ target: '/held' }), push({ target: '/held' }))
+    return HttpResponse.text('page')
+  }
+  const pushes: Promise<HttpResponse>[] = []
+  await using pair = await inMemory(service, {
+    http2: { maxPushedStreams: 1, onPush: (_request, response) => void pushes.push(response) },
+  })
+  const ask = async (): Promise<string> => (await pair.client.get('/')).body.text()
+  assert.equal(await ask(), 'page')
+  assert.deepEqual(said, [true, false])
+  assert.equal(await ask(), 'none', 'the one place is taken')
+  held.resolve(HttpResponse.text('held'))
+  assert.equal(await (await pushes[0])?.body.text(), 'held')
+  assert.equal(late?.(), false, 'the response has ended')
+  assert.equal(await ask(), 'page', 'the place was given back')
+  assert.deepEqual(said, [true, false, true, false])
+})
+
 test('a server that drains loses no call of a busy client', async () => {
   const service: HttpService = async (request) => {
     await new Promise((resolve) => setImmediate(resolve))

@@ -113,6 +113,7 @@ export function withTarget(request: HttpRequest, target: string): HttpRequest {
   const changed = new HttpRequest({ method, target, scheme, authority, fields, body, version })
   changed.connection = request.connection
   changed.inform = request.inform
+  changed.push = request.push
   changed.note = request.note
   return changed
 }

@@ -18,6 +18,8 @@ import type { HttpVersion } from './messages.ts'
 export interface HttpServerSession extends Session<ServerCommand, ServerEvent> {
   /** Whether `data` of this exchange may be given; after false, `writable` tells unless it ends. */
   isWritable(exchange: number): boolean
+  /** HTTP/2: the exchange that a `push` would open; 0: the client takes none now. */
+  readonly nextPush?: number
 }
 
 /** One side of a connection of a client, whatever its version. */

@@ -30,6 +30,16 @@ export interface HttpRequestInit {
   protocol?: string | undefined
 }
 
+/** A request that the client has not made (RFC 9113 8.4). */
+export interface PushInit {
+  /** Path and query. */
+  target: string
+  /** @default 'GET' */
+  method?: 'GET' | 'HEAD'
+  /** What the client would have sent: what the answer varies by. */
+  fields?: FieldsInit
+}
+
 export class HttpRequest {
   readonly method: string
   readonly target: string
@@ -51,6 +61,15 @@ export class HttpRequest {
   connection: Connection | undefined
   /** Server side: sends an interim (1xx) response, such as 103 Early Hints. */
   inform: ((status: number, fields?: FieldsInit) => void) | undefined
+  /**
+   * Server side, HTTP/2, where the client takes pushes: promises the answer to another request of
+   * the same authority, and has the same service give it, at once. Before the end of this one's
+   * response, and best before what makes the client ask for it.
+   *
+   * @returns false: no room for another, or too late; nothing was sent
+   * @throws UsageError ERR_ARGUMENT for what cannot be pushed
+   */
+  push: ((init: PushInit) => boolean) | undefined
   /** What a service wants to find again when its server reports the exchange; nobody else looks. */
   note: unknown
 
@@ -67,6 +86,7 @@ export class HttpRequest {
     this.trace = undefined
     this.connection = undefined
     this.inform = undefined
+    this.push = undefined
     this.note = undefined
   }
 

@@ -559,7 +559,10 @@ export class Http2ServerSession
   }
 
   protected override onStreamReset(stream: ServerStream, code: number): void {
-    if (!this.chargeReset('RST_STREAM of requests that were not answered')) return
+    // A push that is not wanted was our doing.
+    const isPushed = (stream.flags & PUSHED) !== 0
+    const what = 'RST_STREAM of requests that were not answered'
+    if (!isPushed && !this.chargeReset(what)) return
     super.onStreamReset(stream, code)
   }
 

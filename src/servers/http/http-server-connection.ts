@@ -13,18 +13,30 @@
 import { Channel } from '../../core/channel.ts'
 import type { Connection } from '../../core/connection.ts'
 import { Call, type CallInit } from '../../core/context.ts'
-import { ClosedError, type HeddleError, InternalError, toError } from '../../core/errors.ts'
+import {
+  ClosedError,
+  type HeddleError,
+  InternalError,
+  toError,
+  UsageError,
+} from '../../core/errors.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import { ExchangeConnection } from '../../links/layer/exchange-connection.ts'
 import { Body } from '../../protocols/http/body.ts'
 import type {
   HttpServerSession,
+  PushCommand,
   RequestEvent,
   ServerCommand,
   ServerEvent,
 } from '../../protocols/http/exchange.ts'
 import { type FieldsInit, HttpFields } from '../../protocols/http/fields.ts'
-import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
+import {
+  HttpRequest,
+  HttpResponse,
+  type HttpService,
+  type PushInit,
+} from '../../protocols/http/messages.ts'
 import type { ContextReader } from '../../protocols/http/propagation.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
 import type { LoadObserver } from '../../runtime/load-host.ts'
@@ -66,7 +78,7 @@ export interface HttpExchangeRecord {
 
 export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeOutput {
   readonly #options: HttpServerConnectionOptions
-  readonly #driver: Driver<ServerCommand, ServerEvent>
+  readonly #driver: Driver<ServerCommand | PushCommand, ServerEvent>
   readonly #connection: Connection
   readonly #onClosed: (reason: Error | undefined) => void
   readonly #session: HttpServerSession
@@ -170,25 +182,69 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
       version: event.version,
       protocol: event.method === 'CONNECT' ? protocolOf(event) : undefined,
     })
+    const init = this.#callInit()
     const { now } = this.#driver
-    const deadline = now + options.requestTimeoutMs
-    const init: CallInit = {
+    options.contextReader?.read(event.fields, init, now)
+    const exchange = this.#open(event.exchange, request, init, channel)
+    if (event.content !== undefined) exchange.requestBytes = event.content.length
+    const { nextPush } = this.#session
+    if (nextPush !== undefined && nextPush !== 0) {
+      request.push = (push) => this.#push(exchange, push)
+    }
+    this.#call(exchange)
+  }
+
+  #callInit(): CallInit {
+    const deadline = this.#driver.now + this.#options.requestTimeoutMs
+    return {
       deadline: deadline === Number.POSITIVE_INFINITY ? undefined : deadline,
       connection: this.#connection,
       trace: undefined,
       correlationId: undefined,
       metadata: undefined,
     }
-    options.contextReader?.read(event.fields, init, now)
-    const call = new Call(init)
-    const exchange = new ServerExchange(event.exchange, request, call, channel, now, this)
-    if (event.content !== undefined) exchange.requestBytes = event.content.length
+  }
+
+  #open(
+    id: number,
+    request: HttpRequest,
+    init: CallInit,
+    channel: Channel<Uint8Array> | undefined,
+  ): ServerExchange {
+    const exchange = new ServerExchange(
+      id,
+      request,
+      new Call(init),
+      channel,
+      this.#driver.now,
+      this,
+    )
     request.connection = this.#connection
     request.trace = init.trace
     request.inform = (status, fields) => this.#inform(exchange, status, fields)
-    this.#exchanges.set(exchange.id, exchange)
-    options.observer?.onRequest?.(request)
-    this.#call(exchange)
+    this.#exchanges.set(id, exchange)
+    this.#options.observer?.onRequest?.(request)
+    return exchange
+  }
+
+  /** A push has none of its own. @returns false: nothing was promised */
+  #push(parent: ServerExchange, init: PushInit): boolean {
+    const { scheme, authority, trace } = parent.request
+    const { target, method = 'GET' } = init
+    if (!PUSHABLE_TARGET.test(target)) {
+      throw new UsageError('ERR_ARGUMENT', 'the target of a push is no path')
+    }
+    const id = parent.open ? (this.#session.nextPush ?? 0) : 0
+    if (id === 0) return false
+    const fields = new HttpFields(init.fields)
+    const request = new HttpRequest({ method, target, scheme, authority, fields, version: '2' })
+    this.#driver.submit({ type: 'push', exchange: parent.id, method, target, authority, fields })
+    // The client gave the request up a moment ago.
+    if (this.#session.nextPush === id) return false
+    const callInit = this.#callInit()
+    callInit.trace = trace
+    this.#call(this.#open(id, request, callInit, undefined))
+    return true
   }
 
   #call(exchange: ServerExchange): void {
@@ -400,3 +456,5 @@ function bodyOf(event: RequestEvent, channel: Channel<Uint8Array> | undefined): 
 function protocolOf(event: RequestEvent): string | undefined {
   return event.upgrade === 'connect' ? undefined : event.upgrade
 }
+
+const PUSHABLE_TARGET = /^\/[\x21-\x7e]*$/

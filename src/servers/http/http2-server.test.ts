@@ -350,6 +350,41 @@ test('HttpServer upgrades from HTTP/1.1 where it was told to, up to a length of 
   assert.match(await upgrade(other, 'four'), /^HTTP\/1\.1 200 [\s\S]*POST \/up 1\.1 four/)
 })
 
+/** A page that pushes its style; what each push returned is in `x-pushed`. */
+const pushing: HttpService = (request) => {
+  if (request.path === '/style') {
+    const text = `${request.method} ${request.authority} ${request.fields.get('accept')}`
+    return HttpResponse.text(`${text} ${request.push === undefined}`)
+  }
+  const fields = { accept: 'text/css' }
+  const pushed = ['/style?1', '/style?2'].map((target) => request.push?.({ target, fields }))
+  return HttpResponse.text('page', { fields: { 'x-pushed': pushed.join() } })
+}
+
+test('request.push answers what was not asked yet, as many as the client takes at a time', async () => {
+  const records: HttpExchangeRecord[] = []
+  const observer = { onExchange: (record: HttpExchangeRecord) => void records.push(record) }
+  await using pair = await Pair.open(pushing, { observer })
+  const pushes: Promise<string>[] = []
+  const read = async (stream: http2.ClientHttp2Stream, path: unknown): Promise<string> =>
+    `${path} ${Buffer.concat(await stream.toArray())}`
+  pair.session.on('stream', (stream, headers) => void pushes.push(read(stream, headers[':path'])))
+  const page = await pair.ask()
+  assert.deepEqual([page.body, page.headers['x-pushed']], ['page', 'true,true'])
+  const said = `GET 127.0.0.1:${pair.port} text/css true`
+  assert.deepEqual(await Promise.all(pushes), [`/style?1 ${said}`, `/style?2 ${said}`])
+  assert.deepEqual(records.map(({ request, status }) => [request.target, status]).sort(), [
+    ['/', 200],
+    ['/style?1', 200],
+    ['/style?2', 200],
+  ])
+
+  await using quiet = await Pair.open(pushing, {}, { settings: { enablePush: false } })
+  assert.equal((await quiet.ask()).headers['x-pushed'], ',')
+  const plain = await fetch(`http://127.0.0.1:${pair.port}/`)
+  assert.equal(plain.headers.get('x-pushed'), ',')
+})
+
 test('nodeHandler and fetchHandler run applications over HTTP/2 unchanged', async () => {
   const app = express()
   app.get('/hello/:name', (request, response) => {

@@ -62,6 +62,11 @@ export class ServerExchange implements Sink<Uint8Array> {
     this.#flow.resume()
   }
 
+  /** Something may still be promised: its answer has not come, or is being written. */
+  get open(): boolean {
+    return !this.settled && (this.response === undefined || this.#flow !== undefined)
+  }
+
   /** The body was started and has given nothing so far. */
   get awaitsBody(): boolean {
     return this.#flow !== undefined && this.responseBytes === 0
