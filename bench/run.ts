@@ -25,6 +25,7 @@ import { echoSuite } from './suites/echo.ts'
 import { gatewaySuite } from './suites/gateway.ts'
 import { grpcSuite } from './suites/grpc.ts'
 import { http2ClientSuite } from './suites/http2-client.ts'
+import { http2ServerSuite } from './suites/http2-server.ts'
 import { memorySuite } from './suites/memory.ts'
 import { serverSuite } from './suites/server.ts'
 import type { AnyResult, Suite } from './suites/suite.ts'
@@ -34,6 +35,7 @@ import { webSocketSuite } from './suites/websocket.ts'
 const SUITES: readonly Suite[] = [
   echoSuite,
   serverSuite,
+  http2ServerSuite,
   clientSuite,
   http2ClientSuite,
   webSocketSuite,
@@ -75,6 +77,7 @@ function select(options: Options): Suite[] {
   for (const suite of SUITES) {
     const scenarios = suite.scenarios
       .filter(({ name }) => wanted(options.words, suite.name, name))
+      .filter(({ smoke = true }) => smoke || !options.smoke)
       .map((scenario) => ({
         ...scenario,
         contestants: scenario.contestants.filter(
@@ -119,7 +122,9 @@ async function runSuite(
       }
       results.push(result)
       progress('')
-      console.log([`${suite.name}: ${scenario.name}`, ...resultTable(result), ''].join('\n'))
+      const missing = result.absent.map((reason) => `Not measured: ${reason}.`)
+      const table = result.results.length === 0 ? [] : resultTable(result)
+      console.log([`${suite.name}: ${scenario.name}`, ...table, ...missing, ''].join('\n'))
     }
   } finally {
     await upstream?.stop()
@@ -135,7 +140,7 @@ function writeResults(
   options: Options,
   load: Load,
 ): void {
-  const generator = load.usesWrk ? 'load by wrk' : 'load by bench/load'
+  const generator = `load by ${suite.load ?? (load.usesWrk ? 'wrk' : 'bench/load')}`
   const conditions =
     `${options.rounds} interleaved rounds of ${options.milliseconds / 1000} s, ` +
     `medians; ${generator}`

@@ -1,8 +1,10 @@
 /**
  * Compares answers of servers before anything is timed: status, body, byte for byte, and that the
- * connection stays open. With `node:http`, which none of the load generators uses.
+ * connection stays open. With `node:http` and `node:http2`, which none of the load generators uses.
  */
+import { once } from 'node:events'
 import { Agent, type OutgoingHttpHeaders, request } from 'node:http'
+import { type ClientHttp2Session, connect } from 'node:http2'
 import { request as requestTls, Agent as TlsAgent } from 'node:https'
 
 export interface Expected {
@@ -32,6 +34,41 @@ export async function checkAnswer(port: number, tls: boolean, expected: Expected
   } finally {
     agent.destroy()
   }
+}
+
+/** The same in HTTP/2 by prior knowledge, without a body. */
+export async function checkHttp2Answer(port: number, expected: Expected): Promise<void> {
+  const session = connect(`http://127.0.0.1:${port}`)
+  const broken = once(session, 'close').then(() => {
+    throw new Error('the connection was closed')
+  })
+  try {
+    for (const attempt of ['first', 'second']) {
+      const { status, body } = await Promise.race([exchangeHttp2(session, expected), broken])
+      const what = `${expected.method} ${expected.path}, ${attempt} time`
+      if (status !== 200) throw new Error(`${what}: status ${status}`)
+      if (body !== expected.answer) throw new Error(`${what}: body ${JSON.stringify(body)}`)
+    }
+  } finally {
+    broken.catch(() => {})
+    session.destroy()
+  }
+}
+
+function exchangeHttp2(
+  session: ClientHttp2Session,
+  { method, path }: Expected,
+): Promise<Omit<Answer, 'reused'>> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({ ':method': method, ':path': path })
+    let status = 0
+    let body = ''
+    stream.setEncoding('latin1')
+    stream.on('error', reject)
+    stream.on('response', (headers) => (status = headers[':status'] ?? 0))
+    stream.on('data', (chunk: string) => (body += chunk))
+    stream.on('end', () => resolve({ status, body }))
+  })
 }
 
 interface Answer {

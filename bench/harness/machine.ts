@@ -86,4 +86,5 @@ const PROGRAMS: readonly (readonly [string, string, RegExp])[] = [
   ['nginx', '-v', /nginx\/(\S+)/],
   ['haproxy', '-v', /version (\S+)/],
   ['wrk', '-v', /wrk (\S+)/],
+  ['h2load', '--version', /nghttp2\/(\S+)/],
 ]

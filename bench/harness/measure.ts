@@ -29,6 +29,8 @@ export interface Scenario {
   readonly name: string
   /** What is done, for the report. */
   readonly description: string
+  /** False: not in a smoke, where another scenario runs the same code. @default true */
+  readonly smoke?: boolean
   readonly contestants: readonly Contestant[]
   /** The one that all ratios are against. */
   readonly baseline: string

@@ -1,11 +1,11 @@
 /**
  * Memory of idle connections: how much resident memory a server grows by when many connections are
- * open, have each been used once, and are silent.
+ * open, have each been used once, and are silent. Of streams that wait, in the same way.
  *
  * A process is started afresh for every figure, garbage is collected before both readings where the
  * contestant can be asked to. Memory that the kernel holds for sockets is in nobody's figure.
  */
-import type { IdleJob } from '../load/jobs.ts'
+import type { IdleJob, StreamsJob } from '../load/jobs.ts'
 import type { Contestant, RunningContestant } from './contestant.ts'
 import type { ScenarioContext } from './measure.ts'
 import { naming, presence } from './measure.ts'
@@ -16,11 +16,13 @@ export interface MemoryScenario {
   readonly kind: 'memory'
   readonly name: string
   readonly description: string
+  /** False: not in a smoke, where another scenario runs the same code. @default true */
+  readonly smoke?: boolean
   readonly contestants: readonly Contestant[]
   readonly baseline: string
   check(contestant: RunningContestant, context: ScenarioContext): Promise<void>
-  /** What opens that many connections. */
-  job(contestant: RunningContestant, connections: number): IdleJob
+  /** What opens that many connections, or streams. */
+  job(contestant: RunningContestant, connections: number): IdleJob | StreamsJob
 }
 
 export interface MemoryOptions extends ScenarioContext {
@@ -98,7 +100,7 @@ async function once(
     const growth = residentBytes(running.pids) - startBytes
     const { requests: stillOpen } = await load.releaseIdle()
     if (stillOpen !== connections) {
-      throw new Error(`${connections - stillOpen} of ${connections} connections were closed`)
+      throw new Error(`${connections - stillOpen} of ${connections} were closed`)
     }
     return { bytesPerConnection: growth / connections, startBytes }
   } finally {

@@ -24,7 +24,7 @@ export interface Options {
 
 export const HELP = `npm run bench -- [suite | suite:scenario ...] [options]
 
-Suites: echo, server, client, websocket, udp, gateway, memory. Everything without a word.
+Suites: echo, server, http2-server, client, http2-client, websocket, grpc, udp, gateway, memory. Everything without a word.
 npm run bench -- micro [words] [--help] measures single functions instead.
 
   --rounds <n>         interleaved rounds (default 5)

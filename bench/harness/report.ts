@@ -145,7 +145,7 @@ function times(ratio: number): string {
 }
 
 function milliseconds(value: number): string {
-  // wrk gives 0 when answers came faster than it could tell apart.
+  // wrk gives 0 when answers came faster than it could tell apart, h2load has none.
   if (value === 0) return '–'
   return value < 10 ? value.toFixed(2) : value.toFixed(1)
 }

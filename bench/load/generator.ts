@@ -18,6 +18,7 @@ import {
   requestBytes,
   type WebSocketJob,
 } from './jobs.ts'
+import { openStreams, releaseStreams } from './open-streams.ts'
 import { ResponseCounter } from './response-counter.ts'
 import { clientFrame, FrameCounter, upgradeRequest } from './websocket-frames.ts'
 
@@ -234,13 +235,16 @@ function releaseIdle(): LoadResult {
   const open = idle.filter((socket) => !socket.destroyed && socket.readable).length
   for (const socket of idle) socket.destroy()
   idle = []
-  return { requests: open, errors: 0, seconds: 0, p50Ms: 0, p99Ms: 0 }
+  return { requests: open + releaseStreams(), errors: 0, seconds: 0, p50Ms: 0, p99Ms: 0 }
 }
 
 async function work(job: Job): Promise<LoadResult> {
   switch (job.type) {
     case 'idle':
       return openIdle(job)
+    case 'streams':
+      await openStreams(job)
+      return { requests: job.streams, errors: 0, seconds: 0, p50Ms: 0, p99Ms: 0 }
     case 'release':
       return releaseIdle()
     case 'datagrams':

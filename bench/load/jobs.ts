@@ -54,11 +54,20 @@ export interface IdleJob {
   readonly upgrade?: boolean
 }
 
+/** Opens streams of one HTTP/2 connection whose answers wait, until `release`. */
+export interface StreamsJob {
+  readonly type: 'streams'
+  readonly port: number
+  readonly streams: number
+  /** What is never answered. */
+  readonly path: string
+}
+
 export interface ReleaseJob {
   readonly type: 'release'
 }
 
-export type Job = HttpJob | EchoJob | WebSocketJob | DatagramJob | IdleJob | ReleaseJob
+export type Job = HttpJob | EchoJob | WebSocketJob | DatagramJob | IdleJob | StreamsJob | ReleaseJob
 
 export interface LoadResult {
   readonly requests: number

@@ -13,6 +13,7 @@ import type {
   Job,
   JobAnswer,
   LoadResult,
+  StreamsJob,
   WebSocketJob,
 } from './jobs.ts'
 
@@ -49,11 +50,11 @@ export class Load {
     return this.#run(job)
   }
 
-  openIdle(job: IdleJob): Promise<LoadResult> {
+  openIdle(job: IdleJob | StreamsJob): Promise<LoadResult> {
     return this.#run(job)
   }
 
-  /** Closes idle connections; `requests` of the result is how many were still open. */
+  /** Closes idle connections and open streams; `requests` of the result is how many were still open. */
   releaseIdle(): Promise<LoadResult> {
     return this.#run({ type: 'release' })
   }

@@ -49,6 +49,7 @@ interface Shape {
   readonly description: string
   readonly variant: string
   readonly contestants: readonly string[]
+  readonly smoke: boolean
 }
 
 const both = ['grpc-js', 'heddle']
@@ -62,6 +63,8 @@ function unary(bytes: number, depth: number, contestants: readonly string[]): Sh
     description: `unary echo of ${bytes} B with metadata, ${depth} in flight on one connection`,
     variant: `unary ${bytes} ${depth}`,
     contestants,
+    // The one where every contestant takes part.
+    smoke: bytes === 64 && depth === 64,
   }
 }
 
@@ -77,6 +80,7 @@ const shapes: readonly Shape[] = [
     description: 'messages of 1 KB from a server, 8 streams at a time on one connection',
     variant: 'stream 1024 8',
     contestants: beside,
+    smoke: true,
   },
 ]
 
@@ -143,12 +147,13 @@ function beats(text: string, name: string, atLeast: number, ...scenarios: string
   }
 }
 
-function toScenario({ name, description, variant, contestants }: Shape): Scenario {
+function toScenario({ name, description, variant, contestants, smoke }: Shape): Scenario {
   const run = { mode: 'pipelined', port: 0 } as const
   return {
     kind: 'load',
     name,
     description,
+    smoke,
     contestants: contestants.map((one) => contestant(one, variant)),
     baseline: 'grpc-js',
     async check(contestant) {

@@ -11,6 +11,8 @@ export interface Suite {
   /** Words that tell what stands against what. */
   readonly about: string
   readonly scenarios: readonly (Scenario | MemoryScenario)[]
+  /** What drives it, where that is neither wrk nor bench/load. */
+  readonly load?: string
   /** Its contestants need the canned server behind them. */
   readonly upstream?: boolean
   readonly aims: readonly Aim[]
