@@ -24,7 +24,9 @@ import type { ContextWriter } from '../../protocols/http/propagation.ts'
 import { Http1ClientSession } from '../../protocols/http1/client-session.ts'
 import type { Http1ClientOptions } from '../../protocols/http1/options.ts'
 import { Http2ClientSession } from '../../protocols/http2/client-session.ts'
+import { Http2Code } from '../../protocols/http2/messages.ts'
 import { type Http2ClientOptions, http2ClientDefaults } from '../../protocols/http2/options.ts'
+import { TOO_MANY_PINGS } from '../../protocols/http2/ping-policy.ts'
 import type { ConnectContext, Exchanger } from '../../runtime/exchanger.ts'
 import type { Coalescing } from './coalescing.ts'
 import {
@@ -85,6 +87,8 @@ export interface HttpConnectSettings {
   readonly coalescing?: Coalescing | undefined
   /** The server has declined to be upgraded: it is not asked again. */
   declinedUpgrade?: boolean
+  /** By how much new connections ping less often: servers have said `too_many_pings`. */
+  pingFactor?: number
 }
 
 /** What is offered by ALPN (RFC 7301). */
@@ -224,11 +228,18 @@ function speak(
     continueTimeoutMs: http1?.continueTimeoutMs,
     contextWriter,
     onPush: http2.onPush,
+    onGoAway: (code, text) => onGoAway(settings, code, text),
     ...(isHttp2 && { pingAfterMs: verifyAfterIdleMs }),
     ...(isHttp2 && poolIdles !== true && { maxIdleMs: idleTimeoutMs }),
   })
   exchanger.start()
   return exchanger
+}
+
+/** gRFC A8: twice the interval for every connection that was ended for it. */
+function onGoAway(settings: HttpConnectSettings, code: number, text: string): void {
+  if (code !== Http2Code.ENHANCE_YOUR_CALM || text !== TOO_MANY_PINGS) return
+  settings.pingFactor = (settings.pingFactor ?? 1) * 2
 }
 
 function http1Session({ http1, host }: HttpConnectSettings): HttpClientSession {
@@ -240,10 +251,12 @@ function http2Session(
   upgradedMethod: string | undefined,
 ): HttpClientSession {
   const { clock, host, scheme, http2 = NO_OPTIONS } = settings
+  const { keepAlivePingMs = http2ClientDefaults.keepAlivePingMs } = http2
   const pushed = http2.onPush === undefined ? 0 : httpConnectionDefaults.maxPushedStreams
   return new Http2ClientSession(
     {
       ...http2,
+      keepAlivePingMs: keepAlivePingMs * (settings.pingFactor ?? 1),
       host,
       scheme,
       maxPushedStreams: http2.maxPushedStreams ?? pushed,

@@ -2,9 +2,8 @@
  * One HTTP connection of a client, of any version: calls become commands of the session, events
  * become replies.
  *
- * A call resolves when the head of its response is there; a body that did not come with it follows
- * under demand. The exchange holds its place on the connection until request and response are both
- * through, so a body that nobody reads keeps its place: read it, `discard()` it, or cancel.
+ * A call resolves with the head of its response; a body that did not come with it follows under
+ * demand. Until both are through the exchange keeps its place: read, `discard()` or cancel a body.
  *
  * | an exchange…                      | HTTP/1.1                        | HTTP/2              |
  * |-----------------------------------|---------------------------------|---------------------|
@@ -54,6 +53,8 @@ export interface HttpClientConnectionOptions extends DriverOptions {
   contextWriter?: Pick<ContextWriter, 'write'> | undefined
   /** HTTP/2: gets what the server pushes. @default none: it is refused */
   onPush?: PushHandler | undefined
+  /** HTTP/2: told the code and text of each GOAWAY. */
+  onGoAway?: ((code: number, text: string) => void) | undefined
   /** As `Exchanger.pingAfterMs`. */
   pingAfterMs?: number | undefined
   /** As `Exchanger.maxIdleMs`. */
@@ -235,6 +236,7 @@ export class HttpClientConnection
       case 'pong':
         return this.#pings.answered()
       case 'goaway':
+        this.#options.onGoAway?.(event.code, event.text)
         return this.#changed()
       case 'pushed':
         return this.#onPushed(event)

@@ -9,6 +9,7 @@ import { systemClock } from '../../platform/system-clock.ts'
 import { HttpFields } from '../../protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../protocols/http/messages.ts'
 import { type HttpServerOptions, httpServer } from '../../servers/http/http-server.ts'
+import { ManualClock } from '../../testing/manual-clock.ts'
 import { MemoryNetwork } from '../../transports/memory/memory-network.ts'
 import { memory } from '../../transports/memory/memory-transport.ts'
 import { tcp } from '../../transports/tcp/tcp.ts'
@@ -80,6 +81,40 @@ test('a push: as many as the client takes at a time, and nothing that cannot be 
   assert.equal(late?.(), false, 'the response has ended')
   assert.equal(await ask(), 'page', 'the place was given back')
   assert.deepEqual(said, [true, false, true, false])
+})
+
+test('a client that is told too_many_pings pings half as often on its next connection', async () => {
+  const clock = new ManualClock()
+  const transport = memory({ clock, network: new MemoryNetwork() })
+  const connections: unknown[] = []
+  const service: HttpService = ({ connection }) => {
+    connections.push(connection)
+    return HttpResponse.text('fine')
+  }
+  const http2 = { minPingIntervalMs: 10_000, permitPingsWithoutExchanges: true }
+  const server = httpServer(service, { clock, http2 })
+  await server.listen(transport, memoryAddress('server'))
+  const client = httpClient('http://a.example', {
+    version: '2',
+    clock,
+    transport,
+    endpoints: [{ address: memoryAddress('server') }],
+    http2: { keepAlivePingMs: 1_000, keepAliveWithoutExchanges: true },
+  })
+  // Each reply forgives. Then a free one, two strikes, and one too many: after four intervals.
+  for (const pauseMs of [4_100, 7_900, 8_100, 0]) {
+    const reply = client.get('/')
+    await clock.advanceAsync(10)
+    assert.equal((await reply).status, 200)
+    await clock.advanceAsync(pauseMs)
+  }
+  assert.deepEqual(
+    connections.map((one) => connections.indexOf(one)),
+    [0, 1, 1, 3],
+  )
+  const closed = Promise.all([client.close(), server.close()])
+  await clock.advanceAsync(1_000)
+  await closed
 })
 
 test('a server that drains loses no call of a busy client', async () => {
