@@ -13,6 +13,7 @@ import { chromium } from 'playwright-core'
 import { httpClient } from '../src/clients/http/http-client.ts'
 import { ip } from '../src/core/address.ts'
 import type { Transport } from '../src/core/transport.ts'
+import { webSocketUpgrade } from '../src/links/websocket/websocket-upgrade.ts'
 import { systemClock } from '../src/platform/system-clock.ts'
 import { HttpFields } from '../src/protocols/http/fields.ts'
 import { type HttpRequest, HttpResponse } from '../src/protocols/http/messages.ts'
@@ -34,6 +35,22 @@ const chrome = requirePeer('chromium')
 const BASE = ['--silent', '--show-error', '--max-time', '20']
 const WROTE = ['--write-out', '%{http_version}']
 
+/** How each WebSocket was asked for. */
+const upgraded: string[] = []
+const socket = webSocketUpgrade(
+  (connection, { method, version, protocol }) => {
+    upgraded.push(`${method} ${version} ${protocol}`)
+    connection.open({
+      onText: (text) => void connection.sendText(text),
+      onMessage() {},
+      onDrain() {},
+      onEnd() {},
+      onClose() {},
+    })
+  },
+  { subprotocols: ['echo'], compression: true },
+)
+
 /** `/echo` sends back what came; everything else says in which version it was asked. */
 async function answer(request: HttpRequest): Promise<HttpResponse> {
   if (request.path === '/echo') {
@@ -44,6 +61,7 @@ async function answer(request: HttpRequest): Promise<HttpResponse> {
     const fields = { 'content-type': 'text/html; charset=utf-8' }
     return new HttpResponse({ fields, body: '<!doctype html><title>weave</title>' })
   }
+  if (request.path === '/socket') return socket(request)
   if (request.path === '/favicon.ico') return new HttpResponse({ status: 204 })
   const text = `HTTP/${request.version} ${request.method} ${request.path} ${request.fields.get('x-many')?.length ?? 0}`
   return HttpResponse.text(text)
@@ -229,7 +247,7 @@ async function throughProxy(port: number): Promise<void> {
   assert.equal(await many.body.text(), 'HTTP/2 GET /many 3000')
 }
 
-test('Chromium loads a page over TLS, and fetches on the same connection', {
+test('Chromium loads a page over TLS; fetches and WebSockets go over the same connection', {
   skip: chrome.skip,
 }, async () => {
   const { transport } = await secure()
@@ -261,6 +279,30 @@ test('Chromium loads a page over TLS, and fetches on the same connection', {
       return { texts, right, protocols: [...new Set(protocols)] }
     })
     assert.deepEqual(found.protocols, ['h2'])
+    const sockets = await page.evaluate((url) => {
+      const heard = (at: number) =>
+        new Promise<[string, string, number, string]>((resolve, reject) => {
+          const socket = new WebSocket(url, ['other', 'echo'])
+          let echoed = ''
+          socket.onopen = () => socket.send(`from the page, ${at}`)
+          socket.onmessage = ({ data }) => {
+            echoed = data
+            socket.close(4_000 + at, 'enough')
+          }
+          socket.onerror = () => reject(new Error('no WebSocket'))
+          socket.onclose = ({ code }) => resolve([socket.protocol, echoed, code, socket.extensions])
+        })
+      return Promise.all(Array.from({ length: 5 }, (_, at) => heard(at)))
+    }, `wss://${server.authority}/socket`)
+    const deflate = 'permessage-deflate'
+    for (const [at, [protocol, echoed, code, extensions]] of sockets.entries()) {
+      assert.deepEqual([protocol, echoed, code], ['echo', `from the page, ${at}`, 4_000 + at])
+      assert.ok(extensions.startsWith(deflate), extensions)
+    }
+    assert.deepEqual(
+      upgraded.splice(0),
+      Array.from({ length: 5 }, () => 'CONNECT 2 websocket'),
+    )
     assert.ok(found.right)
     assert.deepEqual(
       found.texts,

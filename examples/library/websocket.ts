@@ -41,6 +41,23 @@ connection.open({
 connection.sendText('loud and clear')
 console.log(await closed.promise) // undefined
 
+// Over HTTP/2 many of them are streams of one connection.
+await using http2 = httpClient(`http://127.0.0.1:${address.port}`, { version: '2' })
+const stream = await webSocket({ over: http2 }).connect({ kind: 'url', url })
+const streamClosed = Promise.withResolvers<Error | undefined>()
+stream.open({
+  onText(text) {
+    console.log(text) // ONE STREAM OF MANY
+    stream.close()
+  },
+  onMessage() {},
+  onDrain() {},
+  onEnd() {},
+  onClose: streamClosed.resolve,
+})
+stream.sendText('one stream of many')
+await streamClosed.promise
+
 // Any stream protocol runs over it: a transport of messages becomes one of bytes.
 const carrier = byteStream(webSocket())
 await using inner = httpServer((request) => HttpResponse.text(`inside, ${request.path}`))

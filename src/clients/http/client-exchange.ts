@@ -11,7 +11,7 @@
  */
 import type { Timer } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
-import { toError } from '../../core/errors.ts'
+import { ClosedError, type HeddleError, toError } from '../../core/errors.ts'
 import type { Flow, Sink } from '../../core/flow.ts'
 import { copyForNow, giveCopyBack, isCopyForNow } from '../../core/region-pool.ts'
 import type { ExchangeConnection } from '../../links/layer/exchange-connection.ts'
@@ -304,4 +304,12 @@ function wholeBody(held: readonly Uint8Array[] | undefined, hasTrailers: boolean
     giveCopyBack(chunk)
   }
   return Body.from(whole)
+}
+
+/** What a session is told of a caller that gave up. */
+export function aborted(reason: Error): HeddleError {
+  return new ClosedError('ERR_ABORTED', `the call was cancelled: ${toError(reason).message}`, {
+    cause: reason,
+    sent: 'some',
+  })
 }

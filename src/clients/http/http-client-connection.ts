@@ -35,7 +35,7 @@ import { HttpRequest, type HttpResponse, type HttpVersion } from '../../protocol
 import type { ContextWriter } from '../../protocols/http/propagation.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
 import type { ConnectContext, Exchanger } from '../../runtime/exchanger.ts'
-import { ClientExchange, type ExchangeOwner } from './client-exchange.ts'
+import { aborted, ClientExchange, type ExchangeOwner } from './client-exchange.ts'
 import { ClientPings } from './client-pings.ts'
 import { TunnelCarrier } from './tunnel-carrier.ts'
 
@@ -172,6 +172,10 @@ export class HttpClientConnection
     if (context.cancelled) return Promise.reject(context.cancelReason)
     if (this.available === 0) {
       return Promise.reject(new OverloadError('ERR_BUSY', 'the connection takes no call now'))
+    }
+    // RFC 8441 3: not before it was offered, which is the first that a server says.
+    if (request.protocol !== undefined && this.#session.peerKnown === false) {
+      return this.#pings.ask(context, true).then(() => this.call(request, context))
     }
     const exchange = new ClientExchange(this.#session.nextExchange, request, this)
     try {
@@ -487,13 +491,6 @@ export class HttpClientConnection
     this.onChange?.()
     if (this.#watchers !== undefined) for (const watcher of [...this.#watchers]) watcher()
   }
-}
-
-function aborted(reason: Error): HeddleError {
-  return new ClosedError('ERR_ABORTED', `the call was cancelled: ${toError(reason).message}`, {
-    cause: reason,
-    sent: 'some',
-  })
 }
 
 const DRAIN: ClientCommand = Object.freeze({ type: 'drain' })

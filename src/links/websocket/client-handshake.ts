@@ -34,12 +34,7 @@ export async function clientHandshake(
   limits: Pick<ConnectOptions, 'signal' | 'deadline'>,
 ): Promise<{ carrier: Connection; agreement: WebSocketAgreement }> {
   const { clock, host, options, subprotocols, http1 } = settings
-  const further = new HttpFields(settings.fields)
-  if (to.credentials !== undefined && !further.has('authorization')) {
-    const credentials = Buffer.from(to.credentials).toString('base64')
-    further.set('authorization', `Basic ${credentials}`)
-  }
-  const request = makeUpgradeRequest(host, options, subprotocols, further)
+  const request = makeUpgradeRequest(host, options, subprotocols, furtherFields(to, settings))
   const command: RequestCommand = {
     type: 'request',
     exchange: 1,
@@ -83,13 +78,25 @@ export async function clientHandshake(
   return { carrier, agreement: agreement as WebSocketAgreement }
 }
 
-function refusedUpgrade(status: number, reason: string): TransportError {
+/** What the request has beside what makes it a handshake. */
+export function furtherFields(
+  { credentials }: WebSocketTarget,
+  { fields }: Pick<ClientHandshakeOptions, 'fields'>,
+): HttpFields {
+  const further = new HttpFields(fields)
+  if (credentials !== undefined && !further.has('authorization')) {
+    further.set('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`)
+  }
+  return further
+}
+
+export function refusedUpgrade(status: number, reason: string): TransportError {
   const message = `the server answered the WebSocket handshake with ${status} ${reason}`.trimEnd()
   const retryable = status === 429 || status >= 500 ? 'yes' : 'no'
   return new TransportError('ERR_CONNECT', message, { status, retryable, sent: 'nothing' })
 }
 
-function brokenHandshake(cause: HeddleError): TransportError {
+export function brokenHandshake(cause: HeddleError): TransportError {
   const message = `the WebSocket handshake failed: ${cause.message}`
   const { retryable } = cause
   return new TransportError('ERR_CONNECT', message, { cause, sent: 'nothing', retryable })

@@ -38,6 +38,7 @@ import { tcp } from '../../transports/tcp/tcp.ts'
 import { tls } from '../../transports/tls/tls.ts'
 import { unix } from '../../transports/unix/unix.ts'
 import { clientHandshake } from './client-handshake.ts'
+import { type ExchangeMaker, exchangeHandshake } from './exchange-handshake.ts'
 import { listeningUrl, webSocketTarget } from './websocket-address.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
 import { WebSocketListener } from './websocket-listener.ts'
@@ -49,6 +50,15 @@ export interface WebSocketTransportOptions extends WebSocketOptions, TransportBa
   secureCarrier?: Transport
   /** What carries `ws+unix:` and Unix addresses. @default `carrier` if it is given, else unix() */
   unixCarrier?: Transport
+  /**
+   * Makes connections as exchanges of an HTTP client (RFC 8441), which share its HTTP/2 connections:
+   * `httpClient(origin, { version: '2' })`, or an agent. It stays the caller's to close. The address
+   * says scheme, authority and path; the way is the client's. Connecting only, and not together with
+   * a carrier.
+   *
+   * @default none: each WebSocket has a connection of its own
+   */
+  over?: ExchangeMaker
   /**
    * Path and query where an address has none, as a Unix socket. A listener on such an address serves
    * any path.
@@ -108,6 +118,7 @@ export class WebSocketTransport implements MessageTransport {
 
   constructor(options: WebSocketTransportOptions = {}) {
     const { handshakeTimeoutMs = webSocketTransportDefaults.handshakeTimeoutMs } = options
+    checkOver(options)
     this.#options = options
     this.#resolved = resolveWebSocketOptions(options)
     this.#policy = upgradePolicy(options)
@@ -121,26 +132,30 @@ export class WebSocketTransport implements MessageTransport {
   }
 
   async connect(address: Address, options: ConnectOptions = {}): Promise<WebSocketConnection> {
-    const { clock = systemClock, host = nodeHost, path = '/', http1 } = this.#options
+    const { clock = systemClock, host = nodeHost, path = '/', http1, over } = this.#options
     const to = webSocketTarget(address, path)
     const deadline = Math.min(
       options.deadline ?? Number.POSITIVE_INFINITY,
       clock.now() + this.#handshakeTimeoutMs,
     )
-    const connection = await this.#carrier(to.carrier).connect(to.address, { ...options, deadline })
-    const { carrier, agreement } = await clientHandshake(
-      connection,
-      to,
-      {
-        clock,
-        host,
-        http1,
-        options: this.#resolved,
-        subprotocols: this.#policy.subprotocols,
-        fields: this.#fields,
-      },
-      { ...(options.signal !== undefined && { signal: options.signal }), deadline },
-    )
+    const settings = {
+      clock,
+      host,
+      http1,
+      options: this.#resolved,
+      subprotocols: this.#policy.subprotocols,
+      fields: this.#fields,
+    }
+    const limits = { ...(options.signal !== undefined && { signal: options.signal }), deadline }
+    const { carrier, agreement } =
+      over === undefined
+        ? await clientHandshake(
+            await this.#carrier(to.carrier).connect(to.address, { ...options, deadline }),
+            to,
+            settings,
+            limits,
+          )
+        : await exchangeHandshake(over, address, to, settings, limits)
     const { subprotocol, deflate } = agreement
     const { target } = to
     return new WebSocketConnection(carrier, {
@@ -155,7 +170,12 @@ export class WebSocketTransport implements MessageTransport {
   }
 
   async listen(address: Address, options: ListenOptions<WebSocketConnection>): Promise<Listener> {
-    const { clock = systemClock, host = nodeHost, path = '/', http1 } = this.#options
+    const { clock = systemClock, host = nodeHost, path = '/', http1, over } = this.#options
+    if (over !== undefined) {
+      const message =
+        'over: an HTTP client does not listen; an HTTP server does, by webSocketUpgrade'
+      throw new UsageError('ERR_OPTION_UNSUPPORTED', message)
+    }
     const at = webSocketTarget(address, path)
     const listener = new WebSocketListener(
       {
@@ -184,6 +204,14 @@ export class WebSocketTransport implements MessageTransport {
     if (kind === 'unix') return unixCarrier ?? carrier ?? unix()
     this.#secure ??= secureCarrier ?? (carrier?.traits.secure ? carrier : tls({ alpn: ALPN }))
     return this.#secure
+  }
+}
+
+function checkOver({ over, ...others }: WebSocketTransportOptions): void {
+  if (over === undefined) return
+  for (const name of ['carrier', 'secureCarrier', 'unixCarrier', 'http1'] as const) {
+    if (others[name] === undefined) continue
+    throw new UsageError('ERR_ARGUMENT', `over and ${name}: the HTTP client has its own way`)
   }
 }
 

@@ -33,6 +33,8 @@ export interface HttpClientSession extends Session<ClientCommand, ClientEvent> {
   readonly pending: number
   /** How long the peer said that it keeps an idle connection, in milliseconds. */
   readonly keepAliveHintMs: number | undefined
+  /** False: what the peer offers has yet to come. Undefined: it offers nothing. */
+  readonly peerKnown?: boolean
   isWritable(exchange: number): boolean
 }
 

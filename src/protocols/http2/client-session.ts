@@ -128,6 +128,10 @@ export class Http2ClientSession
     return free > 0 ? Math.min(free, (MAX_STREAM_ID - this.#next) / 2 + 1) : 0
   }
 
+  get peerKnown(): boolean {
+    return this.peer.known
+  }
+
   /** Exchanges that are not over. */
   get pending(): number {
     return this.streams.size
@@ -200,7 +204,7 @@ export class Http2ClientSession
       throw new UsageError('ERR_ARGUMENT', `${method} with a body`)
     }
     if (protocol !== undefined && this.peer.known && !this.peer.connectProtocol) {
-      throw new UsageError('ERR_STATE', 'the server does not offer extended CONNECT')
+      throw new UsageError('ERR_OPTION_UNSUPPORTED', 'the server does not offer extended CONNECT')
     }
     const sent = streams ? undefined : sendableTrailers(trailers)
     const said = streams ? command.bodyLength : length

@@ -252,7 +252,7 @@ test('Http2 sessions: CONNECT and extended CONNECT are exchanges whose data goes
 test('Http2ClientSession refuses an extended CONNECT that the server does not offer', () => {
   const pair = new Pair({}, { extendedConnect: false })
   const init = { method: 'CONNECT', target: '/', protocol: 'websocket', streams: true }
-  assert.throws(() => pair.ask(request(1, init)), { code: 'ERR_STATE' })
+  assert.throws(() => pair.ask(request(1, init)), { code: 'ERR_OPTION_UNSUPPORTED' })
 })
 
 test('Http2 sessions: a push is promised, answered, and refused where it is not wanted', () => {
