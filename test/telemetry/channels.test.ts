@@ -109,7 +109,7 @@ test('connections, breakers, retries and discovery tell what changed', async (t)
   await gone
   const sides = (side: string) =>
     connections.filter((one) => one.side === side).map(({ name, state }) => `${name} ${state}`)
-  assert.deepEqual(sides('client'), ['orders ready', 'orders closed'])
+  assert.deepEqual(sides('client'), ['orders ready', 'orders closing', 'orders closed'])
   assert.ok(sides('server').includes('api ready'))
 })
 
