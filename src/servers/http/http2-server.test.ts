@@ -130,7 +130,9 @@ test('HttpServer closes a connection that says nothing, and one that stops in th
   const port = await listen(server)
   const silent = net.connect({ port, host: '127.0.0.1' })
   assert.equal(Buffer.concat(await silent.toArray()).toString(), '')
-  const half = net.connect({ port, host: '127.0.0.1' })
+  // Time enough for these bytes to be read before it is over.
+  await using patient = httpServer(echo, { headTimeoutMs: 500 })
+  const half = net.connect({ port: await listen(patient), host: '127.0.0.1' })
   half.write('PRI * HT')
   assert.match(Buffer.concat(await half.toArray()).toString(), /^HTTP\/1\.1 408 /)
 })

@@ -36,12 +36,12 @@ const VARIANTS: readonly (readonly [
   () => Partial<MemoryOptions>,
 ])[] = [
   ['memory', 1_048_576, () => ({})],
-  ['memory, a byte per chunk', 16_384, () => ({ maxChunkBytes: 1 })],
-  ['memory, 3 bytes per chunk', 30_000, () => ({ maxChunkBytes: 3 })],
-  ['memory, small buffers', 100_000, () => ({ bufferBytes: 100, highWaterMarkBytes: 50 })],
+  ['memory, a byte per chunk', 8_192, () => ({ maxChunkBytes: 1 })],
+  ['memory, 3 bytes per chunk', 16_384, () => ({ maxChunkBytes: 3 })],
+  ['memory, small buffers', 32_768, () => ({ bufferBytes: 100, highWaterMarkBytes: 50 })],
   [
     'memory, random chunks and delays',
-    100_000,
+    32_768,
     () => ({ random: seededRandom(42), maxChunkBytes: 5_000, maxDelayMs: 20 }),
   ],
 ]
