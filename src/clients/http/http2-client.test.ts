@@ -353,7 +353,7 @@ test('an idle connection is asked before it is used again, and one that is silen
   await using client = httpClient(`http://127.0.0.1:${road.port}`, {
     version: '2',
     http2: { verifyAfterIdleMs: 0 },
-    pool: { pingTimeoutMs: 60 },
+    pool: { pingTimeoutMs: 400 },
   })
   assert.equal((await client.get('/')).status, 200)
   await passAMoment()
