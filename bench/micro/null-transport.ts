@@ -31,9 +31,13 @@ export class NullConnection implements Connection {
   bytes = 0
   /** Called for each write. */
   onWrite: (() => void) | undefined
+  #unread: Uint8Array | undefined
 
   open(handler: ConnectionHandler): void {
     this.handler = handler
+    const unread = this.#unread
+    this.#unread = undefined
+    if (unread !== undefined) setImmediate(() => this.handler?.onData(unread))
   }
   write(chunk: Uint8Array): boolean {
     this.writes++
@@ -56,7 +60,11 @@ export class NullConnection implements Connection {
   leaseChunk(): ChunkLease {
     return { release: () => {} }
   }
-  detach(): void {}
+  /** Whoever opens it next gets the bytes first. */
+  detach(unread?: Uint8Array): void {
+    this.handler = undefined
+    if (unread !== undefined && unread.length > 0) this.#unread = unread
+  }
   ref(): void {}
   unref(): void {}
 }
