@@ -144,7 +144,7 @@ async function http2(direction: Direction): Promise<Variant> {
     return HttpResponse.text(String(await lengthOf(request.body)))
   })
   const { address } = await server.listen(tcp(), 'tcp://127.0.0.1:0')
-  const origin = formatAddress(address).replace('tcp:', 'http:')
+  const origin = `http://${formatAddress(address)}`
   return {
     async run(count) {
       for (let index = 0; index < count; index++) {

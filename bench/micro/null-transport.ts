@@ -37,7 +37,7 @@ export class NullConnection implements Connection {
     this.handler = handler
     const unread = this.#unread
     this.#unread = undefined
-    if (unread !== undefined) setImmediate(() => this.handler?.onData(unread))
+    if (unread !== undefined) handler.onData(unread)
   }
   write(chunk: Uint8Array): boolean {
     this.writes++
@@ -63,7 +63,7 @@ export class NullConnection implements Connection {
   /** Whoever opens it next gets the bytes first. */
   detach(unread?: Uint8Array): void {
     this.handler = undefined
-    if (unread !== undefined && unread.length > 0) this.#unread = unread
+    if (unread !== undefined && unread.length > 0) this.#unread = unread.slice()
   }
   ref(): void {}
   unref(): void {}
