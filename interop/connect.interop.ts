@@ -29,8 +29,8 @@ import { grpcClient } from '../src/clients/grpc/grpc-client.ts'
 import { httpClient } from '../src/clients/http/http-client.ts'
 import { ip } from '../src/core/address.ts'
 import { GrpcError } from '../src/protocols/grpc/grpc-error.ts'
-import { ErrorInfoSchema } from '../src/protocols/grpc/proto/google/rpc/details_pb.ts'
 import { HttpResponse, type HttpService } from '../src/protocols/http/messages.ts'
+import { ErrorInfoSchema } from '../src/protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 import { rpcServer } from '../src/servers/connect/rpc-server.ts'
 import { type GrpcService, grpcService } from '../src/servers/grpc/grpc-service.ts'
 import { httpServer } from '../src/servers/http/http-server.ts'
@@ -260,7 +260,7 @@ async function pageScript(): Promise<string> {
 const PAGE = `
 import { createClient, ConnectError, Code } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-web'
-import { ErrorInfoSchema } from '../src/protocols/grpc/proto/google/rpc/details_pb.ts'
+import { ErrorInfoSchema } from '../src/protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 import { Echo } from '../test/fixtures/echo/echo_pb.ts'
 window.call = async (baseUrl) => {
   const told = []

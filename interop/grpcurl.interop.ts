@@ -6,8 +6,8 @@ import { ip } from '../src/core/address.ts'
 import { GrpcError } from '../src/protocols/grpc/grpc-error.ts'
 import {
   ErrorInfoSchema,
-  file_google_rpc_details,
-} from '../src/protocols/grpc/proto/google/rpc/details_pb.ts'
+  file_google_rpc_error_details,
+} from '../src/protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 import { rpcServer } from '../src/servers/connect/rpc-server.ts'
 import { grpcChannelz } from '../src/servers/grpc/channelz/grpc-channelz.ts'
 import { type GrpcService, grpcService } from '../src/servers/grpc/grpc-service.ts'
@@ -26,7 +26,7 @@ const health = grpcHealth({ services })
 const channelz = grpcChannelz()
 const all = [...services, health.service, channelz.service]
 // Details of errors are messages that no service names.
-const reflection = grpcReflection(all, { files: [file_google_rpc_details] })
+const reflection = grpcReflection(all, { files: [file_google_rpc_error_details] })
 const server = httpServer(channelz.counted('api', rpcServer([...all, ...reflection])))
 channelz.server('api', server)
 const { address } = await server.listen(tcp(), ip('127.0.0.1', 0))

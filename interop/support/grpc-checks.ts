@@ -7,8 +7,8 @@ import type { grpcClient } from '../../src/clients/grpc/grpc-client.ts'
 import type { GrpcMetadata } from '../../src/protocols/grpc/call-metadata.ts'
 import { grpcStatusOf } from '../../src/protocols/grpc/error-status.ts'
 import { GrpcError } from '../../src/protocols/grpc/grpc-error.ts'
-import { ErrorInfoSchema } from '../../src/protocols/grpc/proto/google/rpc/details_pb.ts'
 import { GrpcStatus } from '../../src/protocols/grpc/status.ts'
+import { ErrorInfoSchema } from '../../src/protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 import type { Echo } from '../../test/fixtures/echo/echo_pb.ts'
 
 export type EchoClient = ReturnType<typeof grpcClient<typeof Echo>>

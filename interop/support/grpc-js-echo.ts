@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 import grpc from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { GrpcError } from '../../src/protocols/grpc/grpc-error.ts'
-import { ErrorInfoSchema } from '../../src/protocols/grpc/proto/google/rpc/details_pb.ts'
 import { encodeStatusDetails } from '../../src/protocols/grpc/status-details.ts'
+import { ErrorInfoSchema } from '../../src/protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 
 export interface Message {
   readonly text: string

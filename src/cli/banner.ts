@@ -18,17 +18,23 @@ export function banner(gateway: Gateway, config: GatewayConfig, style: Style): s
   const admin = gateway.adminAddress
   if (admin !== undefined)
     lines.push(`  ${'dashboard'.padEnd(10)} ${style.cyan(`http://${admin}/`)}`)
-  const [first] = urls
-  if (config.demo && first !== undefined) lines.push('', style.dim('  try:'), ...tries(urls))
+  const commands = config.demo ? tries(urls, config) : []
+  if (commands.length > 0) lines.push('', style.dim('  try:'), ...commands)
   return `${lines.join('\n')}\n\n`
 }
 
-function tries(urls: readonly string[]): string[] {
+/** One for each cluster of the demo that a route leads to. */
+function tries(urls: readonly string[], { routes }: GatewayConfig): string[] {
   const [first] = urls
+  if (first === undefined) return []
   const secure = urls.find((url) => url.startsWith('https:'))
-  const lines = [`    curl ${first}/api/hello`, `    curl -i ${first}/flaky`]
-  lines.push(
-    secure === undefined ? `    curl -d hi ${first}/echo` : `    curl -k -d hi ${secure}/echo`,
-  )
-  return lines
+  const echo = secure === undefined ? `-d hi ${first}/echo` : `-k -d hi ${secure}/echo`
+  const commands: readonly (readonly [cluster: string, command: string])[] = [
+    ['demo-api', `curl ${first}/api/hello`],
+    ['demo-flaky', `curl -i ${first}/flaky`],
+    ['demo-echo', `curl ${echo}`],
+  ]
+  return commands
+    .filter(([cluster]) => routes.some((route) => route.cluster === cluster))
+    .map(([, command]) => `    ${command}`)
 }

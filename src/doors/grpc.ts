@@ -18,9 +18,9 @@ export * from '../protocols/grpc/error-status.ts'
 export * from '../protocols/grpc/grpc-error.ts'
 export type { MessageStream } from '../protocols/grpc/message-body.ts'
 export * from '../protocols/grpc/options.ts'
-export * from '../protocols/grpc/proto/google/rpc/details_pb.ts'
 export * from '../protocols/grpc/status.ts'
 export type { AnyDetail } from '../protocols/grpc/status-details.ts'
+export * from '../protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 export * from '../servers/grpc/channelz/grpc-channelz.ts'
 export {
   type GrpcInterceptor,

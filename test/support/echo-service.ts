@@ -6,7 +6,7 @@ import { GrpcError } from '../../src/protocols/grpc/grpc-error.ts'
 import {
   BadRequestSchema,
   ErrorInfoSchema,
-} from '../../src/protocols/grpc/proto/google/rpc/details_pb.ts'
+} from '../../src/protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 import type { GrpcServiceOptions } from '../../src/servers/grpc/grpc-options.ts'
 import { type GrpcService, grpcService } from '../../src/servers/grpc/grpc-service.ts'
 import type { HandlerContext } from '../../src/servers/grpc/handler-context.ts'

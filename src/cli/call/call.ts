@@ -14,7 +14,7 @@ import { ip } from '../../core/address.ts'
 import { HeddleError, toError, UsageError } from '../../core/errors.ts'
 import { GrpcMetadata } from '../../protocols/grpc/call-metadata.ts'
 import { GrpcError } from '../../protocols/grpc/grpc-error.ts'
-import { file_google_rpc_details } from '../../protocols/grpc/proto/google/rpc/details_pb.ts'
+import { file_google_rpc_error_details } from '../../protocols/protobuf/proto/google/rpc/error_details_pb.ts'
 import type { CliProcess } from '../cli-process.ts'
 import { ExitCode } from '../exit-code.ts'
 import type { Terminal } from '../terminal.ts'
@@ -133,7 +133,7 @@ async function callMethod(call: MethodCall): Promise<ExitCode> {
     // Input that is no message, found out while it was being sent.
     if (error.cause instanceof UsageError) throw error.cause
     done(error.status as string)
-    printError(output.terminal, error, createRegistry(registry, file_google_rpc_details))
+    printError(output.terminal, error, createRegistry(registry, file_google_rpc_error_details))
     return ExitCode.FAILURE
   }
 }
@@ -231,7 +231,7 @@ function failed(thrown: unknown, terminal: Terminal): ExitCode {
     terminal.err(`${terminal.errStyle.red('heddle:')} ${printable(text)}\n`)
   const { code } = error as NodeJS.ErrnoException
   if (error instanceof GrpcError) {
-    printError(terminal, error, createRegistry(file_google_rpc_details))
+    printError(terminal, error, createRegistry(file_google_rpc_error_details))
     return ExitCode.FAILURE
   }
   if (code === 'ENOENT' || code === 'EACCES' || code === 'EISDIR') {

@@ -13,6 +13,7 @@ import {
 import { nodeHost } from '../../platform/node-host.ts'
 import { decoderConformance } from '../../testing/decoder-conformance.ts'
 import { HttpFields } from '../http/fields.ts'
+import { BadRequestSchema, RetryInfoSchema } from '../protobuf/proto/google/rpc/error_details_pb.ts'
 import { decodeBinaryValue, encodeBinaryValue } from './base64.ts'
 import { GrpcMetadata } from './call-metadata.ts'
 import { GrpcCompression } from './compression.ts'
@@ -23,7 +24,6 @@ import { grpcStatusOf, toGrpcError } from './error-status.ts'
 import { GrpcError } from './grpc-error.ts'
 import { messageLimits } from './options.ts'
 import { decodeGrpcMessage, encodeGrpcMessage } from './percent.ts'
-import { BadRequestSchema, RetryInfoSchema } from './proto/google/rpc/details_pb.ts'
 import {
   GrpcStatus,
   grpcStatusCode,

@@ -11,8 +11,8 @@ import {
   toBinary,
 } from '@bufbuild/protobuf'
 import { UsageError } from '../../core/errors.ts'
+import { StatusSchema } from '../protobuf/proto/google/rpc/status_pb.ts'
 import { decodeBinaryValue, encodeBinaryValue } from './base64.ts'
-import { StatusSchema } from './proto/google/rpc/status_pb.ts'
 
 /** A message with its type, as `google.protobuf.Any`. */
 export interface AnyDetail {
