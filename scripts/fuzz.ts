@@ -22,7 +22,7 @@ import {
   saveCrash,
 } from './fuzz-engine.ts'
 
-export const SMOKE: FuzzOptions = Object.freeze({ seed: 1, iterations: 2_000 })
+export const SMOKE: FuzzOptions = Object.freeze({ seed: 1, iterations: 1_500 })
 
 if (import.meta.filename === process.argv[1]) await main()
 

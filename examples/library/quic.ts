@@ -60,4 +60,6 @@ console.log(heard) // HEY
 await connection.close({ code: 7, reason: 'enough' })
 console.log((await told.promise)?.replace(/^\S+ /, '')) // closed the connection with code 7: enough
 await listener.close()
+// The client first: a transport waits for those who use it.
+await client.close()
 await transport.close()

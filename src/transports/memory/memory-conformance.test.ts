@@ -37,11 +37,10 @@ const VARIANTS: readonly (readonly [
 ])[] = [
   ['memory', 1_048_576, () => ({})],
   ['memory, a byte per chunk', 8_192, () => ({ maxChunkBytes: 1 })],
-  ['memory, 3 bytes per chunk', 16_384, () => ({ maxChunkBytes: 3 })],
   ['memory, small buffers', 32_768, () => ({ bufferBytes: 100, highWaterMarkBytes: 50 })],
   [
     'memory, random chunks and delays',
-    32_768,
+    16_384,
     () => ({ random: seededRandom(42), maxChunkBytes: 5_000, maxDelayMs: 20 }),
   ],
 ]
