@@ -8,7 +8,7 @@ export interface Soak {
   /** Works until the signal aborts, then cleans up and returns. A throw is a failure. */
   run(context: SoakContext): Promise<void>
   /**
-   * How much the live heap may grow between the first and the last quarter of the run.
+   * How much the live heap may grow between the second and the last quarter of the run.
    *
    * @default 8_388_608
    */
