@@ -14,6 +14,9 @@ import type { Transport } from '../../src/core/transport.ts'
 import { byteStream } from '../../src/links/byte-stream/byte-stream.ts'
 import { compressed } from '../../src/links/compressed/compressed.ts'
 import { sealed } from '../../src/links/sealed/sealed.ts'
+import { httpConnectTunnel } from '../../src/links/tunnel/http-connect-tunnel.ts'
+import { socksTunnel } from '../../src/links/tunnel/socks-tunnel.ts'
+import { memorySignalling } from '../../src/links/webrtc-signalling/memory-signalling.ts'
 import { webSocket } from '../../src/links/websocket/websocket.ts'
 import { yamuxStreams } from '../../src/links/yamux/yamux-streams.ts'
 import { systemClock } from '../../src/platform/system-clock.ts'
@@ -27,7 +30,11 @@ import { quicStreams } from '../../src/transports/quic/quic-streams.ts'
 import { tcp } from '../../src/transports/tcp/tcp.ts'
 import { tls } from '../../src/transports/tls/tls.ts'
 import { unix } from '../../src/transports/unix/unix.ts'
+import { webRtcAvailability } from '../../src/transports/webrtc/node-datachannel-driver.ts'
+import { webRtc } from '../../src/transports/webrtc/webrtc.ts'
+import { webRtcAddress } from '../../src/transports/webrtc/webrtc-address.ts'
 import type { TransportName } from './matrix.ts'
+import { type ForwardProxy, httpConnectProxy, socks5Proxy } from './proxies.ts'
 
 export interface Carrier extends Disposable {
   readonly server: Transport
@@ -37,9 +44,12 @@ export interface Carrier extends Disposable {
 
 const clock = systemClock
 
+const webRtcMissing = (await webRtcAvailability()).reason
+
 /** Why a transport cannot be had on this machine. */
 export function missing(name: TransportName): string | undefined {
-  return name === 'QUIC' ? quicAvailability().reason : undefined
+  if (name === 'QUIC') return quicAvailability().reason
+  return name === 'WebRTC' ? webRtcMissing : undefined
 }
 
 /** Each takes what TLS agrees to. */
@@ -54,6 +64,19 @@ export const CARRIERS: Readonly<Record<TransportName, (alpn: string) => Promise<
   memory: async () => same(inMemory(), memoryAddress('matrix')),
   'TLS over memory': async (alpn) => secure(alpn, memoryAddress('matrix'), inMemory()),
   WebSocket: async () => same(byteStream(webSocket()), ip('127.0.0.1', 0)),
+  'WebSocket over TLS': async (alpn) => {
+    const { server, client } = await secure(alpn, ip('127.0.0.1', 0))
+    return {
+      server: byteStream(webSocket({ secureCarrier: server })),
+      client: byteStream(webSocket({ secureCarrier: client })),
+      address: { kind: 'url', url: 'wss://127.0.0.1:0/' },
+      [Symbol.dispose]() {},
+    }
+  },
+  WebRTC: async () => {
+    const signalling = memorySignalling()
+    return same(byteStream(webRtc({ signalling, bindAddress: '127.0.0.1' })), webRtcAddress('0'))
+  },
   QUIC: async () => {
     const { certificate, key, ca } = await createDevCertificate(clock)
     const server = quicStreams({ credentials: { certificate, key } })
@@ -67,6 +90,9 @@ export const CARRIERS: Readonly<Record<TransportName, (alpn: string) => Promise<
     return same(sealed(tcp(), { keys }), ip('127.0.0.1', 0))
   },
   'compressed TCP': async () => same(compressed(tcp()), ip('127.0.0.1', 0)),
+  'HTTP CONNECT tunnel': async () =>
+    through(await httpConnectProxy(), (proxy) => httpConnectTunnel({ proxy })),
+  'SOCKS tunnel': async () => through(await socks5Proxy(), (proxy) => socksTunnel({ proxy })),
   'Node Duplex': async () => same(throughDuplex(inMemory()), memoryAddress('matrix')),
 }
 
@@ -76,6 +102,16 @@ function inMemory(): Transport {
 
 function same(transport: Transport, address: Address): Carrier {
   return { server: transport, client: transport, address, [Symbol.dispose]() {} }
+}
+
+/** A tunnel connects only: what it reaches listens on TCP. */
+function through(proxy: ForwardProxy, tunnel: (address: Address) => Transport): Carrier {
+  return {
+    server: tcp(),
+    client: tunnel(proxy.address),
+    address: ip('127.0.0.1', 0),
+    [Symbol.dispose]: () => proxy[Symbol.dispose](),
+  }
 }
 
 async function secure(alpn: string, address: Address, inner?: Transport): Promise<Carrier> {

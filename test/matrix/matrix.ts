@@ -11,10 +11,14 @@ export const TRANSPORTS = [
   'TLS over memory',
   'Node Duplex',
   'WebSocket',
+  'WebSocket over TLS',
   'QUIC',
+  'WebRTC',
   'yamux over TCP',
   'sealed TCP',
   'compressed TCP',
+  'HTTP CONNECT tunnel',
+  'SOCKS tunnel',
 ] as const
 
 export type Protocol = (typeof PROTOCOLS)[number]
