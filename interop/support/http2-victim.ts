@@ -10,8 +10,11 @@ import { httpServer } from '../../src/servers/http/http-server.ts'
 import { tcp } from '../../src/transports/tcp/tcp.ts'
 
 export interface VictimReport {
+  /** Before the collection of this report. */
   readonly cpuMs: number
-  /** After a collection. */
+  /** Behind it: what comes next begins here. */
+  readonly collectedCpuMs: number
+  /** After the collection. */
   readonly heapBytes: number
   readonly connections: number
 }
@@ -25,13 +28,19 @@ const server = httpServer(async (request) => {
 })
 const { address } = await server.listen(tcp(), ip('127.0.0.1', 0))
 process.on('message', () => {
+  const cpuMs = spentMs()
   collect()
-  const { user, system } = process.cpuUsage()
   process.send?.({
-    cpuMs: (user + system) / 1_000,
+    cpuMs,
+    collectedCpuMs: spentMs(),
     heapBytes: process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers,
     connections: server.stats.connections,
   })
 })
 process.on('disconnect', () => process.exit())
 process.send?.(address.kind === 'ip' ? address.port : 0)
+
+function spentMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
