@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Channel, iterate } from './channel.ts'
 import type { Sink } from './flow.ts'
+import { SourceIterator } from './source-iterator.ts'
 
 interface Taken {
   readonly items: number[]
@@ -171,4 +172,91 @@ test('iterate cancels the source when the loop is left', async () => {
     break
   }
   assert.equal(cancels, 1)
+})
+
+/** A source of the numbers from 1 on, one for each demand. */
+function counting(onCancel: () => void): Channel<number> {
+  let next = 1
+  const channel: Channel<number> = new Channel(() => {
+    while (channel.flowing) channel.write(next++)
+  }, onCancel)
+  return channel
+}
+
+test('SourceIterator reads ahead up to its weight, and goes on when that is read', async () => {
+  const given: number[] = []
+  const channel = counting(() => {})
+  const iterator = new SourceIterator<number>(
+    channel,
+    (item) => {
+      given.push(item)
+      return item
+    },
+    { weigh: () => 10, most: 30 },
+  )
+  assert.deepEqual(given, [])
+  assert.deepEqual(await iterator.next(), { done: false, value: 1 })
+  assert.deepEqual(given, [1, 2, 3, 4]) // one that was waited for, and 30 of weight
+  for (let item = 2; item <= 4; item++) assert.equal((await iterator.next()).value, item)
+  assert.equal(given.length, 4)
+  assert.equal((await iterator.next()).value, 5)
+  assert.equal(given.length, 8)
+})
+
+test('SourceIterator answers every next that waits, in order, and all of them at the end', async () => {
+  const channel = new Channel<number>(
+    () => {},
+    () => assert.fail('cancelled'),
+  )
+  const iterator = new SourceIterator<number>(channel, undefined)
+  const waiting = [1, 2, 3, 4].map(() => iterator.next())
+  assert.equal(channel.write(1), true)
+  assert.equal(channel.write(2), true)
+  channel.fail(new Error('broken'))
+  const settled = await Promise.allSettled(waiting)
+  assert.deepEqual(
+    settled.map((one) => (one.status === 'fulfilled' ? one.value.value : String(one.reason))),
+    [1, 2, 'Error: broken', undefined],
+  )
+  assert.deepEqual(await iterator.next(), { done: true, value: undefined })
+})
+
+test('SourceIterator gives what came ahead before the failure, once', async () => {
+  const channel = new Channel<number>(
+    () => {},
+    () => {},
+  )
+  const iterator = new SourceIterator<number>(channel, undefined, { weigh: () => 1, most: 9 })
+  const first = iterator.next()
+  channel.write(1)
+  channel.write(2)
+  channel.fail(new Error('broken'))
+  assert.equal((await first).value, 1)
+  assert.equal((await iterator.next()).value, 2)
+  await assert.rejects(iterator.next(), /broken/)
+  assert.equal((await iterator.next()).done, true)
+})
+
+test('SourceIterator.return cancels at once, even while a next waits', async () => {
+  let cancels = 0
+  const channel = new Channel<number>(
+    () => {},
+    () => cancels++,
+  )
+  const iterator = new SourceIterator<number>(channel, undefined)
+  const waiting = iterator.next()
+  assert.deepEqual(await iterator.return(), { done: true, value: undefined })
+  assert.deepEqual(await waiting, { done: true, value: undefined })
+  assert.equal(cancels, 1)
+  await assert.rejects(iterator.throw(new Error('mine')), /mine/)
+  await iterator[Symbol.asyncDispose]()
+  assert.equal(cancels, 1)
+})
+
+test('SourceIterator rejects when the source was consumed already', async () => {
+  const channel = counting(() => {})
+  channel.open(taker(1).sink)
+  const iterator = new SourceIterator<number>(channel, undefined)
+  await assert.rejects(iterator.next(), { code: 'ERR_BODY_USED' })
+  assert.equal((await iterator.next()).done, true)
 })

@@ -4,58 +4,18 @@
  */
 import { OverloadError, toError, UsageError } from './errors.ts'
 import type { Flow, Sink, Source } from './flow.ts'
+import { SourceIterator } from './source-iterator.ts'
 
 /**
- * Async iteration over any source, at most one item ahead.
+ * Async iteration over any source, nothing ahead of what is asked for.
  *
  * @param keep makes an item the consumer's own: byte chunks are borrowed and must be copied
  */
-export async function* iterate<Item>(
+export function iterate<Item>(
   source: Source<Item>,
   keep: (item: Item) => Item,
-): AsyncGenerator<Item> {
-  const queue: Item[] = []
-  let state = 'open' as 'open' | 'ended' | Error // widened: it changes in callbacks
-  let wake: (() => void) | undefined
-  const changed = (): void => {
-    const call = wake
-    wake = undefined
-    call?.()
-  }
-  const flow = source.open({
-    write(item) {
-      queue.push(keep(item))
-      changed()
-      return false
-    },
-    end() {
-      state = 'ended'
-      changed()
-    },
-    fail(reason) {
-      state = reason
-      changed()
-    },
-  })
-  let finished = false
-  try {
-    for (;;) {
-      if (queue.length > 0) {
-        yield queue.shift() as Item
-        continue
-      }
-      if (state === 'ended') break
-      if (typeof state === 'object') throw state
-      const waiting = new Promise<void>((resolve) => {
-        wake = resolve
-      })
-      flow.resume()
-      await waiting
-    }
-    finished = true
-  } finally {
-    if (!finished && state === 'open') flow.cancel()
-  }
+): AsyncGenerator<Item, undefined> {
+  return new SourceIterator(source, keep)
 }
 
 /**

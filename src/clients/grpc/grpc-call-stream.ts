@@ -2,16 +2,20 @@
  * The replies of a call as a source that is there before the response is. Not to want them any more
  * (`break` in `for await`, `flow.cancel`) cancels the call, down to the wire.
  */
-import { iterate } from '../../core/channel.ts'
 import type { Call } from '../../core/context.ts'
 import { ClosedError, toError, UsageError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
+import { SourceIterator } from '../../core/source-iterator.ts'
+import {
+  MESSAGE_READ_AHEAD_BYTES,
+  type MessageSource,
+} from '../../protocols/grpc/message-source.ts'
 
 export class GrpcCallStream<Message> implements Source<Message>, Flow {
   readonly #call: Call
   readonly #stopWatching: () => void
   #sink: Sink<Message> | undefined
-  #source: Source<Message> | undefined
+  #source: MessageSource<Message> | undefined
   #flow: Flow | undefined
   #failure: Error | undefined
   #opened = false
@@ -19,7 +23,7 @@ export class GrpcCallStream<Message> implements Source<Message>, Flow {
   #cancelled = false
 
   /** @param begin makes the call; settles with the head of the response */
-  constructor(call: Call, begin: () => Promise<Source<Message>>) {
+  constructor(call: Call, begin: () => Promise<MessageSource<Message>>) {
     this.#call = call
     this.#sink = undefined
     this.#source = undefined
@@ -43,8 +47,11 @@ export class GrpcCallStream<Message> implements Source<Message>, Flow {
     return this
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Message> {
-    return iterate(this, (message) => message)
+  [Symbol.asyncIterator](): AsyncGenerator<Message> {
+    return new SourceIterator<Message>(this, undefined, {
+      weigh: () => this.#source?.weigh() ?? 1,
+      most: MESSAGE_READ_AHEAD_BYTES,
+    })
   }
 
   resume(): void {
@@ -62,7 +69,7 @@ export class GrpcCallStream<Message> implements Source<Message>, Flow {
     this.#call.cancel(reason ?? new ClosedError('ERR_ABORTED', 'nobody wants more replies'))
   }
 
-  #onSource(source: Source<Message>): void {
+  #onSource(source: MessageSource<Message>): void {
     if (this.#cancelled) return
     if (this.#failure !== undefined) return source.open(NOBODY).cancel(this.#failure)
     this.#source = source

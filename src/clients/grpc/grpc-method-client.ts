@@ -179,7 +179,7 @@ export class GrpcMethodClient {
     makeBody: () => MaybePromise<Body>,
   ): Source<unknown> {
     const context = this.#context(options)
-    const begin = async (): Promise<Source<unknown>> => {
+    const begin = async (): Promise<MessageSource<unknown>> => {
       try {
         const body = await makeBody()
         const request = this.#request(body, options, context)
@@ -214,7 +214,7 @@ export class GrpcMethodClient {
     response: HttpResponse,
     options: GrpcCallOptions | undefined,
     context: Call | undefined,
-  ): Source<unknown> {
+  ): MessageSource<unknown> {
     this.#checkHead(response)
     const { body, fields } = response
     const { compression } = this.#settings
@@ -224,7 +224,7 @@ export class GrpcMethodClient {
       if (error !== undefined) throw error
     } else options?.onHeader?.(GrpcMetadata.fromFields(fields))
     return new MessageSource(body, {
-      decode: (payload) => this.#output.decode(payload),
+      decode: (payload, borrowed) => this.#output.decode(payload, borrowed),
       decompress: decompressor(compression, fields),
       maxMessageBytes: this.#maxReceiveBytes,
       onEnd: () => {

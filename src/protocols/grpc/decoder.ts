@@ -12,7 +12,7 @@ import { grpcMessageDefaults } from './options.ts'
 
 export interface GrpcFrame {
   readonly compressed: boolean
-  /** The caller's to keep. */
+  /** The caller's to keep, of `next`. */
   readonly payload: Uint8Array
 }
 
@@ -47,13 +47,23 @@ export class GrpcDecoder implements Decoder<GrpcFrame> {
    * flags that do not exist
    */
   next(): GrpcFrame | undefined {
+    return this.#next(false)
+  }
+
+  /** As `next`, but the payload is borrowed until the next call of any method. */
+  nextBorrowed(): GrpcFrame | undefined {
+    return this.#next(true)
+  }
+
+  #next(borrow: boolean): GrpcFrame | undefined {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#length < 0 && !this.#readPrefix()) return undefined
     if (this.#queue.length < this.#length) {
       this.#queue.copyBorrowed()
       return undefined
     }
-    const payload = this.#queue.readCopy(this.#length)
+    const queue = this.#queue
+    const payload = borrow ? queue.read(this.#length) : queue.readCopy(this.#length)
     this.#length = -1
     return { compressed: this.#flags === COMPRESSED, payload }
   }

@@ -4,18 +4,19 @@
  *     body ──chunks──▸ decoder ──frames──▸ (decompress) ──▸ decode ──▸ sink
  *
  * Nothing is read from the body that the taker of the messages has no demand for, but for the rest
- * of a chunk that is there already.
+ * of a chunk that is there already. Async iteration has demand for some messages ahead.
  */
-import { iterate } from '../../core/channel.ts'
 import { ProtocolError, toError, UsageError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
+import { type ReadAhead, SourceIterator } from '../../core/source-iterator.ts'
 import { compressedWithoutEncoding, type Decompress } from './compression.ts'
 import { GrpcDecoder } from './decoder.ts'
 import { grpcStatusOf } from './error-status.ts'
 import { GrpcError } from './grpc-error.ts'
 
 export interface MessageSourceOptions<Message> {
-  decode(payload: Uint8Array): Message
+  /** @param borrowed the payload is used for something else afterwards */
+  decode(payload: Uint8Array, borrowed: boolean): Message
   readonly decompress: Decompress | undefined
   readonly maxMessageBytes: number
   /** The body has ended as it should: why the stream has not. A client looks at the trailers here. */
@@ -26,10 +27,15 @@ export interface MessageSourceOptions<Message> {
   mapError?(error: Error): Error
 }
 
-export class MessageSource<Message> implements Source<Message>, Flow, Sink<Uint8Array> {
+export class MessageSource<Message>
+  implements Source<Message>, Flow, Sink<Uint8Array>, ReadAhead<Message>
+{
+  /** What async iteration holds of messages that nobody has asked for yet, with what each costs. */
+  readonly most: number = MESSAGE_READ_AHEAD_BYTES
   readonly #options: MessageSourceOptions<Message>
   readonly #body: Source<Uint8Array>
   readonly #decoder: GrpcDecoder
+  #lastBytes = 0
   #sink: Sink<Message> | undefined
   #flow: Flow | undefined
   #opened = false
@@ -60,8 +66,13 @@ export class MessageSource<Message> implements Source<Message>, Flow, Sink<Uint8
     return this
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Message> {
-    return iterate(this, (message) => message)
+  [Symbol.asyncIterator](): AsyncGenerator<Message> {
+    return new SourceIterator<Message>(this, undefined, this)
+  }
+
+  /** Of the message that is being written. */
+  weigh(): number {
+    return this.#lastBytes + MESSAGE_COST
   }
 
   // --- what the taker asks
@@ -125,7 +136,7 @@ export class MessageSource<Message> implements Source<Message>, Flow, Sink<Uint8
     }
     let frame: ReturnType<GrpcDecoder['next']>
     try {
-      frame = this.#decoder.next()
+      frame = this.#decoder.nextBorrowed()
       if (frame === undefined && this.#bodyEnded) {
         // A status that says why it was cut short tells more than that it was.
         const error = this.#options.onEnd?.()
@@ -145,19 +156,20 @@ export class MessageSource<Message> implements Source<Message>, Flow, Sink<Uint8
       }
       return false
     }
-    if (frame.compressed) this.#decompress(frame.payload)
-    else this.#deliver(frame.payload)
+    if (frame.compressed) this.#decompress(frame.payload.slice())
+    else this.#deliver(frame.payload, true)
     return true
   }
 
-  #deliver(payload: Uint8Array): void {
+  #deliver(payload: Uint8Array, borrowed: boolean): void {
     let message: Message
     try {
-      message = this.#options.decode(payload)
+      message = this.#options.decode(payload, borrowed)
     } catch (cause) {
       const problem = `a message cannot be decoded: ${toError(cause).message}`
       return this.#refuse(new ProtocolError('ERR_MALFORMED', problem, { cause }))
     }
+    this.#lastBytes = payload.length
     this.#flowing = (this.#sink as Sink<Message>).write(message)
   }
 
@@ -169,7 +181,7 @@ export class MessageSource<Message> implements Source<Message>, Flow, Sink<Uint8
       (message) => {
         this.#decompressing = false
         if (this.#done) return
-        this.#deliver(message)
+        this.#deliver(message, false)
         this.#pump()
       },
       (error: unknown) => {
@@ -208,3 +220,11 @@ export class MessageSource<Message> implements Source<Message>, Flow, Sink<Uint8
     this.#options.onOver?.(error)
   }
 }
+
+/**
+ * What one read of a socket brings: all of it is decoded where it lies, and the body goes on without
+ * being stopped and started again for each message.
+ */
+export const MESSAGE_READ_AHEAD_BYTES: number = 65_536
+/** Of an object with a few fields, whatever their length: empty messages must not count nothing. */
+const MESSAGE_COST = 128

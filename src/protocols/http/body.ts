@@ -168,13 +168,8 @@ export class Body implements Source<Uint8Array> {
   }
 
   /** Chunks are copies: the consumer may keep them. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    if (this.#source === undefined) {
-      const bytes = this.#toBytes()
-      if (bytes !== undefined) yield bytes
-      return
-    }
-    yield* iterate(this, copyChunk)
+  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    return this.#source === undefined ? once(this.#toBytes()) : iterate(this, copyChunk)
   }
 
   #toBytes(): Uint8Array | undefined {
@@ -259,6 +254,10 @@ function concat(chunks: readonly Uint8Array[], length: number): Uint8Array {
     at += chunk.length
   }
   return whole
+}
+
+async function* once(bytes: Uint8Array | undefined): AsyncGenerator<Uint8Array> {
+  if (bytes !== undefined) yield bytes
 }
 
 function copyChunk(chunk: Uint8Array): Uint8Array {

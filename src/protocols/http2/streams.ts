@@ -18,6 +18,7 @@ import {
   ProtocolError,
   UsageError,
 } from '../../core/errors.ts'
+import { copyToKeep } from '../../core/small-copies.ts'
 import type { HttpFields } from '../http/fields.ts'
 import { ClosedStreams, PEER_ENDED, PEER_RESET, WE_RESET } from './closed-streams.ts'
 import { Http2Connection, resetError } from './connection.ts'
@@ -39,7 +40,6 @@ import {
 import type { Http2Options } from './options.ts'
 import { readPriority } from './priority.ts'
 import { SendOrder } from './send-order.ts'
-import { copyToKeep } from './small-copies.ts'
 import {
   CREDITED,
   DELIVERING,

@@ -197,7 +197,7 @@ function readUnknown(message: Fields, reader: CodecReader, end: number, tag: num
       reader.fail()
   }
   if (reader.bad) return
-  const data = reader.bytes.subarray(start, reader.at)
+  const data = reader.keep(start, reader.at)
   const unknown = (message['$unknown'] ??= []) as unknown[]
   unknown.push({ no: tag >>> 3, wireType: tag & 7, data })
 }

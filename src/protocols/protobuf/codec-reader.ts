@@ -1,5 +1,6 @@
 /** Bytes of a message as its decoder reads them. What is not well formed makes it `bad`. */
 import type { TextCodec } from '../../core/host.ts'
+import { copyToKeep } from '../../core/small-copies.ts'
 
 export class CodecReader {
   bytes: Uint8Array = EMPTY
@@ -7,6 +8,8 @@ export class CodecReader {
   /** Nothing that was read counts: the library will say what is wrong. */
   bad = false
   depth = 0
+  /** The bytes will be others soon: what a message keeps of them is copied. */
+  borrowed = false
   readonly #text: TextCodec
   #view: DataView | undefined
 
@@ -15,8 +18,9 @@ export class CodecReader {
     this.#view = undefined
   }
 
-  begin(bytes: Uint8Array): void {
+  begin(bytes: Uint8Array, borrowed: boolean = false): void {
     this.bytes = bytes
+    this.borrowed = borrowed
     this.at = 0
     this.bad = false
     this.depth = 0
@@ -117,7 +121,13 @@ export class CodecReader {
   bytesField(end: number): Uint8Array {
     const length = this.varint(end)
     const start = this.take(length, end)
-    return this.bytes.subarray(start, start + length)
+    return this.bad ? EMPTY : this.keep(start, start + length)
+  }
+
+  /** A part of the bytes that becomes one of the message. */
+  keep(start: number, end: number): Uint8Array {
+    const { bytes } = this
+    return this.borrowed ? copyToKeep(bytes, start, end) : bytes.subarray(start, end)
   }
 
   fixed32(end: number): number {

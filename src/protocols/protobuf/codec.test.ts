@@ -41,6 +41,10 @@ for (const [name, text] of Object.entries({ node: nodeHost.text, portable: porta
       const decoded = codec.decode(expected)
       assert.deepEqual(decoded, fromBinary(KindsSchema, expected), `decode, seed ${seed}`)
       assert.deepEqual(Object.keys(decoded), Object.keys(fromBinary(KindsSchema, expected)))
+      const lent = expected.slice()
+      const kept = codec.decode(lent, true)
+      lent.fill(0xdb)
+      assert.deepEqual(kept, decoded, `borrowed, seed ${seed}`)
     }
   })
 }

@@ -37,9 +37,10 @@ export interface MessageCodec<Desc extends DescMessage = DescMessage> {
   encode(message: MessageInitShape<Desc>, room?: number): Uint8Array
   /**
    * @param bytes kept by the message where it has fields of bytes
+   * @param borrowed the bytes are not the message's: it keeps copies. @default false
    * @throws Error for what is no such message
    */
-  decode(bytes: Uint8Array): MessageShape<Desc>
+  decode(bytes: Uint8Array, borrowed?: boolean): MessageShape<Desc>
 }
 
 /**
@@ -88,8 +89,8 @@ class LibraryCodec<Desc extends DescMessage> implements MessageCodec<Desc> {
     return libraryEncode(this.desc, message, room)
   }
 
-  decode(bytes: Uint8Array): MessageShape<Desc> {
-    return fromBinary(this.desc, bytes)
+  decode(bytes: Uint8Array, borrowed: boolean = false): MessageShape<Desc> {
+    return fromBinary(this.desc, borrowed ? bytes.slice() : bytes)
   }
 }
 
@@ -116,13 +117,14 @@ class CompiledCodec<Desc extends DescMessage> implements MessageCodec<Desc> {
     return libraryEncode(this.desc, message, room)
   }
 
-  decode(bytes: Uint8Array): MessageShape<Desc> {
+  decode(bytes: Uint8Array, borrowed: boolean = false): MessageShape<Desc> {
     const reader = this.#reader
-    reader.begin(bytes)
+    reader.begin(bytes, borrowed)
     const message = this.#decode(reader, bytes.length, undefined)
     const whole = message !== undefined && reader.at === bytes.length
     reader.begin(NOTHING)
-    return whole ? (message as MessageShape<Desc>) : fromBinary(this.desc, bytes)
+    if (whole) return message as MessageShape<Desc>
+    return fromBinary(this.desc, borrowed ? bytes.slice() : bytes)
   }
 }
 

@@ -181,7 +181,7 @@ export class GrpcMethod {
 
   #messages(request: HttpRequest, decompress: Decompress | undefined): MessageSource<unknown> {
     return new MessageSource(request.body, {
-      decode: (payload) => this.#input.decode(payload),
+      decode: (payload, borrowed) => this.#input.decode(payload, borrowed),
       decompress,
       maxMessageBytes: this.#settings.maxReceiveBytes,
     })
