@@ -88,6 +88,8 @@ test('we ask a peer that uses node-datachannel bare', async () => {
   const signalling = memorySignalling()
   const bare = await outsider(signalling, 'bare')
   const peer = new PeerConnection('bare', { iceServers: [], ...LOOPBACK })
+  // A peer that nobody asks for its state keeps the process alive, also when it is closed.
+  peer.onStateChange(() => {})
   const channels: ReturnType<PeerConnection['createDataChannel']>[] = []
   peer.onDataChannel((channel) => {
     channels.push(channel)
@@ -124,6 +126,7 @@ test('a peer that uses node-datachannel bare asks us', async () => {
   const bare = await outsider(signalling, 'bare')
   const session = 'ab'.repeat(16)
   const peer = new PeerConnection('bare', { iceServers: [], ...LOOPBACK })
+  peer.onStateChange(() => {})
   peer.onLocalDescription((sdp) => bare.send('us', session, { type: 'offer', sdp }))
   // As our side does: candidates wait for the answer, or libdatachannel may fail its handshake.
   let answered = false

@@ -6,11 +6,17 @@
  * throws is thrown again outside, where it is an ordinary uncaught exception. Calls for something
  * that the library has closed meanwhile throw; those are answered here.
  *
- * Each connection of peers has threads of its own and keeps the process alive until it is closed.
+ * Each connection of peers has threads of its own and keeps the process alive until it is closed,
+ * and each channel until it has told that it closed. So no channel may miss that: its own `close`
+ * takes the callbacks away, also from under a thread that is closing it at the moment because the
+ * peer left. It is called only for channels that are open; all others are left to the library, which
+ * closes them with the connection, and what has not been told then is released after a while.
  */
 import type * as NodeDataChannel from 'node-datachannel'
+import type { Clock, Timer } from '../../core/clock.ts'
 import { toError, UsageError } from '../../core/errors.ts'
 import { defer, operatingSystem } from '../../platform/process-access.ts'
+import { systemClock } from '../../platform/system-clock.ts'
 import { guard } from './guard.ts'
 import { parseIceUrl } from './ice-servers.ts'
 import type {
@@ -57,13 +63,18 @@ export async function nodeDataChannelDriver(): Promise<WebRtcDriver> {
     const message = `webRtc: ${absence(error)}; give a \`driver\` instead`
     throw new UsageError('ERR_OPTION_UNSUPPORTED', message, { cause: error })
   }
+  return nativeDriver(library)
+}
+
+/** Over a library that is loaded. The clock is for what the library never tells. */
+export function nativeDriver(library: Library, clock: Clock = systemClock): WebRtcDriver {
   return {
     name: 'node-datachannel',
-    createPeer: (settings, events) => new NativePeer(library, settings, events),
+    createPeer: (settings, events) => new NativePeer(library, clock, settings, events),
   }
 }
 
-type Library = typeof NodeDataChannel
+export type Library = typeof NodeDataChannel
 
 function load(): Promise<Library> {
   loading ??= import('node-datachannel')
@@ -82,13 +93,16 @@ let peerCount = 0
 class NativePeer implements DriverPeer {
   readonly #peer: NodeDataChannel.PeerConnection
   readonly #events: PeerEvents
+  readonly #clock: Clock
   /** The library frees what nothing refers to, so channels are kept until they have closed. */
   readonly #channels = new Set<NativeChannel>()
   #closed = false
   #released = false
+  #timer: Timer | undefined
 
-  constructor(library: Library, settings: PeerSettings, events: PeerEvents) {
+  constructor(library: Library, clock: Clock, settings: PeerSettings, events: PeerEvents) {
     this.#events = events
+    this.#clock = clock
     peerCount += 1
     this.#peer = new library.PeerConnection(`heddle-${peerCount}`, toConfig(settings))
     this.#peer.onLocalDescription(
@@ -104,8 +118,10 @@ class NativePeer implements DriverPeer {
     )
     this.#peer.onDataChannel(
       guard((channel) => {
-        if (this.#closed) return channel.close()
-        events.onChannel(this.#adopt(channel))
+        const adopted = this.#adopt(channel)
+        if (!this.#closed) return events.onChannel(adopted)
+        adopted.close()
+        this.#releaseLater()
       }),
     )
     this.#peer.onStateChange(guard((state) => this.#changed(state as PeerState | 'new')))
@@ -155,10 +171,11 @@ class NativePeer implements DriverPeer {
     // Also when the peer has closed: until then the library keeps callbacks, and so the process.
     if (this.#released) return
     this.#released = true
-    // Before the peer: one that goes first takes their last callback with it, and a channel that
-    // was never told that it closed keeps the process alive.
-    for (const channel of [...this.#channels]) channel.close()
+    // With the peer the library closes its channels, and they tell so.
+    for (const channel of this.#channels) channel.leave()
     this.#peer.close()
+    if (this.#closed) return
+    this.#timer = this.#after(CLOSE_TIMEOUT_MS, () => this.#changed('closed'))
   }
 
   #adopt(channel: NodeDataChannel.DataChannel): NativeChannel {
@@ -169,9 +186,28 @@ class NativePeer implements DriverPeer {
 
   #changed(state: PeerState | 'new'): void {
     if (this.#closed || state === 'new') return
-    if (state === 'closed') this.#closed = true
+    if (state === 'closed') {
+      this.#closed = true
+      this.#timer?.cancel()
+      this.#releaseLater()
+    }
     const failed = state === 'failed' ? new Error('ICE or DTLS failed') : undefined
     this.#events.onState(state, failed)
+  }
+
+  /** Channels that had no stream yet are not closed with the peer. */
+  #releaseLater(): void {
+    if (this.#channels.size === 0) return
+    this.#after(RELEASE_MS, () => {
+      for (const channel of this.#channels) channel.release()
+      this.#after(RELEASE_MS, () => {
+        for (const channel of [...this.#channels]) channel.drop()
+      })
+    })
+  }
+
+  #after(ms: number, callback: () => void): Timer {
+    return this.#clock.setTimer(this.#clock.now() + ms, callback)
   }
 
   #failLater(error: Error): void {
@@ -184,11 +220,10 @@ class NativePeer implements DriverPeer {
 class NativeChannel implements DriverChannel {
   readonly label: string
   readonly protocol: string
-  readonly #channel: NodeDataChannel.DataChannel
   readonly #forget: () => void
+  #channel: NodeDataChannel.DataChannel | undefined
   #events: ChannelEvents | undefined
   #maxMessageBytes = 0
-  #wasOpen = false
   #closed = false
 
   constructor(channel: NodeDataChannel.DataChannel, forget: () => void) {
@@ -201,29 +236,27 @@ class NativeChannel implements DriverChannel {
 
   get maxMessageBytes(): number {
     // Asked once: it is looked at before each message.
-    if (this.#maxMessageBytes === 0) this.#maxMessageBytes = this.#channel.maxMessageSize()
+    if (this.#maxMessageBytes === 0) this.#maxMessageBytes = this.#native().maxMessageSize()
     return this.#maxMessageBytes
   }
 
   get bufferedAmount(): number {
-    return this.#closed ? 0 : this.#channel.bufferedAmount()
+    return this.#closed ? 0 : this.#native().bufferedAmount()
   }
 
   get isOpen(): boolean {
-    if (this.#closed || !this.#channel.isOpen()) return false
-    this.#wasOpen = true
-    return true
+    return !this.#closed && this.#native().isOpen()
   }
 
   attach(events: ChannelEvents): void {
     const first = this.#events === undefined
     this.#events = events
     if (!first) return
-    const channel = this.#channel
+    const channel = this.#native()
     channel.onOpen(
       guard(() => {
-        this.#wasOpen = true
-        this.#events?.onOpen()
+        if (!this.#closed) this.#events?.onOpen()
+        else if (channel.isOpen()) channel.close()
       }),
     )
     channel.onError(guard((text) => this.#events?.onError(new Error(text))))
@@ -238,20 +271,41 @@ class NativeChannel implements DriverChannel {
   }
 
   send(message: Uint8Array): boolean {
-    return this.#channel.sendMessageBinary(message)
+    return this.#native().sendMessageBinary(message)
   }
 
   sendText(message: string): boolean {
-    return this.#channel.sendMessage(message)
+    return this.#native().sendMessage(message)
   }
 
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    // A thread of the library is closing it. Its `close` would take the callbacks away from under
-    // that, and a channel that never tells that it has closed keeps the process alive.
-    if (this.#wasOpen && !this.#channel.isOpen()) return
-    this.#channel.close()
+    // One that is not open yet is closed when it opens, or with the peer.
+    const channel = this.#native()
+    if (channel.isOpen()) channel.close()
+  }
+
+  /** The peer is being closed, and this with it. */
+  leave(): void {
+    this.#closed = true
+  }
+
+  /** Once the peer has closed: nothing of the library closes it any more. */
+  release(): void {
+    this.#closed = true
+    this.#channel?.close()
+  }
+
+  /** It will never tell. Without us the garbage collector frees it, and the process can end. */
+  drop(): void {
+    this.#channel = undefined
+    this.#forget()
+  }
+
+  #native(): NodeDataChannel.DataChannel {
+    if (this.#channel === undefined) throw new Error('the channel is closed')
+    return this.#channel
   }
 
   #hasClosed(): void {
@@ -300,6 +354,10 @@ function toServers(server: PeerIceServer): NodeDataChannel.IceServer[] {
   })
 }
 
+/** The library closes within milliseconds; a peer that it loses must not hold a listener for ever. */
+const CLOSE_TIMEOUT_MS = 5_000
+/** Much longer than the library's threads take from closing a channel to telling of it. */
+const RELEASE_MS = 100
 const NO_FACTS: DriverPeerFacts = Object.freeze({
   localFingerprint: undefined,
   remoteFingerprint: undefined,
