@@ -450,7 +450,7 @@ test('HttpClient ends a body on its way when the caller cancels, and the wire wi
 test('HttpClient ends a body at the deadline of the call', async () => {
   await using peer = await Peer.start()
   await using client = peer.client()
-  const call = client.get('/', { timeoutMs: 60 })
+  const call = client.get('/', { timeoutMs: 500 })
   const connection = await peer.accept()
   await connection.until(HEAD_END)
   connection.send('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nstart')
@@ -462,7 +462,7 @@ test('HttpClient ends a body at the deadline of the call', async () => {
 test('HttpClient cancels on the wire at the deadline', async () => {
   await using peer = await Peer.start()
   await using client = peer.client()
-  const call = client.get('/', { timeoutMs: 40 })
+  const call = client.get('/', { timeoutMs: 500 })
   const connection = await peer.accept()
   await connection.until(HEAD_END)
   assert.equal((await failure(call)).code, 'ERR_DEADLINE')

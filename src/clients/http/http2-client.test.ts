@@ -149,7 +149,7 @@ test('a call that is cancelled resets its stream with CANCEL; others go on besid
   await using client = peer.client()
   const controller = new AbortController()
   const cancelled = client.get('/cancelled', { signal: controller.signal })
-  const late = client.get('/late', { timeoutMs: 60 })
+  const late = client.get('/late', { timeoutMs: 500 })
   const other = client.get('/other')
   await until(() => held.size === 3)
   const reason = new Error('enough')
