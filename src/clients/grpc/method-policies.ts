@@ -65,7 +65,7 @@ export function withRetries(call: Call, options: MethodPolicyOptions): Call {
     maxHedges: hedging.maxAttempts - 1,
   })
   const classifier = classifierOf(hedging.nonFatal, throttle, false)
-  return hedge({ wheel, policy, budget, classifier })(counted)
+  return hedge({ wheel, policy, budget, classifier, afterFailure: true })(counted)
 }
 
 /** Until an endpoint can be reached, or the call's time is over. */

@@ -195,6 +195,38 @@ test('hedgingPolicy sends a call again that takes too long, and takes the first 
   assert.deepEqual(cancelled, [1, 2])
 })
 
+test('hedgingPolicy sends the next at once after a non-fatal failure, and ends with another', async () => {
+  const hedgingPolicy = {
+    maxAttempts: 3,
+    hedgingDelay: '10s',
+    nonFatalStatusCodes: ['UNAVAILABLE'],
+  }
+  const { service, seen } = flaky([unavailable(), unavailable()])
+  const { client } = clientOf(service, { hedgingPolicy })
+  assert.equal((await client.say({ text: 'now' })).text, 'now')
+  assert.deepEqual(
+    seen.map((request) => request.fields.get('grpc-previous-rpc-attempts')),
+    [undefined, '1', '2'],
+  )
+  const fatal = flaky([unavailable(), grpcErrorResponse(new GrpcError('INTERNAL', 'no'))])
+  await assert.rejects(clientOf(fatal.service, { hedgingPolicy }).client.say({}), {
+    status: 'INTERNAL',
+  })
+  assert.equal(fatal.seen.length, 2)
+  const later = flaky([unavailable('700')])
+  const pushed = clientOf(later.service, { hedgingPolicy })
+  const call = pushed.client.say({ text: 'later' })
+  await pass(pushed.clock, 690)
+  assert.equal(later.seen.length, 1)
+  await pass(pushed.clock, 20)
+  assert.equal((await call).text, 'later')
+  const never = flaky([unavailable('-1')])
+  await assert.rejects(clientOf(never.service, { hedgingPolicy }).client.say({}), {
+    status: 'UNAVAILABLE',
+  })
+  assert.equal(never.seen.length, 1)
+})
+
 test('waitForReady waits for an endpoint, other calls fail at once', async () => {
   let up = false
   const echo = echoService({ clock: CLOCK })

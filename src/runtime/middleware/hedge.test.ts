@@ -17,7 +17,11 @@ interface Attempt {
 }
 
 /** A hedge after 100 ms around attempts that the test ends. */
-function fixture(options: HedgeOptions = { delayMs: 100 }, minPerSecond = 10) {
+function fixture(
+  options: HedgeOptions = { delayMs: 100 },
+  minPerSecond = 10,
+  afterFailure = false,
+) {
   const clock = new ManualClock()
   const wheel = new TimerWheel({ clock })
   const budget = new SlidingRetryBudget({ minPerSecond, ratio: 0 })
@@ -31,6 +35,7 @@ function fixture(options: HedgeOptions = { delayMs: 100 }, minPerSecond = 10) {
       wheel,
       policy,
       budget,
+      afterFailure,
       classifier: {
         ...scriptedClassifier,
         isComplete: (reply) => !reply.includes('stream'),
@@ -62,6 +67,9 @@ function fixture(options: HedgeOptions = { delayMs: 100 }, minPerSecond = 10) {
   }
   return { clock, wheel, budget, attempts, discarded, told, counts, policy, call, service }
 }
+
+const eager = (options: HedgeOptions = { delayMs: 100 }, minPerSecond = 10) =>
+  fixture(options, minPerSecond, true)
 
 const reset = (): Error => new TransportError('ERR_RESET', 'reset')
 
@@ -231,6 +239,92 @@ test('hedge sends no more once the peer pushes back', async () => {
   attempts[1]?.reply(`busy:${NEVER_AGAIN}`)
   await clock.advanceAsync(1_000)
   assert.equal(attempts.length, 2)
+})
+
+test('hedge with afterFailure sends the next at once, then goes on by its delay', async () => {
+  const { clock, wheel, attempts, call, told } = eager({ delayMs: 100, maxHedges: 3 })
+  const { outcome, context } = call()
+  attempts[0]?.reply('fail 1')
+  await clock.settle()
+  assert.equal(attempts.length, 2)
+  await clock.advanceAsync(90)
+  assert.equal(attempts.length, 2)
+  await clock.advanceAsync(14)
+  assert.equal(attempts.length, 3)
+  attempts[1]?.fail(reset())
+  await clock.settle()
+  assert.equal(attempts.length, 4)
+  attempts[2]?.reply('fail 3')
+  attempts[3]?.reply('ok')
+  assert.equal(await outcome, 'ok')
+  assert.deepEqual(told, [
+    [1, 100],
+    [2, 100],
+    [3, 100],
+  ])
+  assert.equal(wheel.size, 0)
+  assert.equal(context.listened, false)
+})
+
+test('hedge with afterFailure ends with the last failure: hedges, budget, no other attempt', async () => {
+  const all = eager({ delayMs: 100, maxHedges: 2 })
+  const first = all.call()
+  for (const [index, reply] of ['fail 1', 'fail 2', 'fail 3'].entries()) {
+    all.attempts[index]?.reply(reply)
+    await all.clock.settle()
+  }
+  assert.equal(await first.outcome, 'fail 3')
+  assert.equal(all.attempts.length, 3)
+  const poor = eager({ delayMs: 100, maxHedges: 2 }, 0.1)
+  const second = poor.call()
+  poor.attempts[0]?.reply('fail 1')
+  await poor.clock.settle()
+  poor.attempts[1]?.reply('fail 2')
+  assert.equal(await second.outcome, 'fail 2')
+  assert.equal(poor.attempts.length, 2)
+  for (const { wheel } of [all, poor]) assert.equal(wheel.size, 0)
+})
+
+test('hedge with afterFailure waits out a pushback, whatever else fails', async () => {
+  const { clock, wheel, attempts, call } = eager({ delayMs: 100, maxHedges: 3 })
+  const { outcome, context } = call()
+  await clock.advanceAsync(104)
+  attempts[0]?.reply('busy:500')
+  await clock.settle()
+  attempts[1]?.reply('fail 2')
+  await clock.advanceAsync(490)
+  assert.equal(attempts.length, 2)
+  await clock.advanceAsync(20)
+  assert.equal(attempts.length, 3)
+  attempts[2]?.reply(`busy:${NEVER_AGAIN}`)
+  assert.equal(await outcome, `busy:${NEVER_AGAIN}`)
+  assert.equal(attempts.length, 3)
+  assert.equal(wheel.size, 0)
+  assert.equal(context.listened, false)
+})
+
+test('hedge with afterFailure gives up a pushback that the caller does not wait for', async () => {
+  const cancelled = eager()
+  const { outcome, context } = cancelled.call()
+  cancelled.attempts[0]?.reply('busy:500')
+  await cancelled.clock.settle()
+  const reason = new Error('mine')
+  context.cancel(reason)
+  assert.equal(await outcome, reason)
+  const late = eager()
+  const call = late.call('get', { deadline: START + 400 })
+  late.attempts[0]?.reply('busy:500')
+  assert.equal(await call.outcome, 'busy:500')
+  const poor = eager({ delayMs: 100 }, 0.1)
+  const [one, two] = [poor.call(), poor.call()]
+  poor.attempts[0]?.reply('busy:500')
+  poor.attempts[1]?.reply('busy:600')
+  await poor.clock.advanceAsync(510)
+  assert.equal(poor.attempts.length, 3)
+  poor.attempts[2]?.reply('ok')
+  await poor.clock.advanceAsync(110)
+  assert.deepEqual(await Promise.all([one.outcome, two.outcome]), ['ok', 'busy:600'])
+  for (const { wheel } of [cancelled, late, poor]) assert.equal(wheel.size, 0)
 })
 
 test('hedge discards an answer that comes in spite of the cancellation', async () => {

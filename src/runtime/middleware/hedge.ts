@@ -16,7 +16,7 @@
  */
 import type { CallContext } from '../../core/context.ts'
 import { ClosedError, HeddleError } from '../../core/errors.ts'
-import type { Classifier, RetryBudget, Verdict } from '../../core/policy.ts'
+import { type Classifier, NEVER_AGAIN, type RetryBudget, type Verdict } from '../../core/policy.ts'
 import type { MaybePromise, Middleware, Service } from '../../core/service.ts'
 import type { HedgePolicy } from '../hedge-policy.ts'
 import { isPromise, PendingReply, type Settlement, settle, settleReply } from '../settle.ts'
@@ -30,6 +30,13 @@ export interface HedgeMiddlewareOptions<Req, Res> {
   classifier: Classifier<Req, Res>
   /** No retry stands outside, which pays for its calls into the budget. @default false */
   deposits?: boolean
+  /**
+   * An attempt that failed and is worth another has the next one sent at once, or when the peer's
+   * pushback is over (gRFC A6). An error whose verdict is no failure ends the call.
+   *
+   * @default false: failures are left to a retry outside
+   */
+  afterFailure?: boolean
   /** Told when a hedge is sent, from 1. */
   onHedge?(hedge: number, delayMs: number, context: CallContext): void
 }
@@ -109,7 +116,11 @@ class HedgedCall<Req, Res> implements WheelEntry {
   #underWay = 0
   #over = false
   /** Of an attempt that failed while another went on. */
-  #failure: { readonly reply: Res } | { readonly error: unknown } | undefined
+  #failure: Failure<Res> | undefined
+  /** By a pushback: nothing is sent before. */
+  #notBefore = 0
+  /** Lets go of the context; listened to only while no attempt is under way. */
+  #unlisten: (() => void) | undefined
 
   constructor(
     options: HedgeMiddlewareOptions<Req, Res>,
@@ -131,7 +142,7 @@ class HedgedCall<Req, Res> implements WheelEntry {
     this.#startedAt = startedAt
   }
 
-  /** A reply that is there at once needs no hedge and stays without a promise. */
+  /** A reply that is there at once needs no hedge and stays without a promise, failures aside. */
   start(): MaybePromise<Res> {
     const original = new HedgeCall(0, this.#context, this.#attempts)
     this.#attempts.push(original)
@@ -139,13 +150,19 @@ class HedgedCall<Req, Res> implements WheelEntry {
     try {
       reply = this.#service(this.#request, original)
     } catch (error) {
-      original.finish()
-      throw error
+      if (this.#options.afterFailure !== true) {
+        original.finish()
+        throw error
+      }
+      reply = Promise.reject(error)
     }
     if (!isPromise(reply)) {
-      this.#sample()
-      original.finish()
-      return reply
+      if (this.#options.afterFailure !== true) {
+        this.#sample()
+        original.finish()
+        return reply
+      }
+      reply = Promise.resolve(reply)
     }
     this.#underWay++
     this.#arm()
@@ -153,22 +170,12 @@ class HedgedCall<Req, Res> implements WheelEntry {
     return this.#reply.promise
   }
 
-  /** Time for a hedge. */
+  /** Time for a hedge, or the end of a pushback. */
   expire(now: number): void {
-    const { budget, onHedge, policy, classifier } = this.#options
-    const { deadline, cancelled } = this.#context
-    if (this.#over || cancelled || (deadline !== undefined && now >= deadline)) return
-    // It may have been a stream that nobody had opened yet.
-    if (!mayHedge(classifier, this.#request, this.#context)) return
-    if (!budget.tryWithdraw(now)) return
-    const number = this.#attempts.length
-    const attempt = new HedgeCall(number, this.#context, this.#attempts)
-    this.#attempts.push(attempt)
-    this.#counts.sent++
-    onHedge?.(number, this.#delayMs, this.#context)
-    this.#underWay++
-    if (number < policy.options.maxHedges) this.#arm()
-    settle(this.#service, this.#request, attempt, new HedgeAttempt(this, attempt))
+    if (this.#over || this.#sendNext(now) || this.#underWay > 0) return
+    this.#stopWaiting()
+    this.#sample()
+    this.#giveUp()
   }
 
   onReply(attempt: HedgeCall, reply: Res): void {
@@ -176,11 +183,17 @@ class HedgedCall<Req, Res> implements WheelEntry {
     const { classifier } = this.#options
     if (this.#over) return classifier.discardResponse?.(reply)
     const verdict = classifier.classifyResponse(this.#request, reply, attempt)
-    if (verdict.failed && this.#goesOn(verdict)) {
-      attempt.finish()
-      if (classifier.isComplete?.(reply) === true) this.#failure = { reply }
-      else classifier.discardResponse?.(reply)
-      return
+    if (verdict.failed) {
+      // What is still on its way cannot be kept while others are waited for.
+      const kept = classifier.isComplete?.(reply) === true
+      const before = this.#failure
+      if (kept) this.#failure = { reply }
+      if (this.#goesOn(verdict, kept)) {
+        attempt.finish()
+        if (!kept) classifier.discardResponse?.(reply)
+        return
+      }
+      this.#failure = before
     }
     this.#end(attempt)
     this.#reply.resolve(reply)
@@ -189,20 +202,18 @@ class HedgedCall<Req, Res> implements WheelEntry {
   onError(attempt: HedgeCall, error: unknown): void {
     this.#underWay--
     if (this.#over) return
-    const { classifier } = this.#options
+    const { classifier, afterFailure } = this.#options
     if (!this.#context.cancelled) {
       const verdict = classifier.classifyError(this.#request, error, attempt)
-      if (this.#goesOn(verdict)) {
-        attempt.finish()
-        if (!isLocalRefusal(error)) this.#failure = { error }
-        return
-      }
+      const answers = afterFailure === true && !verdict.failed
+      const before = this.#failure
+      if (!isLocalRefusal(error) || before === undefined) this.#failure = { error }
+      if (!answers && this.#goesOn(verdict, true)) return attempt.finish()
+      this.#failure = before
     }
     this.#end(attempt)
-    const failure = isLocalRefusal(error) ? this.#failure : undefined
-    if (failure === undefined) this.#reply.reject(error)
-    else if ('error' in failure) this.#reply.reject(failure.error)
-    else this.#reply.resolve(failure.reply)
+    if (isLocalRefusal(error) && this.#failure !== undefined) this.#giveUp()
+    else this.#reply.reject(error)
   }
 
   #arm(): void {
@@ -210,11 +221,65 @@ class HedgedCall<Req, Res> implements WheelEntry {
     wheel.arm(this, wheel.clock.now() + this.#delayMs)
   }
 
-  /** After a failure: another attempt may make it good. */
-  #goesOn(verdict: Verdict): boolean {
-    // The peer says when, or that never, it wants to be asked again.
-    if (verdict.pushbackMs !== undefined) this.#options.wheel.cancel(this)
-    return this.#underWay > 0
+  /** @returns whether another attempt was sent */
+  #sendNext(now: number): boolean {
+    const { budget, onHedge, policy, classifier } = this.#options
+    const { deadline, cancelled } = this.#context
+    const number = this.#attempts.length
+    if (number > policy.options.maxHedges || now < this.#notBefore) return false
+    if (cancelled || (deadline !== undefined && now >= deadline)) return false
+    // It may have been a stream that nobody had opened yet.
+    if (!mayHedge(classifier, this.#request, this.#context)) return false
+    if (!budget.tryWithdraw(now)) return false
+    this.#stopWaiting()
+    const attempt = new HedgeCall(number, this.#context, this.#attempts)
+    this.#attempts.push(attempt)
+    this.#counts.sent++
+    onHedge?.(number, this.#delayMs, this.#context)
+    this.#underWay++
+    if (number < policy.options.maxHedges) this.#arm()
+    settle(this.#service, this.#request, attempt, new HedgeAttempt(this, attempt))
+    return true
+  }
+
+  /** After a failure: another attempt may make it good, one that is under way or the next. */
+  #goesOn({ pushbackMs, retry }: Verdict, mayWait: boolean): boolean {
+    const { wheel, afterFailure, policy } = this.#options
+    const now = wheel.clock.now()
+    if (pushbackMs !== undefined) {
+      // The peer says when, or that never, it wants to be asked again.
+      wheel.cancel(this)
+      this.#notBefore = Math.max(this.#notBefore, now + pushbackMs)
+    }
+    if (afterFailure !== true || !retry) return this.#underWay > 0
+    if (this.#sendNext(now)) return true
+    const { deadline = NEVER_AGAIN } = this.#context
+    const waits = this.#notBefore > now && this.#notBefore < deadline
+    if (!waits || this.#attempts.length > policy.options.maxHedges) return this.#underWay > 0
+    wheel.arm(this, this.#notBefore)
+    if (this.#underWay > 0) return true
+    if (mayWait) this.#unlisten = this.#context.onCancel((reason) => this.#cancelled(reason))
+    else wheel.cancel(this)
+    return mayWait
+  }
+
+  #cancelled(reason: Error): void {
+    this.#over = true
+    this.#options.wheel.cancel(this)
+    this.#reply.reject(reason)
+  }
+
+  #stopWaiting(): void {
+    this.#unlisten?.()
+    this.#unlisten = undefined
+  }
+
+  /** With the last real failure: nothing is under way, and nothing more is sent. */
+  #giveUp(): void {
+    this.#over = true
+    const failure = this.#failure as Failure<Res>
+    if ('error' in failure) this.#reply.reject(failure.error)
+    else this.#reply.resolve(failure.reply)
   }
 
   #end(winner: HedgeCall): void {
@@ -233,6 +298,8 @@ class HedgedCall<Req, Res> implements WheelEntry {
     policy.observe(this.#operation, now, now - this.#startedAt)
   }
 }
+
+type Failure<Res> = { readonly reply: Res } | { readonly error: unknown }
 
 function isLocalRefusal(error: unknown): boolean {
   return error instanceof HeddleError && error.blame === 'load'
