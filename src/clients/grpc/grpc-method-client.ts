@@ -313,6 +313,7 @@ export class GrpcMethodClient {
   #stream(inputs: MessageStream<unknown>): Body {
     const body = new MessageBody<unknown>(feedOf(inputs), {
       encode: (message) => this.#encode(message),
+      release: (frame) => this.#input.release?.(frame),
       onEnd: (error) => error,
     })
     // What another attempt may need is kept, as far as A6's limit on a call goes.

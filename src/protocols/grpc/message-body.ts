@@ -13,6 +13,8 @@ export type MessageStream<Message> = Source<Message> | AsyncIterable<Message> | 
 export interface MessageBodyOptions<Message> {
   /** One frame; a promise where it is compressed. */
   encode(message: Message): Uint8Array | Promise<Uint8Array>
+  /** A frame was taken: its memory may be used again. */
+  release?(frame: Uint8Array): void
   /**
    * The messages have ended, `error` says why if not well. What is returned is how the body ends:
    * with trailers, or broken.
@@ -67,7 +69,7 @@ export class MessageBody<Message> implements Source<Uint8Array>, Flow {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    return iterate(this, (chunk) => chunk)
+    return iterate(this, (chunk) => chunk.slice())
   }
 
   resume(): void {
@@ -140,6 +142,7 @@ export class MessageBody<Message> implements Source<Uint8Array>, Flow {
     if (this.#state === 'over') return false
     if (this.#flowing && this.#sink !== undefined) {
       this.#flowing = this.#sink.write(frame)
+      this.#options.release?.(frame)
       return this.#flowing
     }
     this.#held = frame

@@ -22,7 +22,8 @@ import { copyToKeep } from '../../core/small-copies.ts'
 import type { HttpFields } from '../http/fields.ts'
 import { ClosedStreams, PEER_ENDED, PEER_RESET, WE_RESET } from './closed-streams.ts'
 import { Http2Connection, resetError } from './connection.ts'
-import { encodeData, encodeFrameHeader, encodeReset, encodeWindowUpdate } from './encoder.ts'
+import { DataWriter } from './data-writer.ts'
+import { encodeFrameHeader, encodeReset, encodeWindowUpdate } from './encoder.ts'
 import { FieldReader } from './field-reader.ts'
 import { FieldWriter } from './field-writer.ts'
 import type { Http2Limits } from './limits.ts'
@@ -71,6 +72,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   protected readonly closedStreams: ClosedStreams = new ClosedStreams()
   protected readonly reader: FieldReader = new FieldReader()
   protected readonly writer: FieldWriter
+  readonly #data: DataWriter
   /** Streams that the wire still has open, of both sides. */
   protected openStreams = 0
   /** Heads of this input batch that wait for their content. */
@@ -89,6 +91,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   constructor(isServer: boolean, options: Http2Options, limits: Http2Limits, now: number) {
     super(isServer, options, limits, now)
     this.writer = new FieldWriter(this.out, limits.headerTableBytes)
+    this.#data = new DataWriter(this.out)
   }
 
   // --- what is above ---
@@ -125,6 +128,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   pollTransmit(maxBytes: number): ByteWriter {
     if (maxBytes > 0 && this.state !== 'closed') {
       this.flushes++
+      this.#data.flushed()
       this.controlLeft()
       if (!this.order.isEmpty) this.#sendQueued(maxBytes)
       if (this.#stuckOutput) this.#unstick()
@@ -556,7 +560,9 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   }
 
   #sendNow(stream: Http2Stream<Head>, chunk: Uint8Array, end: boolean, owned: boolean): void {
-    encodeData(this.out, stream.id, chunk, end, owned)
+    if (!this.#data.append(stream.id, chunk, end, this.peer.maxFrameBytes)) {
+      this.#data.write(stream.id, chunk, end, owned)
+    }
     stream.sendWindow -= chunk.length
     this.sendWindow -= chunk.length
     this.wroteMessage = true

@@ -35,6 +35,14 @@ export class CodecWriter {
     return message
   }
 
+  /** A message is of no use any more: the next one takes its place, if none has followed it. */
+  release(message: Uint8Array): void {
+    const { bytes } = this
+    if (message.buffer === bytes.buffer && message.byteOffset + message.length === this.at) {
+      this.at = message.byteOffset
+    }
+  }
+
   /** Nothing becomes of what was written. */
   drop(): void {
     if (this.bytes.length <= REGION_BYTES) this.at = this.#start

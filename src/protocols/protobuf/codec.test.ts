@@ -235,3 +235,17 @@ function withoutUndefined(init: object): KindsInit {
 const INT32 = [0, 1, -1, 127, 128, 300, -300, 2 ** 31 - 1, -(2 ** 31)]
 const INT64 = [0n, 1n, -1n, 2n ** 31n, -(2n ** 31n), 2n ** 32n, 2n ** 63n - 1n, -(2n ** 63n)]
 const DOUBLES = [0, -0, 1.5, -1e300, Number.NaN, Number.POSITIVE_INFINITY]
+
+test('a message that was released makes room for the next one, if it was the last', () => {
+  const codec = messageCodec(ScalarsSchema, nodeHost.text)
+  const first = codec.encode({ aString: 'one' })
+  const second = codec.encode({ aString: 'two' })
+  codec.release?.(first)
+  const third = codec.encode({ aString: 'thr' })
+  assert.deepEqual(codec.decode(first, true).aString, 'one') // another followed: it stays
+  assert.equal(third.byteOffset, second.byteOffset + second.length)
+  codec.release?.(third)
+  const fourth = codec.encode({ aString: 'fou' })
+  assert.equal(fourth.byteOffset, third.byteOffset)
+  assert.deepEqual(codec.decode(second, true).aString, 'two')
+})

@@ -35,6 +35,8 @@ export interface MessageCodec<Desc extends DescMessage = DescMessage> {
    * @throws Error for what does not fit its type
    */
   encode(message: MessageInitShape<Desc>, room?: number): Uint8Array
+  /** What `encode` returned is looked at by nobody any more: its memory may be used again. */
+  release?(bytes: Uint8Array): void
   /**
    * @param bytes kept by the message where it has fields of bytes
    * @param borrowed the bytes are not the message's: it keeps copies. @default false
@@ -115,6 +117,10 @@ class CompiledCodec<Desc extends DescMessage> implements MessageCodec<Desc> {
     if (this.#encode(message as Record<string, unknown>, writer)) return writer.finish()
     writer.drop()
     return libraryEncode(this.desc, message, room)
+  }
+
+  release(bytes: Uint8Array): void {
+    this.#writer.release(bytes)
   }
 
   decode(bytes: Uint8Array, borrowed: boolean = false): MessageShape<Desc> {

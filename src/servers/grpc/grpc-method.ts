@@ -148,6 +148,7 @@ export class GrpcMethod {
     let remove: (() => void) | undefined
     const body = new MessageBody<unknown>(feedOf(replies), {
       encode: (message) => this.#encode(message, encoding),
+      release: (frame) => this.#output.release?.(frame),
       onEnd: (error) => {
         remove?.()
         return replyTrailers(this.#toStatus(error, context), context.setTrailers)
