@@ -11,7 +11,7 @@ export interface Benchmark {
   /** One sentence: what is done once per operation. */
   readonly about: string
   /** Facts that no noise changes: bytes copied, allocations, writes per message. Printed first. */
-  counters?(): Promise<Counters> | Counters
+  counters?(options: { readonly smoke: boolean }): Promise<Counters> | Counters
   /** The first one is what the others are compared with. */
   readonly variants: Readonly<Record<string, VariantFactory>>
 }

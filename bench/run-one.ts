@@ -10,6 +10,8 @@ export interface BenchmarkReport {
   readonly results: readonly VariantResult[]
 }
 
+/** What is shorter is a smoke: nobody reads its figures. */
+const SHORTEST_ROUND_MS = 100
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { rounds: { type: 'string' }, 'round-ms': { type: 'string' } },
@@ -18,7 +20,8 @@ const file = positionals[0] ?? ''
 const module = (await import(pathToFileURL(file).href)) as { benchmark?: Benchmark }
 if (module.benchmark === undefined) throw new Error(`${file} does not export benchmark`)
 const { benchmark } = module
-const counters = (await benchmark.counters?.()) ?? {}
+const smoke = Number(values['round-ms']) < SHORTEST_ROUND_MS
+const counters = (await benchmark.counters?.({ smoke })) ?? {}
 const results = await measure(benchmark, {
   rounds: Number(values.rounds),
   roundMs: Number(values['round-ms']),

@@ -1,6 +1,6 @@
 /**
- * A mebibyte in one direction over streams of one yamux connection over TCP, in pieces of 16 KiB, in
- * this process: ours against `@chainsafe/libp2p-yamux`. An operation is a mebibyte.
+ * A mebibyte in one direction over streams of one yamux connection over TCP, in pieces of 16 KiB and
+ * of 64 bytes, in this process: ours against `@chainsafe/libp2p-yamux`. An operation is a mebibyte.
  */
 import { yamux as libp2pYamux } from '@chainsafe/libp2p-yamux'
 import type { MultiaddrConnection, Stream, Upgrader } from '@libp2p/interface'
@@ -13,8 +13,7 @@ import { yamux } from '../../src/links/yamux/yamux.ts'
 import { tcp } from '../../src/transports/tcp/tcp.ts'
 import type { Benchmark, Variant } from '../benchmark.ts'
 
-const PIECE = new Uint8Array(16_384).fill(7)
-const PIECES_PER_OPERATION = 64
+const MEBIBYTE = 1_048_576
 
 /** Counts what has arrived, over all streams. */
 class Arrivals {
@@ -34,7 +33,8 @@ class Arrivals {
   }
 }
 
-async function ours(streams: number): Promise<Variant> {
+async function ours(streams: number, bytes: number): Promise<Variant> {
+  const piece = new Uint8Array(bytes).fill(7)
   const arrivals = new Arrivals()
   const ignored = { onDrain() {}, onEnd() {}, onClose() {} }
   const transport = yamux(tcp())
@@ -54,7 +54,7 @@ async function ours(streams: number): Promise<Variant> {
     const pump = (): void => {
       while (left > 0) {
         left -= 1
-        if (!stream.write(PIECE)) return
+        if (!stream.write(piece)) return
       }
     }
     stream.open({ ...ignored, onData() {}, onDrain: pump })
@@ -65,8 +65,8 @@ async function ours(streams: number): Promise<Variant> {
   })
   return {
     async run(count) {
-      const pieces = Math.ceil((count * PIECES_PER_OPERATION) / streams)
-      const all = arrivals.expect(pieces * streams * PIECE.length)
+      const pieces = Math.ceil((count * MEBIBYTE) / bytes / streams)
+      const all = arrivals.expect(pieces * streams * bytes)
       for (const write of writers) write(pieces)
       await all
     },
@@ -77,7 +77,8 @@ async function ours(streams: number): Promise<Variant> {
   }
 }
 
-async function theirs(streams: number): Promise<Variant> {
+async function theirs(streams: number, bytes: number): Promise<Variant> {
+  const piece = new Uint8Array(bytes).fill(7)
   const arrivals = new Arrivals()
   const muxers = libp2pYamux({ enableKeepAlive: false })()
   const upgrader = {
@@ -101,10 +102,10 @@ async function theirs(streams: number): Promise<Variant> {
   for (let count = 0; count < streams; count++) opened.push(await muxer.createStream())
   return {
     async run(count) {
-      const pieces = Math.ceil((count * PIECES_PER_OPERATION) / streams)
-      const all = arrivals.expect(pieces * streams * PIECE.length)
+      const pieces = Math.ceil((count * MEBIBYTE) / bytes / streams)
+      const all = arrivals.expect(pieces * streams * bytes)
       const writing = opened.map(async (stream) => {
-        for (let sent = 0; sent < pieces; sent++) if (!stream.send(PIECE)) await stream.onDrain()
+        for (let sent = 0; sent < pieces; sent++) if (!stream.send(piece)) await stream.onDrain()
       })
       await Promise.all([all, ...writing])
     },
@@ -118,9 +119,11 @@ async function theirs(streams: number): Promise<Variant> {
 export const benchmark: Benchmark = {
   about: 'a mebibyte one way over streams of a yamux connection over TCP',
   variants: {
-    'heddle, 1 stream': () => ours(1),
-    'libp2p-yamux, 1 stream': () => theirs(1),
-    'heddle, 64 streams': () => ours(64),
-    'libp2p-yamux, 64 streams': () => theirs(64),
+    'heddle, 1 stream': () => ours(1, 16_384),
+    'libp2p-yamux, 1 stream': () => theirs(1, 16_384),
+    'heddle, 64 streams': () => ours(64, 16_384),
+    'libp2p-yamux, 64 streams': () => theirs(64, 16_384),
+    'heddle, messages of 64 B': () => ours(1, 64),
+    'libp2p-yamux, messages of 64 B': () => theirs(1, 64),
   },
 }
