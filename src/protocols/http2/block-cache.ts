@@ -10,16 +10,19 @@ export class BlockCache {
   readonly #lists: string[][] = [NONE, NONE, NONE, NONE]
   readonly #changes: number[] = [0, 0, 0, 0]
 
-  /** `changes`: of the table, as it is now. The list is shared: it must not be changed. */
-  find(block: Uint8Array, changes: number): string[] | undefined {
-    const { length } = block
+  /**
+   * The block is from `start` to `end`. `changes`: of the table, as it is now. The list is shared: it
+   * must not be changed.
+   */
+  find(bytes: Uint8Array, start: number, end: number, changes: number): string[] | undefined {
+    const length = end - start
     if (length === 0) return undefined
-    const place = (length ^ (block[length - 1] as number)) & MASK
+    const place = (length ^ (bytes[end - 1] as number)) & MASK
     const kept = this.#blocks[place]
     if (kept === undefined || kept.length !== length || this.#changes[place] !== changes) {
       return undefined
     }
-    for (let at = 0; at < length; at++) if (block[at] !== kept[at]) return undefined
+    for (let at = 0; at < length; at++) if (bytes[start + at] !== kept[at]) return undefined
     return this.#lists[place]
   }
 

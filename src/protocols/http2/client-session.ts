@@ -434,7 +434,7 @@ export class Http2ClientSession
   protected override onGoAway(lastStream: number, code: number, text: string): void {
     const said = text === '' ? '' : `: ${text}`
     const message = `the server takes no more (${http2CodeName(code)}${said})`
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       if (stream.id <= lastStream || (stream.id & 1) === 0) continue
       const options = { sent: 'nothing', retryable: 'yes', status: http2CodeName(code) } as const
       const error =

@@ -662,14 +662,15 @@ export abstract class Http2Connection<Event> {
   }
 
   #beginBlock(stream: number, flags: number, start: number, end: number, promised: number): void {
-    const fragment = this.frames.bytes.subarray(start, end)
+    const { bytes } = this.frames
     if ((flags & FrameFlag.END_HEADERS) !== 0) {
-      return this.#onBlock(stream, flags, promised, fragment)
+      return this.#onBlock(stream, flags, promised, bytes, start, end)
     }
+    const fragment = bytes.slice(start, end)
     this.#blockStream = stream
     this.#blockFlags = flags
     this.#blockPromised = promised
-    this.#block = [fragment.slice()]
+    this.#block = [fragment]
     this.#blockBytes = fragment.length
     this.#continuations = 0
     this.#blockStartedAt = this.now
@@ -704,12 +705,22 @@ export abstract class Http2Connection<Event> {
     this.#block = []
     this.#blockBytes = 0
     this.#blockStartedAt = undefined
-    this.#onBlock(stream, this.#blockFlags, this.#blockPromised, whole)
+    this.#onBlock(stream, this.#blockFlags, this.#blockPromised, whole, 0, at)
   }
 
-  #onBlock(stream: number, flags: number, promised: number, block: Uint8Array): void {
-    const known = this.#blocks.find(block, this.#hpack.changes)
+  /** The block is from `start` to `end`. */
+  #onBlock(
+    stream: number,
+    flags: number,
+    promised: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    // Most are found, and need no view of their own.
+    const known = this.#blocks.find(bytes, start, end, this.#hpack.changes)
     if (known !== undefined && promised === 0) return this.onHeaders(stream, flags, known, true)
+    const block = bytes.subarray(start, end)
     const list: string[] = []
     const before = this.#hpack.changes
     const outcome = this.#hpack.decode(block, list)

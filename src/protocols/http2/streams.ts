@@ -18,6 +18,7 @@ import {
   ProtocolError,
   UsageError,
 } from '../../core/errors.ts'
+import { NumberedMap } from '../../core/numbered-map.ts'
 import { copyToKeep } from '../../core/small-copies.ts'
 import type { HttpFields } from '../http/fields.ts'
 import { ClosedStreams, PEER_ENDED, PEER_RESET, WE_RESET } from './closed-streams.ts'
@@ -67,7 +68,7 @@ export interface PendingHead {
 }
 
 export abstract class Http2Streams<Head extends PendingHead, Event> extends Http2Connection<Event> {
-  protected readonly streams: Map<number, Http2Stream<Head>> = new Map()
+  protected readonly streams: NumberedMap<Http2Stream<Head>> = new NumberedMap()
   protected readonly order: SendOrder<Head> = new SendOrder<Head>()
   protected readonly closedStreams: ClosedStreams = new ClosedStreams()
   protected readonly reader: FieldReader = new FieldReader()
@@ -145,7 +146,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
       this.peer.windowBytes,
       this.streamWindow,
     )
-    this.streams.set(id, stream)
+    this.streams.add(stream)
     this.openStreams++
     return stream
   }
@@ -204,7 +205,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   }
 
   protected abortAll(error: HeddleError): void {
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       // What came whole is handed out, wanted or not: there is no later.
       if (this.handOutWhole(stream)) continue
       this.abort(stream, this.errorFor(stream, error), PEER_RESET)
@@ -736,7 +737,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
   protected handleStreamTimeouts(): void {
     if (this.now < this.#dueAt) return
     this.#dueAt = Number.POSITIVE_INFINITY
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       const due = stream.dueAt
       if (due === 0) continue
       if (due > this.now) this.#dueAt = Math.min(this.#dueAt, due)

@@ -20,6 +20,7 @@ import {
   toError,
   UsageError,
 } from '../../core/errors.ts'
+import { NumberedMap } from '../../core/numbered-map.ts'
 import type { MaybePromise } from '../../core/service.ts'
 import { ExchangeConnection } from '../../links/layer/exchange-connection.ts'
 import { Body } from '../../protocols/http/body.ts'
@@ -83,7 +84,7 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
   readonly #onClosed: (reason: Error | undefined) => void
   readonly #session: HttpServerSession
   /** By number, oldest first. Bounded by what the session hands out. */
-  readonly #exchanges = new Map<number, ServerExchange>()
+  readonly #exchanges = new NumberedMap<ServerExchange>()
   #upgrade: HttpResponse['upgrade']
 
   constructor(
@@ -157,7 +158,7 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
 
   onClosed(reason: Error | undefined): void {
     // The session has ended every exchange before; what is left is a service still at work.
-    const left = [...this.#exchanges.values()]
+    const left = this.#exchanges.values()
     this.#exchanges.clear()
     for (const exchange of left) {
       this.#settle(exchange, reason ?? new ClosedError('ERR_CLOSED', 'the connection was closed'))
@@ -222,7 +223,7 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
     request.connection = this.#connection
     request.trace = init.trace
     request.inform = (status, fields) => this.#inform(exchange, status, fields)
-    this.#exchanges.set(id, exchange)
+    this.#exchanges.add(exchange)
     this.#options.observer?.onRequest?.(request)
     return exchange
   }
