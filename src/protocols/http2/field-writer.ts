@@ -11,6 +11,7 @@ import type { ByteWriter } from '../../core/byte-writer.ts'
 import type { HttpFields } from '../http/fields.ts'
 import { encodeFrameHeader, writeFrameHeader } from './encoder.ts'
 import { CONNECTION_FIELDS } from './field-reader.ts'
+import { HeadCache } from './head-cache.ts'
 import { HpackEncoder } from './hpack-encoder.ts'
 import { FRAME_HEADER_BYTES, FrameFlag, FrameType } from './messages.ts'
 
@@ -35,6 +36,9 @@ export class FieldWriter {
   readonly #scheme = sentName(':scheme')
   readonly #authority = sentName(':authority')
   readonly #path = sentName(':path')
+  readonly #heads = new HeadCache()
+  /** Those of the table after the last response. */
+  #changes = -1
   #start = 0
   #promised = 0
 
@@ -55,6 +59,34 @@ export class FieldWriter {
     this.#promised = promised
     out.length += promised === 0 ? FRAME_HEADER_BYTES : FRAME_HEADER_BYTES + 4
     this.#hpack.begin(out)
+  }
+
+  /**
+   * All of a response's head but for what is in its frame header. `length` and `date` are added where
+   * there are any, as fields behind the others.
+   */
+  response(
+    status: number,
+    fields: HttpFields | undefined,
+    length: number | undefined,
+    date: string | undefined,
+  ): void {
+    const out = this.#out
+    const list = fields === undefined ? NO_FIELDS : fields.list
+    const { changes } = this.#hpack
+    const start = out.length
+    if (list !== undefined && changes === this.#changes) {
+      if (this.#heads.write(out, status, list, length, date, changes)) return
+    }
+    this.status(status)
+    if (fields !== undefined) this.fields(fields)
+    if (length !== undefined) this.field('content-length', String(length))
+    if (date !== undefined) this.field('date', date)
+    // A head with something new changes the table.
+    if (list !== undefined && changes === this.#changes && changes === this.#hpack.changes) {
+      this.#heads.keep(out, start, status, list, length, date, changes)
+    }
+    this.#changes = this.#hpack.changes
   }
 
   status(status: number): void {
@@ -207,6 +239,7 @@ const FIELD_ROOM = 16
 /** No value. */
 const NOTHING = '\n'
 const MAX_NAMES = 128
+const NO_FIELDS: readonly string[] = Object.freeze([])
 const MAX_PATHS = 32
 /** Names beyond those that are remembered. */
 const UNKNOWN: SentName = /* @__PURE__ */ sentName('')

@@ -53,6 +53,14 @@ export class HpackEncoder {
     if (this.#tableLimit < hpackEncoderDefaults.maxTableBytes) this.#resize(this.#tableLimit)
   }
 
+  /**
+   * Changes of the table so far: while it stays the same, a field is written the same. -1: the next
+   * block begins with a size update.
+   */
+  get changes(): number {
+    return this.#update < 0 ? this.#inserted + this.#evicted : -1
+  }
+
   /** SETTINGS_HEADER_TABLE_SIZE of the peer; the next block says what is made of it. */
   setPeerTableBytes(bytes: number): void {
     const limit = Math.min(bytes, this.#most)

@@ -40,7 +40,7 @@ import {
 } from './messages.ts'
 import { type Http2ServerOptions, http2ServerDefaults } from './options.ts'
 import { PingPolicy, TOO_MANY_PINGS } from './ping-policy.ts'
-import { checkGivenLength, encodeBody, sendableTrailers } from './send-rules.ts'
+import { checkGivenLength, sendableTrailers } from './send-rules.ts'
 import { sharedSettings } from './settings.ts'
 import { decodeSettingsHeader } from './settings-header.ts'
 import {
@@ -224,8 +224,7 @@ export class Http2ServerSession
     const { status, fields, body, trailers } = command
     this.#checkHead(stream, command)
     if (command.detach === true) return this.#accept(stream, command)
-    const bytes = typeof body === 'string' ? encodeBody(this.out, body) : body
-    const length = bytes?.length ?? 0
+    const length = typeof body === 'string' ? this.out.text.utf8Length(body) : (body?.length ?? 0)
     if (length > 0 && status === 204) {
       throw new UsageError('ERR_ARGUMENT', 'a response of status 204 has no content')
     }
@@ -242,7 +241,9 @@ export class Http2ServerSession
     this.resets.give(1)
     this.earnIdle(2)
     if (ends) return this.weDone(stream)
-    this.sendEnd(stream, bodiless ? undefined : bytes, sent)
+    if (bodiless || body === undefined) return this.sendEnd(stream, undefined, sent)
+    if (typeof body === 'string') return this.sendText(stream, body, length, sent)
+    this.sendEnd(stream, body, sent)
   }
 
   #head(stream: ServerStream, command: ResponseHeadCommand): void {
@@ -300,15 +301,11 @@ export class Http2ServerSession
     length: number | undefined,
   ): void {
     const { writer } = this
+    const adds = length !== undefined && fields?.has('content-length') !== true
+    const isDated = this.#date !== undefined && status >= 200 && fields?.has('date') !== true
     writer.begin(fields)
-    writer.status(status)
-    if (fields !== undefined) writer.fields(fields)
-    if (length !== undefined && fields?.has('content-length') !== true) {
-      writer.field('content-length', String(length))
-    }
-    if (this.#date !== undefined && status >= 200 && fields?.has('date') !== true) {
-      writer.field('date', this.#date(this.now))
-    }
+    const date = isDated ? this.#date?.(this.now) : undefined
+    writer.response(status, fields, adds ? length : undefined, date)
     writer.finish(stream.id, ends ? FrameFlag.END_STREAM : 0)
     this.wroteMessage = true
   }

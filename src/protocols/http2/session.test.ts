@@ -419,3 +419,37 @@ test('Http2ServerSession says GOAWAY once when it fails while it drains', () => 
   )
   assert.equal(hand.events.at(-1)?.type, 'aborted')
 })
+
+test('Http2 sessions: a text is sent as its bytes: short or long, narrow window or wide', () => {
+  const longs = ['x'.repeat(4_095), 'x'.repeat(4_096), '\u00fc'.repeat(2_048)]
+  for (const body of ['plain', 'gr\u00fc\u00df', '\u4e16\ud83d\ude00', '\ud800', ...longs]) {
+    for (const windowBytes of [5, 65_535]) {
+      for (const trailers of [undefined, new HttpFields({ after: 'all' })]) {
+        assert.deepEqual(answerWith(body, windowBytes, trailers), new TextEncoder().encode(body))
+      }
+    }
+  }
+})
+
+/** The body as the client has it. */
+function answerWith(body: string, windowBytes: number, trailers: HttpFields | undefined) {
+  const pair = new Pair({ windowBytes })
+  pair.onServed = ({ type, exchange }) => {
+    if (type === 'request') pair.answer(respond(exchange, { body, trailers }))
+  }
+  pair.onHeard = (event) => {
+    if (event.type !== 'response' || event.content !== undefined) return
+    pair.ask({ type: 'demand', exchange: event.exchange, wanted: true })
+  }
+  pair.ask(request(1))
+  pair.run()
+  let parts: Uint8Array[] = []
+  let last: HttpFields | undefined
+  for (const event of pair.heard) {
+    if (event.type === 'response' && event.content !== undefined) parts = [event.content]
+    if (event.type === 'data') parts.push(event.chunk)
+    if (event.type === 'response' || event.type === 'end') last = event.trailers ?? last
+  }
+  assert.equal(last?.get('after'), trailers?.get('after'))
+  return new Uint8Array(Buffer.concat(parts))
+}

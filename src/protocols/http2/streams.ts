@@ -42,6 +42,7 @@ import {
 import type { Http2Options } from './options.ts'
 import { readPriority } from './priority.ts'
 import { SendOrder } from './send-order.ts'
+import { encodeBody } from './send-rules.ts'
 import {
   CREDITED,
   DELIVERING,
@@ -564,8 +565,13 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
     if (!this.#data.append(stream.id, chunk, end, this.peer.maxFrameBytes)) {
       this.#data.write(stream.id, chunk, end, owned)
     }
-    stream.sendWindow -= chunk.length
-    this.sendWindow -= chunk.length
+    this.#sent(stream, chunk.length)
+  }
+
+  /** DATA of so many bytes was written. */
+  #sent(stream: Http2Stream<Head>, length: number): void {
+    stream.sendWindow -= length
+    this.sendWindow -= length
     this.wroteMessage = true
     this.earnIdle(4)
   }
@@ -610,6 +616,27 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
       return
     }
     this.#writeEnd(stream, trailers)
+  }
+
+  /** A text that is the whole body: a short one is encoded in the place that it leaves from. */
+  protected sendText(
+    stream: Http2Stream<Head>,
+    text: string,
+    length: number,
+    trailers: HttpFields | undefined,
+  ): void {
+    if (length > MAX_TEXT_IN_PLACE || !this.#isDirect(stream, length)) {
+      return this.sendEnd(stream, encodeBody(this.out, text), trailers)
+    }
+    const last = trailers === undefined
+    const { out } = this
+    encodeFrameHeader(out, length, FrameType.DATA, last ? FrameFlag.END_STREAM : 0, stream.id)
+    // As many bytes as characters: each is one byte in Latin-1 too.
+    if (length === text.length) out.latin1(text)
+    else out.utf8(text)
+    this.#sent(stream, length)
+    if (last) this.#weDone(stream)
+    else this.#writeEnd(stream, trailers)
   }
 
   #writeEnd(stream: Http2Stream<Head>, trailers: HttpFields | undefined): void {
@@ -764,3 +791,5 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
 
 /** Above it nothing is encoded ahead of being asked for: the connection takes no more. */
 const MAX_DIRECT_BYTES = 131_072
+/** Longer texts are encoded for themselves and handed over, as bytes are. */
+const MAX_TEXT_IN_PLACE = 4_095
