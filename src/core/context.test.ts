@@ -159,6 +159,7 @@ test('Call leaves no listener on the signal and none on the parent after finish 
       idempotent: { value: undefined },
       priority: { value: 3 },
       trace: { value: undefined },
+      correlationId: { value: undefined },
     }) as Call
     const call = new Call({ signal: counted.signal }, spied)
     assert.deepEqual([counted.count(), onParent], [1, 1])

@@ -70,6 +70,8 @@ export interface CallInit {
   trace?: TraceContext | undefined
   timing?: CallTiming | undefined
   correlationId?: string | undefined
+  /** Makes the id of a call that came without one, when somebody first asks for it. */
+  newCorrelationId?: (() => string) | undefined
   principal?: Principal | undefined
   connection?: Connection | undefined
   metadata?: ReadonlyMap<string, string> | undefined
@@ -96,10 +98,11 @@ export class Call implements CallContext {
   readonly priority: number
   readonly trace: TraceContext | undefined
   readonly timing: CallTiming | undefined
-  readonly correlationId: string | undefined
   readonly principal: Principal | undefined
   readonly connection: Connection | undefined
   readonly metadata: ReadonlyMap<string, string>
+  #correlationId: string | undefined
+  #newCorrelationId: (() => string) | undefined
   #reason: Error | undefined
   #controller: AbortController | undefined
   #callback: ((reason: Error) => void) | undefined
@@ -116,12 +119,20 @@ export class Call implements CallContext {
     this.priority = init.priority ?? parent?.priority ?? callDefaults.priority
     this.trace = init.trace ?? parent?.trace
     this.timing = init.timing ?? parent?.timing
-    this.correlationId = init.correlationId ?? parent?.correlationId
+    this.#correlationId = init.correlationId ?? parent?.correlationId
+    this.#newCorrelationId = init.newCorrelationId
     this.principal = init.principal ?? parent?.principal
     this.connection = init.connection ?? parent?.connection
     this.metadata = init.metadata ?? parent?.metadata ?? NO_METADATA
     if (parent !== undefined) this.#release = parent.onCancel((reason) => this.cancel(reason))
     if (init.signal !== undefined) this.#follow(init.signal)
+  }
+
+  get correlationId(): string | undefined {
+    if (this.#correlationId === undefined && this.#newCorrelationId !== undefined) {
+      this.#correlationId = this.#newCorrelationId()
+    }
+    return this.#correlationId
   }
 
   get cancelled(): boolean {

@@ -25,6 +25,11 @@ function read(fields: Record<string, string | string[]>, options?: ContextReader
   return init
 }
 
+/** The id of the call that is made of them. */
+function idOf(fields: Record<string, string>, options: ContextReaderOptions): string | undefined {
+  return new Call(read(fields, options)).correlationId
+}
+
 test('ContextReader reads trace, baggage and request id', () => {
   const fields = {
     traceparent: PARENT,
@@ -52,18 +57,27 @@ test('ContextReader keeps baggage that came without a trace', () => {
 test('ContextReader believes nothing that it is told not to', () => {
   const fields = { traceparent: PARENT, baggage: 'user=7', 'x-request-id': 'abc' }
   const untrusted = { trustTrace: false, trustRequestId: false, newRequestId: () => 'own' }
-  assert.deepEqual(read(fields, untrusted), { correlationId: 'own' })
+  const { correlationId, newCorrelationId, ...rest } = read(fields, untrusted)
+  assert.deepEqual([correlationId, newCorrelationId?.(), rest], [undefined, 'own', {}])
   assert.deepEqual(read(fields, { trustTrace: false, requestIdHeader: false }), {})
 })
 
 test('ContextReader makes an id in place of one that is too long or could break a line', () => {
   const newRequestId = () => 'own'
-  const idOf = (id: string) => read({ 'x-request-id': id }, { newRequestId }).correlationId
-  assert.equal(idOf('x'.repeat(128)), 'x'.repeat(128))
-  assert.equal(idOf('x'.repeat(129)), 'own')
-  assert.equal(idOf('a b'), 'own')
-  assert.equal(idOf('caf\u00e9'), 'own')
+  const idFor = (id: string) => idOf({ 'x-request-id': id }, { newRequestId })
+  assert.equal(idFor('x'.repeat(128)), 'x'.repeat(128))
+  assert.equal(idFor('x'.repeat(129)), 'own')
+  assert.equal(idFor('a b'), 'own')
+  assert.equal(idFor('caf\u00e9'), 'own')
   assert.equal(isRequestId(''), false)
+})
+
+test('ContextReader makes an id when the call is asked for it, and once', () => {
+  let made = 0
+  const call = new Call(read({}, { newRequestId: () => `id-${++made}` }))
+  assert.equal(made, 0)
+  assert.deepEqual([call.correlationId, call.correlationId, made], ['id-1', 'id-1', 1])
+  assert.equal(new Call({}, call).correlationId, 'id-1')
 })
 
 test('ContextWriter gives back the fields themselves where there is nothing to say', () => {

@@ -125,7 +125,11 @@ export class ContextReader {
   /** Sets what the fields say. @param now when the request arrived */
   read(fields: HttpFields, init: CallInit, now: number): void {
     if (this.#trustDeadline) init.deadline = earlier(init.deadline, fields, now)
-    if (this.#requestIdHeader !== undefined) init.correlationId = this.#requestId(fields)
+    if (this.#requestIdHeader !== undefined) {
+      init.correlationId = this.#requestId(fields, this.#requestIdHeader)
+      // Most services never look at it.
+      if (init.correlationId === undefined) init.newCorrelationId = this.#newRequestId
+    }
     const priority = trustedPriority(fields, this.#priority)
     if (priority !== undefined) init.priority = priority
     if (!this.#trustTrace) return
@@ -136,9 +140,9 @@ export class ContextReader {
     if (baggage !== undefined) init.metadata = new Map([['baggage', baggage]])
   }
 
-  #requestId(fields: HttpFields): string | undefined {
-    const given = this.#trustRequestId ? fields.get(this.#requestIdHeader ?? '') : undefined
-    return given !== undefined && isRequestId(given) ? given : this.#newRequestId?.()
+  #requestId(fields: HttpFields, header: string): string | undefined {
+    const given = this.#trustRequestId ? fields.get(header) : undefined
+    return given !== undefined && isRequestId(given) ? given : undefined
   }
 }
 

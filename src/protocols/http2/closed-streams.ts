@@ -13,56 +13,62 @@ export const PEER_RESET = 2
 export const WE_RESET = 3
 
 export class ClosedStreams {
-  // number * 4 + ending would not fit 32 bits: tables side by side. A connection begins with small ones.
-  #streams = new Uint32Array(FIRST_PLACES)
-  #endings = new Uint8Array(FIRST_PLACES)
-  /** What the peer may have sent before it heard of the end: the window that it had left. */
-  #windows = new Uint32Array(FIRST_PLACES)
+  // For each place the number, then the ending and the window: beside each other, so that a stream
+  // that ends touches one line of the cache. A connection begins with a small table.
+  #table = new Uint32Array(FIRST_PLACES * 2)
 
+  /** `window`: what the peer may have sent before it heard of the end. */
   add(stream: number, ending: Ending, window: number = 0): void {
-    let place = stream & (this.#streams.length - 1)
-    const other = this.#streams[place] as number
-    if (other !== 0 && other !== stream && this.#streams.length < MAX_PLACES) {
+    let place = this.#placeOf(stream)
+    const other = this.#table[place] as number
+    if (other !== 0 && other !== stream && this.#table.length < MAX_PLACES * 2) {
       this.#grow()
-      place = stream & (this.#streams.length - 1)
+      place = this.#placeOf(stream)
     }
-    this.#streams[place] = stream
-    this.#endings[place] = ending
-    this.#windows[place] = Math.max(0, window)
+    this.#table[place] = stream
+    this.#table[place + 1] = pack(ending, window)
   }
 
   /** Whether so many bytes were still granted; they are not any more. */
   take(stream: number, bytes: number): boolean {
-    const place = stream & (this.#streams.length - 1)
-    const window = this.#windows[place] as number
-    if (this.#streams[place] !== stream || bytes > window) return false
-    this.#windows[place] = window - bytes
+    const place = this.#placeOf(stream)
+    const packed = this.#table[place + 1] as number
+    const window = packed >>> 2
+    if (this.#table[place] !== stream || bytes > window) return false
+    this.#table[place + 1] = pack((packed & 3) as Ending, window - bytes)
     return true
   }
 
   endingOf(stream: number): Ending {
-    const place = stream & (this.#streams.length - 1)
-    return this.#streams[place] === stream ? (this.#endings[place] as Ending) : FORGOTTEN
+    const place = this.#placeOf(stream)
+    if (this.#table[place] !== stream) return FORGOTTEN
+    return ((this.#table[place + 1] as number) & 3) as Ending
+  }
+
+  #placeOf(stream: number): number {
+    return (stream << 1) & (this.#table.length - 1)
   }
 
   #grow(): void {
-    const streams = this.#streams
-    const endings = this.#endings
-    const windows = this.#windows
-    const places = Math.min(MAX_PLACES, streams.length * 4)
-    this.#streams = new Uint32Array(places)
-    this.#endings = new Uint8Array(places)
-    this.#windows = new Uint32Array(places)
-    streams.forEach((stream, index) => {
-      const place = stream & (places - 1)
-      this.#streams[place] = stream
-      this.#endings[place] = endings[index] as number
-      this.#windows[place] = windows[index] as number
-    })
+    const old = this.#table
+    this.#table = new Uint32Array(Math.min(MAX_PLACES * 2, old.length * 4))
+    for (let at = 0; at < old.length; at += 2) {
+      const stream = old[at] as number
+      if (stream === 0) continue
+      const place = this.#placeOf(stream)
+      this.#table[place] = stream
+      this.#table[place + 1] = old[at + 1] as number
+    }
   }
+}
+
+function pack(ending: Ending, window: number): number {
+  return Math.min(Math.max(0, window), MAX_KEPT_WINDOW) * 4 + ending
 }
 
 /** Powers of two. */
 const FIRST_PLACES = 8
 /** 256 streams of one side; both together when pushes are used. */
 const MAX_PLACES = 512
+/** 30 bits. No window is that large unless somebody sets it so. */
+const MAX_KEPT_WINDOW = 0x3fff_ffff

@@ -202,6 +202,8 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
       connection: this.#connection,
       trace: undefined,
       correlationId: undefined,
+      newCorrelationId: undefined,
+      priority: undefined,
       metadata: undefined,
     }
   }
