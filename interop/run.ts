@@ -18,8 +18,6 @@ import { findPeer, installPeers, PEERS, type PeerName } from './peers.ts'
 const FOLDER = import.meta.dirname
 const ROOT = join(FOLDER, '..')
 const SUITE_TIMEOUT_MS = 300_000
-/** Hangs now and then when its tests follow one another; each passes alone. Open. */
-const BY_NAME_ONLY: readonly string[] = ['webrtc.interop.ts']
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -35,10 +33,8 @@ const { values, positionals } = parseArgs({
 const all = globSync('**/*.interop.ts', { cwd: FOLDER, exclude: ['node_modules'] })
   .map((file) => file.replaceAll('\\', '/'))
   .sort()
-const chosen = all.filter((file) =>
-  positionals.length === 0
-    ? !BY_NAME_ONLY.includes(file)
-    : positionals.some((word) => file.includes(word)),
+const chosen = all.filter(
+  (file) => positionals.length === 0 || positionals.some((word) => file.includes(word)),
 )
 
 if (values.help) {

@@ -2,9 +2,11 @@
  * The exchange of hellos on a connection that was just made (protocols/olocus/hello.ts), before a
  * block travels on it.
  */
+import type { Clock } from '../../core/clock.ts'
 import type { ConnectionFacts } from '../../core/connection.ts'
-import { TimeoutError, UsageError } from '../../core/errors.ts'
+import { TimeoutError, TransportError, toError } from '../../core/errors.ts'
 import type { SigningKey } from '../../core/signing.ts'
+import { blockError } from '../../protocols/olocus/block-codes.ts'
 import {
   type Agreement,
   Negotiation,
@@ -57,7 +59,7 @@ export async function negotiate(
       if (answer !== undefined) await connection.send(answer, wait)
     }
   } catch (error) {
-    const reason = inTime(error, helloTimeoutMs)
+    const reason = failure(error, helloTimeoutMs)
     connection.destroy(reason)
     throw reason
   }
@@ -69,13 +71,32 @@ function roleOf(facts: ConnectionFacts): 'dialer' | 'listener' {
   return facts.role === 'initiating' ? 'dialer' : 'listener'
 }
 
-function inTime(error: unknown, helloTimeoutMs: number): Error {
-  if ((error as { code?: string }).code !== 'ERR_DEADLINE') return error as Error
-  const text = `no hello within ${helloTimeoutMs} ms`
-  return new TimeoutError('ERR_CONNECT_TIMEOUT', text, { cause: error })
+/** A peer that does not agree ends the connection: whoever hears that first must not take it for less. */
+function failure(error: unknown, helloTimeoutMs: number): Error {
+  const reason = toError(error)
+  if ((reason as { code?: string }).code === 'ERR_DEADLINE') {
+    const text = `no hello within ${helloTimeoutMs} ms`
+    return new TimeoutError('ERR_CONNECT_TIMEOUT', text, { cause: error })
+  }
+  if (!(reason instanceof TransportError)) return reason
+  const text = `the peer ended before both had agreed: ${reason.message}`
+  return blockError('NegotiationIncomplete', text, error)
 }
 
-/** Where messages overtake each other there is no first one. */
-export function refuseNegotiation(type: string): UsageError {
-  return new UsageError('ERR_OPTION_UNSUPPORTED', `${type} has no exchange of hellos`)
+/** A signal that ends the exchange when its time is over, or when the given one does. */
+export function helloDeadline(
+  options: NegotiateOptions,
+  clock: Clock,
+  signal?: AbortSignal,
+): { readonly signal: AbortSignal; cancel(): void } {
+  const { helloTimeoutMs = negotiateDefaults.helloTimeoutMs } = options
+  const late = new AbortController()
+  const text = `no hello within ${helloTimeoutMs} ms`
+  const timer = clock.setTimer(clock.now() + helloTimeoutMs, () =>
+    late.abort(new TimeoutError('ERR_CONNECT_TIMEOUT', text)),
+  )
+  return {
+    signal: signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]),
+    cancel: () => timer.cancel(),
+  }
 }

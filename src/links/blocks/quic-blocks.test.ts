@@ -8,8 +8,10 @@ import { ed25519Key, nodeSigning } from '../../platform/node-signing.ts'
 import type { Block } from '../../protocols/olocus/block.ts'
 import { createGenesis } from '../../protocols/olocus/create.ts'
 import { bytesPayload, jsonPayload } from '../../protocols/olocus/payload.ts'
+import { WireFormat } from '../../protocols/olocus/wire-format.ts'
 import { quicAvailability } from '../../transports/quic/quic-availability.ts'
 import { enterpriseQuicConfig } from './configs.ts'
+import type { NegotiateOptions } from './negotiate.ts'
 import { networkErrorKind } from './network-error.ts'
 import { quicBlocks } from './quic-blocks.ts'
 import type { QuicBlockConnection } from './quic-connection.ts'
@@ -112,6 +114,54 @@ describe('blocks over QUIC', { skip: available ? false : (reason ?? true) }, () 
     const block = blockOf(new Uint8Array(300_000).fill(1))
     const [, received] = await Promise.all([client.sendBlock(block), server.recvBlock()])
     assert.equal(Buffer.compare(received.bytes, block.bytes), 0)
+  })
+
+  test('hellos go first: format and keys are agreed, and what came meanwhile is received', async () => {
+    const bob = ed25519Key(new Uint8Array(32).fill(8))
+    const carrier = simulatedDatagrams()
+    const formats = [WireFormat.msgpack(), WireFormat.binary()]
+    const errors: Error[] = []
+    const listening = quicBlocks(
+      {},
+      { quic: { carrier, credentials }, negotiate: { key: bob, formats: [WireFormat.msgpack()] } },
+    )
+    // The listener agrees first and sends at once: that may come before its confirmation.
+    const listener = await listening.listen(memory('0'), {
+      onError: (error) => void errors.push(error),
+      onConnection: (server) => void server.sendBlock(blockOf('early')).catch(() => {}),
+    })
+    const dial = (negotiate: NegotiateOptions) =>
+      quicBlocks({}, { quic: { carrier, ca, serverName: 'localhost' }, negotiate }).connect(
+        listener.localAddr,
+      )
+    const client = await dial({ key, formats })
+    assert.equal(String(client.agreement?.format), 'messagepack')
+    assert.deepEqual(client.agreement?.peerKey, bob.publicKey)
+    const received = await client.recv()
+    assert.equal(received[0], 0x84) // MessagePack, a map of four
+    client.destroy()
+
+    assert.equal(await kindOf(dial({ key, formats: [WireFormat.json()] })), 'NegotiationFailed')
+    await assert.rejects(dial({ key, formats, expectedKey: key.publicKey }), { status: 6 })
+    while (errors.length < 2) await new Promise((resolve) => setImmediate(resolve))
+    await listener.close({ signal: AbortSignal.abort() })
+  })
+
+  test('a peer that says no hello is given up in time', async () => {
+    const carrier = simulatedDatagrams()
+    const errors: Error[] = []
+    const negotiate = { key, helloTimeoutMs: 20 }
+    const listener = await quicBlocks({}, { quic: { carrier, credentials }, negotiate }).listen(
+      memory('0'),
+      { onError: (error) => void errors.push(error) },
+    )
+    const silent = await quicBlocks({}, { quic: { carrier, ca, serverName: 'localhost' } }).connect(
+      listener.localAddr,
+    )
+    await silent.send(Uint8Array.of(1)) // no hello
+    assert.ok((await silent.closed) instanceof Error)
+    assert.equal((errors[0] as { code?: string }).code, 'ERR_CONNECT_TIMEOUT')
+    await listener.close({ signal: AbortSignal.abort() })
   })
 
   test('a close is ConnectionClosed for who waits, on both sides', async () => {

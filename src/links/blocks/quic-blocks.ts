@@ -17,10 +17,11 @@ import { BlockListener, type BlockListenOptions } from './block-listener.ts'
 import type { ResolvedBlockOptions } from './block-options.ts'
 import { addressOf, type BlockTransport, type UnsupportedSetting } from './block-transport.ts'
 import { type QuicConfig, quicConfigDefaults } from './configs.ts'
+import type { NegotiateOptions } from './negotiate.ts'
 import { QuicBlockConnection } from './quic-connection.ts'
 import { type BlockTransportOptions, settingsOf } from './stream-blocks.ts'
 
-export interface QuicBlocksOptions extends Omit<BlockTransportOptions, 'negotiate'> {
+export interface QuicBlocksOptions extends BlockTransportOptions {
   /** Everything else that QUIC can be told: authorities, client certificates, limits. */
   quic?: Omit<QuicOptions, 'alpn' | 'codeOf' | 'idleTimeoutMs'>
 }
@@ -61,7 +62,8 @@ export function quicBlocks(
     initialMaxStreamData,
     ...(keepAliveIntervalMs !== null && { keepAliveMs: keepAliveIntervalMs }),
   })
-  return new MultiplexedBlockTransport(transport, settings, transport.unsupported)
+  const { unsupported } = transport
+  return new MultiplexedBlockTransport(transport, settings, unsupported, options.negotiate)
 }
 
 /** Blocks over any transport of connections with streams. */
@@ -72,15 +74,18 @@ export class MultiplexedBlockTransport implements BlockTransport<QuicBlockConnec
   readonly unsupported: readonly UnsupportedSetting[]
   readonly #transport: MultiplexedTransport
   readonly #settings: ResolvedBlockOptions & { readonly connectTimeoutMs: number }
+  readonly #negotiate: NegotiateOptions | undefined
 
   constructor(
     transport: MultiplexedTransport,
     settings: ResolvedBlockOptions & { readonly connectTimeoutMs: number },
     unsupported: readonly UnsupportedSetting[] = [],
+    negotiate?: NegotiateOptions,
   ) {
     this.#transport = transport
     this.#settings = settings
     this.unsupported = unsupported
+    this.#negotiate = negotiate
   }
 
   async listen(
@@ -89,8 +94,14 @@ export class MultiplexedBlockTransport implements BlockTransport<QuicBlockConnec
   ): Promise<BlockListener<QuicBlockConnection>> {
     const { onError } = options
     const listener = new BlockListener<QuicBlockConnection>(options)
-    const onConnection = (one: MultiplexedConnection): void =>
-      listener.add(new QuicBlockConnection(one, this.#settings))
+    const onConnection = (one: MultiplexedConnection): void => {
+      const connection = new QuicBlockConnection(one, this.#settings)
+      if (this.#negotiate === undefined) return listener.add(connection)
+      connection.negotiate(this.#negotiate).then(
+        () => listener.add(connection),
+        (error: Error) => onError?.(error),
+      )
+    }
     const carrier = await this.#transport.listen(addressOf(address), {
       onConnection,
       ...(onError && { onError }),
@@ -106,7 +117,9 @@ export class MultiplexedBlockTransport implements BlockTransport<QuicBlockConnec
     const ours = clock.now() + connectTimeoutMs
     const deadline = Math.min(options.deadline ?? Number.POSITIVE_INFINITY, ours)
     const carrier = await this.#transport.connect(addressOf(address), { ...options, deadline })
-    return new QuicBlockConnection(carrier, this.#settings)
+    const connection = new QuicBlockConnection(carrier, this.#settings)
+    if (this.#negotiate !== undefined) await connection.negotiate(this.#negotiate, options.signal)
+    return connection
   }
 
   async connectTimeout(

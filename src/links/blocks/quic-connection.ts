@@ -27,6 +27,7 @@ import type {
 } from '../../core/multiplexed-connection.ts'
 import type { Block } from '../../protocols/olocus/block.ts'
 import { BlockFrameDecoder, encodeBlockFrame } from '../../protocols/olocus/frame-decoder.ts'
+import type { Agreement } from '../../protocols/olocus/hello.ts'
 import type { ReceivedMessage } from './block-carrier.ts'
 import {
   BlockConnection,
@@ -36,6 +37,7 @@ import {
 } from './block-connection.ts'
 import { BlockReader, writeBlock } from './block-messages.ts'
 import type { ResolvedBlockOptions } from './block-options.ts'
+import { helloDeadline, type NegotiateOptions, negotiate } from './negotiate.ts'
 import { randomUuid } from './random-uuid.ts'
 import { ReceiveQueue, type Waiter } from './receive-queue.ts'
 import { StreamCarrier } from './stream-carrier.ts'
@@ -48,12 +50,13 @@ export class QuicBlockConnection implements BlockPeer, MultiplexedHandler {
   readonly transportType = 'QUIC'
   readonly supportsMultiplexing = true
   readonly supportsEncryption = true
-  readonly agreement = undefined
   readonly closed: Promise<Error | undefined>
   /** Streams and blocks that were refused while the connection went on. */
   onProblem: ((error: Error) => void) | undefined
   readonly #connection: MultiplexedConnection
-  readonly #settings: ResolvedBlockOptions
+  #settings: ResolvedBlockOptions
+  #agreement: Agreement | undefined
+  #negotiating = false
   readonly #received: ReceiveQueue
   readonly #reader: BlockReader
   #responder: BlockResponder | undefined
@@ -77,7 +80,7 @@ export class QuicBlockConnection implements BlockPeer, MultiplexedHandler {
     this.#received = new ReceiveQueue({
       maxMessages: settings.maxQueuedMessages,
       maxBytes: settings.maxQueuedBytes,
-      decode: (message) => this.#reader.read(message, settings.format),
+      decode: (message) => this.#reader.read(message, this.#settings.format),
       onInvalid: (error) => this.#onInvalid(error),
       onPressure: (full) => this.#onPressure(full),
     })
@@ -92,6 +95,33 @@ export class QuicBlockConnection implements BlockPeer, MultiplexedHandler {
   }
   get streamCount(): number {
     return this.#connection.streamCount
+  }
+  get agreement(): Agreement | undefined {
+    return this.#agreement
+  }
+
+  /**
+   * The exchange of hellos, by the transport and before anybody has the connection: on the first
+   * stream of two directions, which the dialer opens. Whatever else comes waits until both agree.
+   */
+  async negotiate(options: NegotiateOptions, signal?: AbortSignal): Promise<void> {
+    this.#negotiating = true
+    const deadline = helloDeadline(options, this.#settings.clock, signal)
+    try {
+      const wait = { signal: deadline.signal }
+      const dials = this.#connection.facts.role === 'initiating'
+      const stream = await (dials ? this.openStream(wait) : this.acceptStream(wait))
+      this.#agreement = await negotiate(stream, options, this.#settings, deadline.signal)
+      void stream.close().catch(() => {}) // its end, not ours
+    } catch (error) {
+      this.destroy(toError(error))
+      throw error
+    } finally {
+      deadline.cancel()
+    }
+    this.#settings = { ...this.#settings, format: this.#agreement.format }
+    this.#negotiating = false
+    this.#onPressure(this.#full)
   }
 
   async send(bytes: Uint8Array, options: WaitOptions = {}): Promise<void> {
@@ -194,7 +224,7 @@ export class QuicBlockConnection implements BlockPeer, MultiplexedHandler {
   onStream(stream: Connection): void {
     const { direction } = stream as { readonly direction?: unknown }
     if (direction === 'unidirectional') {
-      if (this.#full) this.#unread.push(stream)
+      if (this.#full || this.#negotiating) this.#unread.push(stream)
       else this.#read(stream)
       return
     }
