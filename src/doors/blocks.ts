@@ -18,6 +18,10 @@ export {
 export type { BlockTransport, UnsupportedSetting } from '../links/blocks/block-transport.ts'
 export { type BlocksForOptions, blocksFor } from '../links/blocks/blocks-for.ts'
 export * from '../links/blocks/configs.ts'
+export {
+  type DatagramHelloOptions,
+  datagramHelloDefaults,
+} from '../links/blocks/datagram-hellos.ts'
 export { type NegotiateOptions, negotiateDefaults } from '../links/blocks/negotiate.ts'
 export * from '../links/blocks/network-error.ts'
 export { type QuicBlocksOptions, quicBlocks } from '../links/blocks/quic-blocks.ts'

@@ -12,7 +12,10 @@ import { WireFormat } from '../../protocols/olocus/wire-format.ts'
 import { ManualClock } from '../../testing/manual-clock.ts'
 import { MemoryDatagramNetwork, memoryDatagrams } from '../../transports/memory/memory-datagrams.ts'
 import type { BlockSocket } from './block-socket.ts'
+import { type DatagramHelloOptions, DatagramHellos } from './datagram-hellos.ts'
+import type { NegotiateOptions } from './negotiate.ts'
 import { networkErrorKind } from './network-error.ts'
+import { settingsOf } from './stream-blocks.ts'
 import { type UdpBlocksOptions, udpBlocks } from './udp-blocks.ts'
 
 const key = ed25519Key(new Uint8Array(32).fill(7))
@@ -269,4 +272,132 @@ test('blocks over UDP: the seed’s example, and a datagram of the longest kind 
   })
   const json = udpBlocks({}, { format: WireFormat.json() })
   assert.equal(json.transportType, 'UDP')
+})
+
+/** A bound socket that answers, and what asks it, over memory where everything can get lost. */
+async function greeting(
+  answering: DatagramHelloOptions,
+  lose: (bytes: Uint8Array, index: number) => boolean = () => false,
+) {
+  const clock = new ManualClock()
+  const network = new MemoryDatagramNetwork()
+  const inner = memoryDatagrams({ clock, network, strict: true })
+  const sent: Uint8Array[] = []
+  const lossy = (socket: DatagramSocket): DatagramSocket =>
+    new Proxy(socket, {
+      get(target, property) {
+        const value = Reflect.get(target, property, target) as unknown
+        if (typeof value !== 'function') return value
+        if (property !== 'send') return value.bind(target)
+        return (payload: Uint8Array, to?: Address) => {
+          sent.push(payload.slice())
+          return lose(payload, sent.length - 1) || target.send(payload, to)
+        }
+      },
+    })
+  const carrier: DatagramTransport = {
+    name: 'lossy',
+    bind: async (address) => lossy(await inner.bind(address)),
+    connect: async (address) => lossy(await inner.connect(address)),
+  }
+  const bound = await udpBlocks({}, { clock, carrier, negotiate: answering }).bind(name('b'))
+  const dial = async (negotiate: NegotiateOptions): Promise<BlockSocket> => {
+    const attempt = udpBlocks({}, { clock, carrier, negotiate }).connect(bound.localAddr)
+    attempt.catch(() => {})
+    await clock.advanceAsync(10_000)
+    return await attempt
+  }
+  const timestamp = Math.floor(clock.wallNow() / 1_000)
+  const block = createGenesis(jsonPayload('x'), { key, host: nodeSigning, timestamp }) as Block
+  /** What the clock has to move along. */
+  const soon = async <Value>(promise: Promise<Value>): Promise<Value> => {
+    await clock.settle()
+    return await promise
+  }
+  return { clock, inner, bound, dial, sent, block, soon }
+}
+
+test('hellos over datagrams: format and keys are agreed, whatever one datagram of them is lost', async () => {
+  const formats = [WireFormat.msgpack(), WireFormat.binary()]
+  for (const lost of [-1, 0, 1, 2, 3]) {
+    const w = await greeting({ key: bob, formats: [WireFormat.msgpack()] }, (_, n) => n === lost)
+    const client = await w.dial({ key, formats })
+    assert.equal(String(client.agreementWith(w.bound.localAddr)?.format), 'messagepack', `${lost}`)
+    assert.deepEqual(client.agreementWith(w.bound.localAddr)?.peerKey, bob.publicKey)
+    assert.deepEqual(w.bound.agreementWith(client.localAddr)?.peerKey, key.publicKey)
+    await client.sendBlock(w.block)
+    const { block, from } = await w.soon(w.bound.recvBlockFrom())
+    assert.equal(block.payload, 'x')
+    await w.bound.sendTo(Uint8Array.of(1), from)
+    assert.deepEqual((await w.soon(client.recvFrom())).bytes, Uint8Array.of(1))
+    const last = w.sent.at(-2)
+    assert.equal(last?.[0], 0x84) // MessagePack, a map of four
+    await w.soon(Promise.all([client.close(), w.bound.close()]))
+  }
+})
+
+test('hellos over datagrams: nobody there, no common format, another key', async () => {
+  const w = await greeting({ key: bob })
+  const problems: string[] = []
+  w.bound.onProblem = (error) => void problems.push(networkErrorKind(error))
+  const none = w.dial({ key, formats: [WireFormat.json()] })
+  assert.equal(await kindOf(none), 'NegotiationFailed')
+  assert.deepEqual(problems, ['NegotiationFailed'])
+  await assert.rejects(w.dial({ key, expectedKey: key.publicKey }), { status: 6 })
+  await w.soon(w.bound.close())
+
+  const silent = await greeting({ key: bob }, () => true)
+  await assert.rejects(silent.dial({ key, helloTimeoutMs: 1_000 }), { code: 'ERR_CONNECT_TIMEOUT' })
+  assert.equal(silent.sent.length, 3) // at 0, 250 and 750 ms
+  await silent.soon(silent.bound.close())
+  assert.equal(silent.clock.pendingTimers, 0)
+})
+
+test('who has not agreed is not heard, gets nothing, and never more back than they sent', async () => {
+  const w = await greeting({ key: bob, agent: 'longer than theirs, by far '.repeat(4) })
+  const stranger = await w.inner.bind(name('s'))
+  let heard = 0
+  stranger.open({ onDatagram: (bytes) => void (heard += bytes.length), onError() {}, onClose() {} })
+  stranger.send(w.block.bytes, w.bound.localAddr)
+  const hello = '{"proto":"olocus/1",' // the beginning of one
+  stranger.send(Buffer.from(hello.padEnd(300, ' ')), w.bound.localAddr)
+  await w.clock.settle()
+  assert.equal(w.bound.statistics.strangers, 1)
+  assert.ok(heard <= w.block.bytes.length + 300, `${heard} bytes came back`)
+  const sending = w.bound.sendBlockTo(w.block, stranger.address)
+  assert.equal(await kindOf(sending), 'NegotiationFailed')
+  await assert.rejects(w.bound.sendTo(Uint8Array.of(1), stranger.address), { status: 21 })
+  await w.soon(Promise.all([stranger.close(), w.bound.close()]))
+})
+
+test('exchanges and agreements are bounded: at the limit and one past', async () => {
+  const w = await greeting({ key: bob, maxPeers: 2 })
+  const hellos = new DatagramHellos(
+    { key: bob, maxPeers: 2 },
+    settingsOf({ clock: w.clock }),
+    true,
+    {
+      send() {},
+      mayAnswer: () => false,
+      onProblem() {},
+    },
+  )
+  const clients = [await w.dial({ key }), await w.dial({ key })]
+  const agreed = () => clients.map((one) => w.bound.agreementWith(one.localAddr) !== undefined)
+  assert.deepEqual(agreed(), [true, true])
+  const hello = w.sent[0]!
+  for (const [peer, count] of [
+    ['1', 1],
+    ['2', 2],
+    ['3', 2],
+  ] as const) {
+    assert.equal(hellos.take(hello, name(peer)), 'hello')
+    assert.equal(hellos.exchangeCount, count)
+  }
+  clients.push(await w.dial({ key }))
+  assert.deepEqual(agreed(), [false, true, true])
+  assert.throws(() => new DatagramHellos({ key, maxPeers: 0 }, settingsOf({}), true, {} as never), {
+    code: 'ERR_OPTION_RANGE',
+  })
+  await w.soon(Promise.all([...clients.map((client) => client.close()), w.bound.close()]))
 })

@@ -5,26 +5,41 @@
  * What cannot be read, is not true, or has no room is counted and told by `onProblem`; the socket goes
  * on. It never closes for what somebody sent.
  */
-import type { Address } from '../../core/address.ts'
+import { type Address, formatAddress } from '../../core/address.ts'
 import type { Timer } from '../../core/clock.ts'
 import type { DatagramSocket } from '../../core/datagram-socket.ts'
 import { ClosedError, ProtocolError, TimeoutError, toError, UsageError } from '../../core/errors.ts'
 import { type SigningKey, whenReady } from '../../core/signing.ts'
 import { ackPayload, readAck } from '../../protocols/olocus/ack-payload.ts'
 import type { Block } from '../../protocols/olocus/block.ts'
-import { BLOCK_CODES, type BlockCode, blockCodeOf } from '../../protocols/olocus/block-codes.ts'
+import {
+  BLOCK_CODES,
+  type BlockCode,
+  blockCodeOf,
+  blockError,
+} from '../../protocols/olocus/block-codes.ts'
 import { createStandalone } from '../../protocols/olocus/create.ts'
+import type { Agreement } from '../../protocols/olocus/hello.ts'
+import type { WireFormat } from '../../protocols/olocus/wire-format.ts'
 import { Acknowledger, type ReliableOptions } from './acknowledger.ts'
 import type { ReceivedMessage } from './block-carrier.ts'
 import type { ReceiveOptions, WaitOptions } from './block-connection.ts'
 import { BlockReader, writeBlock } from './block-messages.ts'
 import type { ResolvedBlockOptions } from './block-options.ts'
+import { type DatagramHelloOptions, DatagramHellos } from './datagram-hellos.ts'
 import { type Outcome, ReceiveQueue, type Waiter } from './receive-queue.ts'
 
 export interface BlockSocketOptions {
   /** Signs acknowledgements: with it, each block that arrives is acknowledged. @default none */
   acknowledgeWith?: SigningKey
   reliable?: ReliableOptions
+  /**
+   * Hellos with each peer before the first block: a connected socket asks, a bound one answers.
+   * Whatever comes from somebody who has not agreed is dropped, and nothing is sent to them.
+   *
+   * @default no exchange: a peer is known by the signatures of its blocks only
+   */
+  negotiate?: DatagramHelloOptions
 }
 
 export interface SendToOptions extends WaitOptions {
@@ -45,10 +60,13 @@ export interface BlockSocketStatistics {
   readonly dropped: number
   /** Acknowledgements that would have been more than their peer had sent. */
   readonly withheld: number
+  /** Came from somebody who had not agreed. */
+  readonly strangers: number
 }
 
 interface Datagram extends ReceivedMessage {
   readonly from: Address
+  readonly format: WireFormat
 }
 
 export class BlockSocket implements AsyncDisposable {
@@ -68,7 +86,9 @@ export class BlockSocket implements AsyncDisposable {
     duplicates: 0,
     dropped: 0,
     withheld: 0,
+    strangers: 0,
   }
+  readonly #hellos: DatagramHellos | undefined
   #full = false
   #closed = false
 
@@ -76,12 +96,20 @@ export class BlockSocket implements AsyncDisposable {
     this.#socket = socket
     this.#settings = settings
     this.#key = options.acknowledgeWith
+    const { negotiate } = options
+    this.#hellos =
+      negotiate &&
+      new DatagramHellos(negotiate, settings, socket.remote === undefined, {
+        send: (bytes, to) => this.#send(bytes, to),
+        mayAnswer: (to, bytes) => this.#acknowledger.mayAnswer(to, bytes),
+        onProblem: (error, from) => this.onProblem?.(error, from),
+      })
     this.#acknowledger = new Acknowledger(settings.clock, options.reliable ?? {})
     this.#reader = new BlockReader(settings)
     this.#received = new ReceiveQueue({
       maxMessages: settings.maxQueuedMessages,
       maxBytes: settings.maxQueuedBytes,
-      decode: (message) => this.#reader.read(message, settings.format),
+      decode: (message) => this.#reader.read(message, (message as Datagram).format),
       onInvalid: (error, message) => this.#refused(error, (message as Datagram).from),
       onPressure: (full) => {
         this.#full = full
@@ -112,6 +140,16 @@ export class BlockSocket implements AsyncDisposable {
     return this.#acknowledger.pendingCount
   }
 
+  /** What was agreed with a peer, if hellos are exchanged and have been. */
+  agreementWith(peer: Address): Agreement | undefined {
+    return this.#hellos?.agreementWith(peer)
+  }
+
+  /** Asks the peer of a connected socket; by the transport, before anybody has the socket. */
+  async negotiate(signal?: AbortSignal): Promise<void> {
+    await this.#hellos?.ask(this.#remote(), signal)
+  }
+
   /** To the peer of a connected socket. */
   async sendBlock(block: Block, options: SendToOptions = {}): Promise<void> {
     return await this.sendBlockTo(block, this.#remote(), options)
@@ -121,8 +159,7 @@ export class BlockSocket implements AsyncDisposable {
   async sendBlockTo(block: Block, to: Address, options: SendToOptions = {}): Promise<void> {
     const { reliable = false, signal } = options
     signal?.throwIfAborted()
-    const { format } = this.#settings
-    const { bytes } = await writeBlock(block, format, false, this.#settings)
+    const { bytes } = await writeBlock(block, this.#formatFor(to), false, this.#settings)
     if (!reliable) return this.#send(bytes, to)
     const hash = await block.hash(this.#settings.signing)
     const send = (): void => {
@@ -134,6 +171,7 @@ export class BlockSocket implements AsyncDisposable {
   }
 
   async sendTo(bytes: Uint8Array, to: Address): Promise<void> {
+    this.#formatFor(to)
     this.#send(bytes, to)
   }
 
@@ -183,12 +221,17 @@ export class BlockSocket implements AsyncDisposable {
   #onDatagram(payload: Uint8Array, from: Address): void {
     this.#counts.received += 1
     const bytes = new Uint8Array(payload)
-    const message: Datagram = { bytes, kind: 'message', blockHash: undefined, from }
-    if (this.#key === undefined && this.#acknowledger.pendingCount === 0) {
-      return this.#queue(message, undefined)
+    const counts = this.#key !== undefined || this.#acknowledger.pendingCount > 0
+    if (counts || this.#hellos !== undefined) this.#acknowledger.received(from, bytes.length)
+    let { format } = this.#settings
+    if (this.#hellos !== undefined) {
+      const taken = this.#hellos.take(bytes, from)
+      if (taken === 'stranger') this.#counts.strangers += 1
+      if (typeof taken === 'string') return
+      format = taken.format
     }
-    this.#acknowledger.received(from, bytes.length)
-    const { format } = this.#settings
+    const message: Datagram = { bytes, kind: 'message', blockHash: undefined, from, format }
+    if (!counts) return this.#queue(message, undefined)
     const sorted = whenReady(this.#reader.read(message, format), (outcome) =>
       this.#sort(message, outcome),
     )
@@ -224,11 +267,11 @@ export class BlockSocket implements AsyncDisposable {
       this.#counts.withheld += 1
       return
     }
-    const { clock, signing, format } = this.#settings
+    const { clock, signing } = this.#settings
     const timestamp = Math.floor(clock.wallNow() / 1_000)
     const payload = ackPayload({ blockHash, index, code })
     const block = await createStandalone(payload, { key, host: signing, timestamp })
-    const { bytes } = await writeBlock(block, format, false, this.#settings)
+    const { bytes } = await writeBlock(block, this.#formatFor(to), false, this.#settings)
     if (!this.#closed) this.#send(bytes, to)
   }
 
@@ -292,6 +335,14 @@ export class BlockSocket implements AsyncDisposable {
     })
   }
 
+  /** @throws ProtocolError NegotiationIncomplete before both have agreed */
+  #formatFor(to: Address): WireFormat {
+    if (this.#hellos === undefined) return this.#settings.format
+    const agreement = this.#hellos.agreementWith(to)
+    if (agreement !== undefined) return agreement.format
+    throw blockError('NegotiationIncomplete', `no hellos were exchanged with ${formatAddress(to)}`)
+  }
+
   #remote(): Address {
     const { remote } = this.#socket
     if (remote !== undefined) return remote
@@ -306,6 +357,7 @@ export class BlockSocket implements AsyncDisposable {
     if (this.#closed) return
     this.#closed = true
     this.#acknowledger.close(reason)
+    this.#hellos?.close(reason)
     this.#received.destroy(reason)
   }
 }

@@ -37,19 +37,10 @@ export async function negotiate(
   settings: ResolvedBlockOptions,
   signal?: AbortSignal,
 ): Promise<Agreement> {
-  const { helloTimeoutMs = negotiateDefaults.helloTimeoutMs, ...hello } = options
-  const { clock, signing, maxMessageBytes, format } = settings
+  const { helloTimeoutMs = negotiateDefaults.helloTimeoutMs } = options
+  const { clock } = settings
   const end = clock.now() + helloTimeoutMs
-  const nonce = globalThis.crypto.getRandomValues(new Uint8Array(32))
-  const negotiation = new Negotiation({
-    formats: [format],
-    ...hello,
-    role: roleOf(connection.facts),
-    host: signing,
-    nonce,
-    now: Math.floor(clock.wallNow() / 1_000),
-    maxMessageBytes,
-  })
+  const negotiation = makeNegotiation(options, settings, roleOf(connection.facts))
   const wait = signal === undefined ? {} : { signal }
   try {
     await connection.send(negotiation.start(), wait)
@@ -65,6 +56,25 @@ export async function negotiate(
   }
   connection.adopt(negotiation.agreement)
   return negotiation.agreement
+}
+
+/** An exchange that has not begun, with a nonce of its own. */
+export function makeNegotiation(
+  options: NegotiateOptions,
+  settings: ResolvedBlockOptions,
+  role: 'dialer' | 'listener',
+): Negotiation {
+  const { helloTimeoutMs, ...hello } = options
+  const { clock, signing, maxMessageBytes, format } = settings
+  return new Negotiation({
+    formats: [format],
+    ...hello,
+    role,
+    host: signing,
+    nonce: globalThis.crypto.getRandomValues(new Uint8Array(32)),
+    now: Math.floor(clock.wallNow() / 1_000),
+    maxMessageBytes,
+  })
 }
 
 function roleOf(facts: ConnectionFacts): 'dialer' | 'listener' {

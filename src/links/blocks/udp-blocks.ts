@@ -84,7 +84,14 @@ export class BlockDatagramTransport {
 
   /** A socket that exchanges blocks with one peer only. */
   async connect(address: Address | string, options: BindOptions = {}): Promise<BlockSocket> {
-    return this.#wrap(await this.#carrier.connect(addressOf(address), options))
+    const socket = this.#wrap(await this.#carrier.connect(addressOf(address), options))
+    try {
+      await socket.negotiate(options.signal)
+    } catch (error) {
+      await socket.close()
+      throw error
+    }
+    return socket
   }
 
   async sendTo(socket: BlockSocket, bytes: Uint8Array, to: Address | string): Promise<void> {
