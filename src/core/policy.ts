@@ -20,6 +20,11 @@ export interface Breaker {
 export interface Permit {
   success(now: number): void
   failure(now: number, error: unknown): void
+  /**
+   * The answer has begun, and how it ends is told later: it takes up no place any more, and was as
+   * slow as it was until now. A probe has succeeded with it, for a stream may go on for ever.
+   */
+  answered?(now: number): void
   /** The call ended without telling anything (caller's abort, shed below): no verdict. */
   cancel(now: number): void
 }
@@ -90,6 +95,18 @@ export interface Classifier<Req, Res> {
   isRepeatable?(request: Req): boolean
   classifyResponse(request: Req, response: Res, context: CallContext): Verdict
   classifyError(request: Req, error: unknown, context: CallContext): Verdict
+  /**
+   * Where a response says at its end how the call went: the response to pass on instead, whose end is
+   * watched. `onOutcome` is called once; undefined: it was given up and tells nothing.
+   *
+   * @returns undefined: nothing is to come
+   */
+  watchOutcome?(
+    request: Req,
+    response: Res,
+    context: CallContext,
+    onOutcome: (verdict: Verdict | undefined) => void,
+  ): Res | undefined
   /** How a server answers an error that its service threw. */
   errorResponse(error: unknown): Res
   /** How a server tells with a response what its caller has left, where the protocol has words. */

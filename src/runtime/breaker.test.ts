@@ -51,6 +51,36 @@ test('CircuitBreaker opens by its table', () => {
   }
 })
 
+test('CircuitBreaker waits for the end of what has begun, as slow as its beginning', () => {
+  const { breaker, acquire, changes } = fixture({ consecutiveFailures: 2, slowCallMs: 100 })
+  const [one, two, stream] = [acquire(0), acquire(0), acquire(0)]
+  for (const permit of [one, two, stream]) permit.answered?.(10)
+  one.failure(5_000, new Error('in trailers'))
+  assert.equal(breaker.state, 'closed')
+  two.failure(5_000, new Error('in trailers'))
+  assert.equal(breaker.state, 'open')
+  stream.success(9_000)
+  assert.equal(breaker.state, 'open')
+  // A probe has done its part with its head: a stream may go on for ever.
+  const probe = acquire(5_000 + FIRST_OPEN_MS)
+  assert.equal(breaker.state, 'half-open')
+  probe.answered?.(5_000 + FIRST_OPEN_MS)
+  assert.equal(acquire(5_000 + FIRST_OPEN_MS) === undefined, false)
+  probe.failure(20_000, new Error('late'))
+  assert.equal(changes.filter((change) => change === 'half-open>open').length, 0)
+})
+
+test('CircuitBreaker counts what has begun no more among the calls of its ramp', () => {
+  const { breaker, acquire, run } = fixture({ successesToClose: 1 })
+  run('-----', 0)
+  acquire(FIRST_OPEN_MS).success(FIRST_OPEN_MS)
+  const now = FIRST_OPEN_MS + 1
+  const limit = breaker.rampLimit(now) ?? 0
+  assert.ok(limit > 0)
+  for (let count = 0; count < limit * 3; count++) acquire(now).answered?.(now)
+  assert.equal(breaker.allows(now), true)
+})
+
 test('CircuitBreaker forgets calls that left its window', () => {
   const { breaker, run } = fixture({ consecutiveFailures: 100 })
   run('-'.repeat(19), 0)

@@ -183,18 +183,27 @@ export class CircuitBreaker implements Breaker {
     this.#cell.release()
   }
 
+  /** Internal: the call of a permit is answered, and no probe. */
+  answer(version: number): boolean {
+    if (version !== this.#notice()) return false
+    if ((version & 3) !== CLOSED) return false
+    this.#inFlight--
+    return true
+  }
+
   /** Internal: a permit is settled. */
   settle(
     version: number,
-    startedAt: number,
+    { startedAt, answeredAt }: PermitTimes,
     verdict: PermitVerdict,
     now: number,
     error: unknown,
   ): void {
     if (version !== this.#notice()) return
-    this.#inFlight--
+    if (answeredAt === undefined) this.#inFlight--
     const failed = verdict === 'failure'
-    const slow = now - startedAt >= this.options.slowCallMs
+    const tookMs = (answeredAt ?? now) - startedAt
+    const slow = tookMs >= this.options.slowCallMs
     if ((version & 3) === CLOSED) {
       // A call that was given up tells nothing, unless it had been slow already.
       if (verdict === 'none' && !slow) return
@@ -203,7 +212,7 @@ export class CircuitBreaker implements Breaker {
       return
     }
     this.#cell.endProbe(version)
-    if (failed || slow) this.#open(version, now, failed ? error : this.#slowProbe(now - startedAt))
+    if (failed || slow) this.#open(version, now, failed ? error : this.#slowProbe(tookMs))
     else if (verdict === 'success') {
       if (this.#cell.probeSucceeded(version) >= this.options.successesToClose) {
         this.#change(version, CLOSED, now, 0, undefined)
@@ -273,15 +282,28 @@ export class CircuitBreaker implements Breaker {
 
 type PermitVerdict = 'success' | 'failure' | 'none'
 
-class BreakerPermit implements Permit {
+interface PermitTimes {
+  readonly startedAt: number
+  readonly answeredAt: number | undefined
+}
+
+class BreakerPermit implements Permit, PermitTimes {
+  readonly startedAt: number
+  answeredAt: number | undefined
   #breaker: CircuitBreaker | undefined
   readonly #version: number
-  readonly #startedAt: number
 
   constructor(breaker: CircuitBreaker, version: number, startedAt: number) {
+    this.startedAt = startedAt
+    this.answeredAt = undefined
     this.#breaker = breaker
     this.#version = version
-    this.#startedAt = startedAt
+  }
+
+  answered(now: number): void {
+    if (this.answeredAt !== undefined || this.#breaker === undefined) return
+    if (this.#breaker.answer(this.#version)) this.answeredAt = now
+    else this.#settle('success', now, undefined)
   }
 
   success(now: number): void {
@@ -300,7 +322,7 @@ class BreakerPermit implements Permit {
   #settle(verdict: PermitVerdict, now: number, error: unknown): void {
     const breaker = this.#breaker
     this.#breaker = undefined
-    breaker?.settle(this.#version, this.#startedAt, verdict, now, error)
+    breaker?.settle(this.#version, this, verdict, now, error)
   }
 }
 

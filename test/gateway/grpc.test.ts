@@ -1,5 +1,8 @@
 /** Calls of gRPC through a running gateway, between our client and our server. */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect, grpcWeb, type RpcProtocolOption } from '../../src/clients/connect/rpc-protocol.ts'
@@ -9,6 +12,9 @@ import { loadConfig } from '../../src/gateway/config/load.ts'
 import type { GrpcRecord } from '../../src/gateway/status.ts'
 import type { GrpcMetadata } from '../../src/protocols/grpc/call-metadata.ts'
 import { GrpcError } from '../../src/protocols/grpc/grpc-error.ts'
+import { GrpcStatus } from '../../src/protocols/grpc/status.ts'
+import { Body } from '../../src/protocols/http/body.ts'
+import { parseGrpcTimeout } from '../../src/protocols/http/deadline-header.ts'
 import { HttpFields } from '../../src/protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
 import { rpcServer } from '../../src/servers/connect/rpc-server.ts'
@@ -204,7 +210,119 @@ test('Gateway takes grpc-timeout for the deadline, where it is earlier than the 
     grpcRequest(`/${SERVICE}/Say`, 'application/grpc', { 'grpc-timeout': '300m' }),
   )
   assert.equal(response.fields.get('grpc-status'), '4')
-  assert.deepEqual(seen, ['300m'])
+  assert.ok(remaining(seen[0]) <= 300 && remaining(seen[0]) > 0, seen[0])
+})
+
+test('Gateway sends what is left in grpc-timeout, the route’s time where that is shorter', async (t) => {
+  const seen: (string | undefined)[] = []
+  const { http } = await gateway(
+    t,
+    ({ fields }) => {
+      seen.push(fields.get('grpc-timeout'))
+      const status = seen.length === 1 ? '14' : '0'
+      const answer = { 'content-type': 'application/grpc', 'grpc-status': status }
+      return new HttpResponse({ fields: { ...answer } })
+    },
+    {
+      route: { timeout: '20s' },
+      cluster: {
+        retry_policy: {
+          retry_on: ['unavailable'],
+          retry_back_off: { base_interval: '2ms', max_interval: '2ms' },
+        },
+      },
+    },
+  )
+  const call = (timeout: string) =>
+    http.call(grpcRequest(`/${SERVICE}/Say`, 'application/grpc', { 'grpc-timeout': timeout }))
+  assert.equal((await call('10S')).fields.get('grpc-status'), '0')
+  await call('1H')
+  await call('1H 2')
+  const [first = '', second = '', shortened = '', broken] = seen
+  assert.ok(remaining(first) <= 10_000, first)
+  assert.ok(remaining(second) < remaining(first), `${second} is not less than ${first}`)
+  assert.ok(remaining(shortened) <= 20_000, shortened)
+  assert.equal(broken, '1H 2') // the server refuses it
+})
+
+test('Gateway answers who may not call in gRPC, trailers only', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'heddle-grpc-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const file = join(folder, 'keys.txt')
+  await writeFile(file, '')
+  const roles = { guest: { allow: [{ actions: ['GET'], resources: ['/open'] }] } }
+  const route = (method: string, access: object) => ({
+    match: { grpc: { service: SERVICE, method } },
+    cluster: 'echo',
+    ...access,
+  })
+  const { http } = await gateway(t, echoService(), {
+    version: '2',
+    document: {
+      routes: [
+        route('Say', { authentication: { api_keys: { file } } }),
+        route('Fail', {
+          authentication: { anonymous: true },
+          authorization: { roles, anonymous_roles: ['guest'] },
+        }),
+      ],
+    },
+  })
+  for (const [method, status] of [
+    ['Say', GrpcStatus.UNAUTHENTICATED],
+    ['Fail', GrpcStatus.PERMISSION_DENIED],
+  ] as const) {
+    const answer = await http.call(grpcRequest(`/${SERVICE}/${method}`))
+    assert.deepEqual(
+      [answer.status, answer.fields.get('content-type'), answer.fields.get('grpc-status')],
+      [200, 'application/grpc', String(status)],
+    )
+    assert.equal(answer.body.isEmpty, true)
+  }
+})
+
+test('Gateway counts statuses behind messages for the breaker, and does not retry them', async (t) => {
+  for (const whole of [true, false]) {
+    let asked = 0
+    const { http, gateway: running } = await gateway(
+      t,
+      () => {
+        asked++
+        return new HttpResponse({
+          fields: { 'content-type': 'application/grpc' },
+          body: whole ? withStatus(Body.from(MESSAGE)) : withStatus(Body.from(slowly())),
+        })
+      },
+      {
+        version: '2',
+        cluster: {
+          retry_policy: { retry_on: ['unavailable'] },
+          circuit_breakers: { consecutive_failures: 3, open_time: '20s' },
+        },
+      },
+    )
+    const records: (GrpcRecord | undefined)[] = []
+    running.onRequest = ({ grpc }) => void records.push(grpc)
+    for (let call = 0; call < 3; call++) {
+      const response = await http.call(grpcRequest(`/${SERVICE}/Say`))
+      assert.equal((await response.body.bytes()).length, 5)
+      assert.equal(response.body.trailers?.get('grpc-status'), '14')
+    }
+    assert.equal(asked, 3)
+    assert.equal(running.clusters()[0]?.endpoints[0]?.breaker, 'open')
+    const refused = await http.call(grpcRequest(`/${SERVICE}/Say`))
+    assert.deepEqual(
+      [refused.status, refused.fields.get('grpc-status'), refused.fields.get('x-heddle-error')],
+      [200, '14', 'ERR_NO_ENDPOINT'],
+    )
+    assert.equal(refused.body.isEmpty, true)
+    assert.equal(asked, 3)
+    while (records.length < 4) await turn()
+    assert.deepEqual(
+      records.map((one) => [one?.path, one?.status, one?.answered]),
+      [...Array(3).fill([`/${SERVICE}/Say`, 14, true]), [`/${SERVICE}/Say`, 14, false]],
+    )
+  }
 })
 
 test('Gateway retries the statuses of gRPC that retry_on names, and follows pushback', async (t) => {
@@ -358,6 +476,23 @@ test('Gateway configuration refuses what is no name of gRPC', () => {
     assert.equal(outcome.problems[0]?.message, message)
   }
 })
+
+const MESSAGE = new Uint8Array(5)
+
+async function* slowly(): AsyncGenerator<Uint8Array> {
+  yield MESSAGE
+  await turn()
+}
+
+function withStatus(body: Body): Body {
+  body.trailers = new HttpFields({ 'grpc-status': '14' })
+  return body
+}
+
+/** Milliseconds of a grpc-timeout. */
+function remaining(text = ''): number {
+  return parseGrpcTimeout(text) ?? Number.NaN
+}
 
 function request(method: string, target: string, fields: Record<string, string>) {
   return new HttpRequest({ method, target, authority: 'gateway', fields: new HttpFields(fields) })

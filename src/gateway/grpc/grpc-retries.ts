@@ -33,7 +33,9 @@ export class GrpcRetries {
     const condition = CONDITION_OF[grpcStatusOfResponse(response) ?? GrpcStatus.OK]
     const { pushbackMs } = verdict
     const named = condition !== undefined && this.#conditions.has(condition)
-    const retry = named && pushbackMs !== NEVER_AGAIN
+    // However early the trailers are here: behind a message there is no way back.
+    const alone = response.body.isEmpty || response.fields.has('grpc-status')
+    const retry = named && alone && pushbackMs !== NEVER_AGAIN
     return { ...verdict, retry, pushbackMs: retry ? pushbackMs : undefined }
   }
 

@@ -16,8 +16,8 @@ export interface BodyWatcher {
   onChunk(chunk: Uint8Array): void
   /** The body came to its end. */
   onEnd?(): void
-  /** It did not. */
-  onFail?(): void
+  /** It did not; without a reason: nobody reads it any more. */
+  onFail?(reason?: Error): void
   /** Before they are passed on; may be changed. */
   onTrailers?(trailers: HttpFields): void
 }
@@ -152,7 +152,7 @@ class WatchedSource implements Source<Uint8Array>, Sink<Uint8Array>, Flow {
   fail(reason: Error): void {
     const sink = this.#sink
     this.#sink = undefined
-    this.#watcher.onFail?.()
+    this.#watcher.onFail?.(reason)
     sink?.fail(reason)
   }
 

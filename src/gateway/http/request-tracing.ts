@@ -101,21 +101,23 @@ export function attemptTracer(sdk: Tracer, random: Random): Tracer {
 }
 
 /**
- * Writes the attempt's span, and what remains of its time in the field `deadline`; what else a
- * client sent is passed on as it came.
+ * Writes the attempt's span, and what remains of its time in the field `deadline` and in a
+ * `grpc-timeout` that came; what else a client sent is passed on as it came.
  */
 export function attemptContextWriter(
   deadline: DeadlineHeader | 'none',
 ): Pick<ContextWriter, 'write'> {
   // The request id is among the fields already, under the name that the listener has for it.
   const sent = deadline === 'none' ? false : deadline
-  const own = new ContextWriter({ requestIdHeader: false, deadline: sent })
+  const shortenGrpcTimeout = true
+  const own = new ContextWriter({ requestIdHeader: false, deadline: sent, shortenGrpcTimeout })
   const passed = new ContextWriter({
     trace: false,
     baggage: false,
     priority: false,
     requestIdHeader: false,
     deadline: sent,
+    shortenGrpcTimeout,
   })
   return {
     write(fields, context, clock) {

@@ -10,6 +10,7 @@ import { createHttpClassifier } from '../../protocols/http/classifier.ts'
 import type { HttpRequest, HttpResponse } from '../../protocols/http/messages.ts'
 import type { RetryCondition } from '../config/schema/cluster.ts'
 import { isGrpc } from '../grpc/grpc-answer.ts'
+import { watchTrailers } from '../grpc/grpc-outcome.ts'
 import { GrpcRetries } from '../grpc/grpc-retries.ts'
 
 export function clusterClassifier(
@@ -36,6 +37,9 @@ export function clusterClassifier(
       return verdict.failed
         ? decide(verdict, retriesStatus(response.status, retryOn), request)
         : verdict
+    },
+    watchOutcome(request, response, context, onOutcome) {
+      return isGrpc(request) ? watchTrailers(request, response, context, onOutcome) : undefined
     },
     classifyError(request, error, context) {
       const verdict = base.classifyError(request, error, context)

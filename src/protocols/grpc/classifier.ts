@@ -38,8 +38,8 @@ export const grpcClassifier: Classifier<HttpRequest, HttpResponse> = Object.free
   classifyResponse(request: HttpRequest, response: HttpResponse): Verdict {
     const end = endOf(response)
     const status = statusOf(response, end)
-    if (status === GrpcStatus.OK) return SUCCEEDED
-    const verdict = VERDICTS[status] ?? FAILED
+    const verdict = verdictOfStatus(status)
+    if (!verdict.failed) return verdict
     // The client has a policy of its own for this call: service config.
     const quiet = verdict.retry && request.note === OWN_RETRIES
     if (quiet) return verdict.endpointFailure ? ENDPOINT_FAILED : FAILED
@@ -63,6 +63,11 @@ export const grpcClassifier: Classifier<HttpRequest, HttpResponse> = Object.free
 
 /** `HttpRequest.note` of a call whose retries are the client's own. */
 export const OWN_RETRIES: unique symbol = Symbol('heddle.grpc.own-retries')
+
+/** What a status means, whoever called. */
+export function verdictOfStatus(status: number): Verdict {
+  return status === GrpcStatus.OK ? SUCCEEDED : (VERDICTS[status] ?? FAILED)
+}
 
 /** The status of a response; undefined where its body is still on its way. */
 export function grpcStatusOfResponse(response: HttpResponse): number | undefined {

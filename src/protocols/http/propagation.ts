@@ -21,6 +21,7 @@ import {
   DEADLINE_HEADERS,
   type DeadlineHeader,
   formatRemaining,
+  parseGrpcTimeout,
   readRemainingMs,
 } from './deadline-header.ts'
 import { HttpFields, isToken } from './fields.ts'
@@ -77,6 +78,13 @@ export interface ContextWriterOptions {
    * @default false: for services that read it
    */
   deadline?: DeadlineHeader | boolean
+  /**
+   * A `grpc-timeout` among the fields is written anew with what remains, never with more: for
+   * proxies, whose callers' time goes on while they wait and try again.
+   *
+   * @default false: a client's own fields are left alone
+   */
+  shortenGrpcTimeout?: boolean
 }
 
 export const contextReaderDefaults: Readonly<Required<Omit<ContextReaderOptions, 'newRequestId'>>> =
@@ -94,6 +102,7 @@ export const contextWriterDefaults: Readonly<Required<ContextWriterOptions>> = O
   requestIdHeader: 'x-request-id',
   priority: true,
   deadline: false,
+  shortenGrpcTimeout: false,
 })
 
 /** Reads a server's side. */
@@ -153,6 +162,7 @@ export class ContextWriter {
   readonly #requestIdHeader: string | undefined
   readonly #priority: boolean
   readonly #deadlineHeader: DeadlineHeader | undefined
+  readonly #shorten: boolean
 
   constructor(options: ContextWriterOptions = {}) {
     const {
@@ -161,7 +171,9 @@ export class ContextWriter {
       requestIdHeader = contextWriterDefaults.requestIdHeader,
       priority = contextWriterDefaults.priority,
       deadline = contextWriterDefaults.deadline,
+      shortenGrpcTimeout = contextWriterDefaults.shortenGrpcTimeout,
     } = options
+    this.#shorten = shortenGrpcTimeout
     this.#priority = priority
     this.#trace = trace
     this.#baggage = baggage
@@ -176,7 +188,8 @@ export class ContextWriter {
     const name = correlationId === undefined ? undefined : this.#requestIdHeader
     const writesTrace = trace !== undefined && this.#trace
     const urgency = this.#priority && context.priority !== callDefaults.priority
-    const until = this.#deadlineHeader === undefined ? undefined : endOf(context)
+    const header = this.#deadlineHeader ?? this.#grpcTimeoutIn(fields)
+    const until = header === undefined ? undefined : endOf(context)
     const nothing = !writesTrace && baggage === undefined && name === undefined && !urgency
     if (nothing && until === undefined) return fields
     const written = new HttpFields(fields)
@@ -191,15 +204,20 @@ export class ContextWriter {
       written.set(name, correlationId)
     }
     if (urgency && !written.has('priority')) written.set('priority', `u=${context.priority}`)
-    if (until !== undefined) this.#writeDeadline(written, until - clock.now())
+    if (until !== undefined && header !== undefined) {
+      // What a caller or an earlier hop wrote was true then.
+      const stale = this.#deadlineHeader === undefined ? [header] : DEADLINE_HEADERS
+      for (const name of stale) written.delete(name)
+      written.set(header, formatRemaining(header, until - clock.now()))
+    }
     return written
   }
 
-  /** What a caller or an earlier hop wrote was true then. */
-  #writeDeadline(fields: HttpFields, remainingMs: number): void {
-    for (const header of DEADLINE_HEADERS) fields.delete(header)
-    const header = this.#deadlineHeader as DeadlineHeader
-    fields.set(header, formatRemaining(header, remainingMs))
+  /** One that is no timeout has set no deadline either, and is the server's to refuse. */
+  #grpcTimeoutIn(fields: HttpFields): DeadlineHeader | undefined {
+    if (!this.#shorten) return undefined
+    const text = fields.get('grpc-timeout')
+    return text !== undefined && parseGrpcTimeout(text) !== undefined ? 'grpc-timeout' : undefined
   }
 }
 

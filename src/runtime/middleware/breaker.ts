@@ -5,7 +5,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { CallContext } from '../../core/context.ts'
 import { HeddleError, OverloadError } from '../../core/errors.ts'
-import type { Breaker, Classifier, Permit } from '../../core/policy.ts'
+import type { Breaker, Classifier, Permit, Verdict } from '../../core/policy.ts'
 import type { MaybePromise, Middleware } from '../../core/service.ts'
 import { type Settlement, settle } from '../settle.ts'
 
@@ -55,9 +55,26 @@ class BreakerCall<Req, Res> implements Settlement<Res> {
 
   onReply(reply: Res): MaybePromise<Res> {
     const verdict = this.#classifier.classifyResponse(this.#request, reply, this.#context)
-    if (verdict.endpointFailure) this.#permit.failure(this.#clock.now(), reply)
-    else this.#permit.success(this.#clock.now())
+    const now = this.#clock.now()
+    if (verdict.endpointFailure) this.#permit.failure(now, reply)
+    else return this.#watch(reply, now)
     return reply
+  }
+
+  /** What has begun well may end badly: the permit waits for it, and holds nobody up. */
+  #watch(reply: Res, now: number): Res {
+    const permit = this.#permit
+    const onOutcome = (end: Verdict | undefined): void => {
+      const endedAt = this.#clock.now()
+      if (end === undefined) permit.cancel(endedAt)
+      else if (end.endpointFailure) permit.failure(endedAt, reply)
+      else permit.success(endedAt)
+    }
+    const classifier = this.#classifier
+    const watched = classifier.watchOutcome?.(this.#request, reply, this.#context, onOutcome)
+    if (watched === undefined) permit.success(now)
+    else permit.answered?.(now)
+    return watched ?? reply
   }
 
   onError(error: unknown): MaybePromise<Res> {
