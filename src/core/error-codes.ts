@@ -48,6 +48,7 @@ export const ERROR_CODES = Object.freeze({
   ERR_ALREADY_OPEN: usage('something that opens once was opened again'),
   ERR_NOT_OPEN: usage('something was used before it was opened'),
   ERR_STATE: usage('the operation is not legal in this state'),
+  ERR_FIELDS_TOO_LARGE: usage('the fields of a message are over what the peer takes'),
   ERR_BODY_USED: usage('a body can be consumed only once'),
   ERR_CONFIG: usage('the configuration is not valid'),
   ERR_SCHEMA: usage('a Protobuf schema, or its HTTP annotations, cannot be used'),

@@ -8,6 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { connect, grpcWeb, type RpcProtocolOption } from '../../src/clients/connect/rpc-protocol.ts'
 import { grpcClient } from '../../src/clients/grpc/grpc-client.ts'
 import { httpClient } from '../../src/clients/http/http-client.ts'
+import { Channel } from '../../src/core/channel.ts'
 import { loadConfig } from '../../src/gateway/config/load.ts'
 import type { GrpcRecord } from '../../src/gateway/status.ts'
 import type { GrpcMetadata } from '../../src/protocols/grpc/call-metadata.ts'
@@ -479,9 +480,17 @@ test('Gateway configuration refuses what is no name of gRPC', () => {
 
 const MESSAGE = new Uint8Array(5)
 
-async function* slowly(): AsyncGenerator<Uint8Array> {
-  yield MESSAGE
-  await turn()
+/** Ends in another batch than its bytes. */
+function slowly(): Channel<Uint8Array> {
+  const channel: Channel<Uint8Array> = new Channel<Uint8Array>(
+    () => {
+      if (channel.done || !channel.flowing) return
+      channel.write(MESSAGE)
+      setImmediate(() => setImmediate(() => channel.end()))
+    },
+    () => {},
+  )
+  return channel
 }
 
 function withStatus(body: Body): Body {

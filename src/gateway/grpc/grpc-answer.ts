@@ -7,7 +7,7 @@
  * |------------------------------------------|------|
  * | 404 no route                             | UNIMPLEMENTED |
  * | 401, 403                                 | UNAUTHENTICATED, PERMISSION_DENIED |
- * | 429, 413                                 | RESOURCE_EXHAUSTED |
+ * | 429, 413, 431                            | RESOURCE_EXHAUSTED |
  * | 502, 503; a connection that was not made | UNAVAILABLE |
  * | 504                                      | DEADLINE_EXCEEDED |
  * | 400, 500, 508                            | INTERNAL |
@@ -67,6 +67,7 @@ const BY_STATUS: Readonly<Record<number, GrpcStatusCode>> = Object.freeze({
   404: GrpcStatus.UNIMPLEMENTED,
   413: GrpcStatus.RESOURCE_EXHAUSTED,
   429: GrpcStatus.RESOURCE_EXHAUSTED,
+  431: GrpcStatus.RESOURCE_EXHAUSTED,
   502: GrpcStatus.UNAVAILABLE,
   503: GrpcStatus.UNAVAILABLE,
   504: GrpcStatus.DEADLINE_EXCEEDED,

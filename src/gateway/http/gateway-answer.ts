@@ -107,6 +107,8 @@ const REFUSALS: Readonly<Record<GatewayRefusal, Omit<GatewayAnswer, 'code'>>> = 
 })
 
 const STATUSES: Readonly<Partial<Record<ErrorCode, number>>> = Object.freeze({
+  // The client's fields, with ours, are over what the upstream takes.
+  ERR_FIELDS_TOO_LARGE: 431,
   ERR_LOCKED_OUT: 429,
   ERR_RATE_LIMITED: 429,
   // Nobody to ask.

@@ -43,7 +43,7 @@ import {
 } from './messages.ts'
 import { type Http2ClientOptions, http2ClientDefaults } from './options.ts'
 import { writePriority } from './priority.ts'
-import { checkGivenLength, encodeBody, RequestRules, sendableTrailers } from './send-rules.ts'
+import { checkGivenLength, checkListBytes, encodeBody, entryBytes, RequestRules, sendableTrailers } from './send-rules.ts'
 import { sharedSettings } from './settings.ts'
 import {
   CUT,
@@ -166,7 +166,9 @@ export class Http2ClientSession
         return
       case 'end':
         if (this.#isStreaming(stream)) {
-          this.sendEnd(stream, undefined, sendableTrailers(command.trailers))
+          const trailers = sendableTrailers(command.trailers)
+          checkListBytes(this.peer.maxHeaderListBytes, 0, trailers)
+          this.sendEnd(stream, undefined, trailers)
         }
         return
       case 'demand':
@@ -209,6 +211,8 @@ export class Http2ClientSession
     const sent = streams ? undefined : sendableTrailers(trailers)
     const said = streams ? command.bodyLength : length
     checkGivenLength(fields, said)
+    this.#checkHead(command, sent === undefined ? said : undefined)
+    checkListBytes(this.peer.maxHeaderListBytes, 0, sent)
     const ends = !streams && length === 0 && sent === undefined && method !== 'CONNECT'
     const stream = this.open(exchange, HEAD_SENT)
     this.#next += 2
@@ -222,6 +226,26 @@ export class Http2ClientSession
     if (ends) return this.weDone(stream)
     stream.sendLeft = streams ? (command.bodyLength ?? -1) : -1
     if (!streams && method !== 'CONNECT') this.sendEnd(stream, bytes, sent)
+  }
+
+  /** @throws UsageError when the head is over what the server takes */
+  #checkHead(command: RequestCommand, length: number | undefined): void {
+    const limit = this.peer.maxHeaderListBytes
+    if (limit === Number.POSITIVE_INFINITY) return
+    const { method, target, fields, protocol, scheme } = command
+    let bytes = entryBytes(':method', method)
+    if (method === 'CONNECT' && protocol === undefined) bytes += entryBytes(':authority', target)
+    else {
+      const authority = fields.get('host') ?? command.authority
+      bytes += entryBytes(':scheme', scheme ?? this.#scheme) + entryBytes(':path', target)
+      if (authority !== '') bytes += entryBytes(':authority', authority)
+      if (protocol !== undefined) bytes += entryBytes(':protocol', protocol)
+      const isSaid = length !== undefined && (length > 0 || METHODS_WITH_CONTENT.has(method))
+      if (isSaid && !fields.has('content-length')) {
+        bytes += entryBytes('content-length', String(length))
+      }
+    }
+    checkListBytes(limit, bytes, fields, 'host')
   }
 
   #writeHead(command: RequestCommand, ends: boolean, length: number | undefined): void {

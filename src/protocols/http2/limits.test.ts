@@ -12,6 +12,7 @@ type Fields = readonly (readonly [string, string])[]
 
 const { ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, REFUSED_STREAM } = Http2Code
 const POST: Fields = GET.map(([name, value]) => [name, name === ':method' ? 'POST' : value])
+const NONE_SENT = new HttpFields()
 const uint32 = (value: number): string => value.toString(16).padStart(8, '0')
 const zeros = (count: number): string => '00'.repeat(count)
 
@@ -73,6 +74,70 @@ test('maxHeaderListBytes: a longer response resets its stream', () => {
     hand.events.map(({ type }) => type),
     ['response', 'aborted'],
   )
+})
+
+/** A peer that says so in its SETTINGS. */
+const takes = (limit: number): string => frame(4, 0, 0, `0006${uint32(limit)}`)
+const padding = (count: number) => new HttpFields({ x: 'y'.repeat(count) })
+const TOO_LARGE = { name: 'UsageError', code: 'ERR_FIELDS_TOO_LARGE' }
+
+test('the peer’s MAX_HEADER_LIST_SIZE: a request of as many bytes, and of one more', () => {
+  const limit = 300
+  const hand = ByHand.client()
+  hand.send(takes(limit))
+  const room = limit - (7 + 3 + 32) - (7 + 4 + 32) - (10 + 9 + 32) - (5 + 2 + 32) - 33
+  const ask = (exchange: number, fields: HttpFields): void =>
+    hand.session.submit(request(exchange, { fields }), 0)
+  hand.said()
+  assert.throws(() => ask(1, padding(room + 1)), {
+    ...TOO_LARGE,
+    message: /of 301 bytes is over the 300 that the peer takes/,
+  })
+  assert.deepEqual(hand.said(), [])
+  assert.equal(hand.session.nextExchange, 1)
+  ask(1, padding(room))
+  assert.equal(hand.said().length, 1)
+  // What is not sent does not count: fields of the connection, and a Host in place of the authority.
+  const more = new HttpFields([...padding(room), ['connection', 'x'.repeat(400)]])
+  more.set('host', 'a.example')
+  ask(3, more)
+  assert.equal(hand.said().length, 1)
+  const post = request(5, { method: 'POST', streams: true })
+  hand.session.submit(post, 0)
+  const end = (trailers: HttpFields): void =>
+    hand.session.submit({ type: 'end', exchange: 5, trailers }, 0)
+  assert.throws(() => end(padding(limit - 33 + 1)), TOO_LARGE)
+  end(padding(limit - 33))
+})
+
+test('the peer’s MAX_HEADER_LIST_SIZE: a response of as many bytes, and of one more', () => {
+  const limit = 200
+  const hand = ByHand.server()
+  hand.send(takes(limit))
+  for (const id of [1, 3, 5, 7]) hand.send(frame(1, 5, id, section(GET)))
+  const room = limit - (7 + 3 + 32) - 33
+  const { session } = hand
+  const head = (exchange: number, fields: HttpFields) =>
+    session.submit({ ...respond(exchange), fields }, 0)
+  hand.said()
+  assert.throws(() => head(1, padding(room + 1)), TOO_LARGE)
+  assert.deepEqual(hand.said(), [])
+  head(1, padding(room))
+  assert.equal(hand.said().length, 1)
+  const ended = (exchange: number, trailers: HttpFields) =>
+    session.submit({ ...respond(exchange), trailers }, 0)
+  assert.throws(() => ended(3, padding(limit - 33 + 1)), TOO_LARGE)
+  ended(3, padding(limit - 33))
+  const streamed = { type: 'head', status: 200, fields: NONE_SENT, bodyLength: undefined } as const
+  session.submit({ ...streamed, exchange: 5, reason: undefined }, 0)
+  const end = (trailers: HttpFields): void => session.submit({ type: 'end', exchange: 5, trailers }, 0)
+  assert.throws(() => end(padding(limit - 33 + 1)), TOO_LARGE)
+  end(padding(limit - 33))
+  const inform = (count: number) =>
+    session.submit({ type: 'inform', exchange: 7, status: 103, fields: padding(count) }, 0)
+  assert.throws(() => inform(room + 1), TOO_LARGE)
+  inform(room)
+  assert.equal(session.failure, undefined)
 })
 
 test('maxContinuations: as many CONTINUATION frames, and one more', () => {

@@ -5,7 +5,7 @@ import type { ByteWriter } from '../../core/byte-writer.ts'
 import { UsageError } from '../../core/errors.ts'
 import { isAuthority } from '../http/authority.ts'
 import { type HttpFields, isToken } from '../http/fields.ts'
-import { isTarget } from './field-reader.ts'
+import { CONNECTION_FIELDS, isTarget } from './field-reader.ts'
 import type { RequestCommand } from './messages.ts'
 
 /** Trailers, where there are any. @throws UsageError for a field that frames a message */
@@ -23,6 +23,43 @@ export function checkGivenLength(fields: HttpFields, length: number | undefined)
   const given = fields.get('content-length')
   if (given === undefined || given === String(length)) return
   throw new UsageError('ERR_ARGUMENT', `content-length is ${given}, the body has ${length} bytes`)
+}
+
+/** What a field counts in SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2). */
+export function entryBytes(name: string, value: string): number {
+  return name.length + value.length + ENTRY_BYTES
+}
+
+/**
+ * A section that the peer would refuse is not sent: it learns nothing, and whoever made it does.
+ *
+ * @param others of the fields that are sent beside `fields`
+ * @param skipped a name that is not sent
+ * @throws UsageError when the section is over the peer's limit
+ */
+export function checkListBytes(
+  limit: number,
+  others: number,
+  fields: HttpFields | undefined,
+  skipped?: string,
+): void {
+  if (limit === Number.POSITIVE_INFINITY) return
+  let bytes = others
+  const count = fields?.size ?? 0
+  for (let at = 0; at < count; at++) {
+    const name = (fields as HttpFields).nameAt(at)
+    bytes += entryBytes(name, (fields as HttpFields).valueAt(at))
+  }
+  if (bytes <= limit) return
+  // Only now it matters that some of them are not sent.
+  for (let at = 0; at < count; at++) {
+    const name = (fields as HttpFields).nameAt(at).toLowerCase()
+    if (name !== skipped && !CONNECTION_FIELDS.has(name) && name !== 'http2-settings') continue
+    bytes -= entryBytes(name, (fields as HttpFields).valueAt(at))
+  }
+  if (bytes <= limit) return
+  const message = `a field section of ${bytes} bytes is over the ${limit} that the peer takes`
+  throw new UsageError('ERR_FIELDS_TOO_LARGE', message)
 }
 
 export function encodeBody(out: ByteWriter, text: string): Uint8Array {
@@ -70,3 +107,5 @@ function checkTarget(method: string, target: string, isTunnel: boolean): void {
   if (formed && isTarget(target)) return
   throw new UsageError('ERR_ARGUMENT', `target ${JSON.stringify(target)} cannot be sent`)
 }
+
+const ENTRY_BYTES = 32

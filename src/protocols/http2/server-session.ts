@@ -40,7 +40,12 @@ import {
 } from './messages.ts'
 import { type Http2ServerOptions, http2ServerDefaults } from './options.ts'
 import { PingPolicy, TOO_MANY_PINGS } from './ping-policy.ts'
-import { checkGivenLength, sendableTrailers } from './send-rules.ts'
+import {
+  checkGivenLength,
+  checkListBytes,
+  entryBytes,
+  sendableTrailers,
+} from './send-rules.ts'
 import { sharedSettings } from './settings.ts'
 import { decodeSettingsHeader } from './settings-header.ts'
 import {
@@ -164,7 +169,7 @@ export class Http2ServerSession
         return this.sendData(stream, command.chunk, command.owned)
       case 'end':
         this.#checkStreaming(stream)
-        return this.sendEnd(stream, undefined, sendableTrailers(command.trailers))
+        return this.#end(stream, sendableTrailers(command.trailers))
       case 'demand':
         return this.#demand(stream, command.wanted)
       case 'reset':
@@ -184,6 +189,11 @@ export class Http2ServerSession
     // Aborted by the peer a moment ago: what is said now goes nowhere.
     if (this.closedStreams.endingOf(exchange) !== 1) return
     throw new UsageError('ERR_STATE', `exchange ${exchange} was answered already`)
+  }
+
+  #end(stream: ServerStream, trailers: HttpFields | undefined): void {
+    checkListBytes(this.peer.maxHeaderListBytes, 0, trailers)
+    this.sendEnd(stream, undefined, trailers)
   }
 
   #ping(): void {
@@ -217,6 +227,7 @@ export class Http2ServerSession
       if ((stream.flags & AWAITS_CONTINUE) !== 0) this.#continue(stream)
       return
     }
+    this.#checkFields(status, fields, undefined)
     this.#writeHead(stream, status, fields, false, undefined)
   }
 
@@ -235,6 +246,8 @@ export class Http2ServerSession
     const described = bodiless && length === 0
     const isSaid = status !== 204 && !described && sent === undefined && length > 0
     const said = isSaid ? length : undefined
+    this.#checkFields(status, fields, said)
+    checkListBytes(this.peer.maxHeaderListBytes, 0, sent)
     stream.flags |= HEAD_SENT
     const ends = (length === 0 || bodiless) && sent === undefined
     this.#writeHead(stream, status, fields, ends, said)
@@ -251,6 +264,7 @@ export class Http2ServerSession
     this.#checkHead(stream, command)
     const bodiless = this.#isBodiless(stream, status)
     if (bodyLength !== undefined) checkGivenLength(fields, bodyLength)
+    this.#checkFields(status, fields, status === 204 ? undefined : bodyLength)
     stream.flags |= HEAD_SENT
     stream.sendLeft = bodyLength ?? -1
     if (bodiless) stream.flags |= NO_BODY
@@ -268,6 +282,7 @@ export class Http2ServerSession
       const message = `status ${status} does not open a tunnel here`
       throw new UsageError('ERR_ARGUMENT', message)
     }
+    this.#checkFields(status, fields, undefined)
     stream.flags |= HEAD_SENT | TUNNEL | PATIENT
     this.#writeHead(stream, status, fields, false, undefined)
     this.resets.give(1)
@@ -286,6 +301,19 @@ export class Http2ServerSession
     if (!Number.isInteger(status) || status < 200 || status > 999) {
       throw new UsageError('ERR_ARGUMENT', `${status} is not the status of a final response`)
     }
+  }
+
+  /** @throws UsageError when the section is over what the client takes */
+  #checkFields(status: number, fields: HttpFields | undefined, length: number | undefined): void {
+    const limit = this.peer.maxHeaderListBytes
+    if (limit === Number.POSITIVE_INFINITY) return
+    let bytes = entryBytes(':status', '200')
+    if (length !== undefined && fields?.has('content-length') !== true) {
+      bytes += entryBytes('content-length', String(length))
+    }
+    const dates = this.#date !== undefined && status >= 200 && fields?.has('date') !== true
+    if (dates) bytes += DATE_BYTES
+    checkListBytes(limit, bytes, fields)
   }
 
   #checkStreaming(stream: ServerStream): void {
@@ -320,6 +348,9 @@ export class Http2ServerSession
     if (method !== 'GET' && method !== 'HEAD') {
       throw new UsageError('ERR_ARGUMENT', `a push of ${method}: it must be safe and cacheable`)
     }
+    let bytes = entryBytes(':method', method) + entryBytes(':scheme', this.#scheme ?? 'http')
+    bytes += entryBytes(':authority', authority) + entryBytes(':path', target)
+    checkListBytes(this.peer.maxHeaderListBytes, bytes, fields, 'host')
     const { writer } = this
     writer.begin(fields, id)
     writer.method(method)
@@ -637,3 +668,5 @@ export class Http2ServerSession
 /** PINGs of the owner that may wait. */
 const MAX_PINGS = 16
 const MAX_EARLY = 32
+/** `date: Sun, 06 Nov 1994 08:49:37 GMT` */
+const DATE_BYTES = 4 + 29 + 32

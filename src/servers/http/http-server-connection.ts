@@ -31,6 +31,7 @@ import type {
   ServerCommand,
   ServerEvent,
 } from '../../protocols/http/exchange.ts'
+import { isMessageType } from '../../protocols/http2/field-reader.ts'
 import { type FieldsInit, HttpFields } from '../../protocols/http/fields.ts'
 import {
   HttpRequest,
@@ -342,7 +343,14 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
       this.#options.observer?.onError?.(toError(error), exchange.request)
       const message = `response cannot be sent: ${toError(error).message}`
       const failure = new InternalError('ERR_INVARIANT', message, { cause: error })
-      this.reset(exchange.id, failure)
+      // Nothing was written of fields that are too many; a 500 has few. A call of gRPC has no
+      // status of HTTP: to it the reset is INTERNAL.
+      const tooLarge = error instanceof UsageError && error.code === 'ERR_FIELDS_TOO_LARGE'
+      const isCall = isMessageType(exchange.request.fields.get('content-type'))
+      if (!tooLarge || isCall || exchange.unsendable) return this.reset(exchange.id, failure)
+      exchange.unsendable = true
+      exchange.response?.body.discard()
+      this.#respond(exchange, this.#options.errorResponse(failure))
     }
   }
 
@@ -385,7 +393,13 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
   }
 
   sendEnd(id: number, trailers: HttpFields | undefined): void {
-    this.#driver.submit({ type: 'end', exchange: id, trailers })
+    try {
+      this.#driver.submit({ type: 'end', exchange: id, trailers })
+    } catch (error) {
+      // Trailers that cannot be sent, or less than the length announced: never a shorter whole.
+      const message = `response cannot be ended: ${toError(error).message}`
+      this.reset(id, new InternalError('ERR_INVARIANT', message, { cause: error }))
+    }
   }
 
   reset(id: number, error: HeddleError): void {

@@ -25,6 +25,8 @@ export class ServerExchange implements Sink<Uint8Array> {
   readonly startedAt: number
   response: HttpResponse | undefined
   settled = false
+  /** Its response was over what the client takes, and an error answers it. */
+  unsendable = false
   failure: Error | undefined
   requestBytes = 0
   responseBytes = 0
