@@ -1,7 +1,9 @@
 /** Client and server of ours in HTTP/2, in memory and over TCP: what the two agree on. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { ip, memory as memoryAddress } from '../../core/address.ts'
+import { Channel } from '../../core/channel.ts'
 import type { Connection } from '../../core/connection.ts'
 import { Call } from '../../core/context.ts'
 import type { HeddleError } from '../../core/errors.ts'
@@ -235,6 +237,47 @@ test('a service that fails behind its head resets the stream; the client hears i
   })
   const [stack] = pair.client.core.endpoints.nodes
   assert.deepEqual(stack?.pool.inFlight, [0])
+})
+
+test('a server that answers early and wants no more of the request: its client has the response whole', async () => {
+  const trailers = new HttpFields({ end: 'here' })
+  await using pair = await inMemory(() => {
+    const response = new HttpResponse({ status: 413, body: 'x'.repeat(100_000) })
+    response.body.trailers = trailers
+    return response // and never opens the body, so the stream is reset with NO_ERROR
+  })
+  let cancelled = 0
+  const endless = new Channel<Uint8Array>(
+    () => {
+      while (endless.flowing) endless.write(new Uint8Array(10_000))
+    },
+    () => void cancelled++,
+  )
+  for (let round = 0; round < 2; round++) {
+    const response = await pair.client.post('/', round === 0 ? endless : 'short')
+    assert.equal(response.status, 413)
+    assert.equal((await response.body.text()).length, 100_000)
+    assert.equal(response.body.trailers?.get('end'), 'here')
+    while (response.exchange?.over === false) await turn()
+  }
+  assert.equal(cancelled, 1)
+  const [stack] = pair.client.core.endpoints.nodes
+  assert.deepEqual(stack?.pool.inFlight, [0])
+})
+
+test('a request over what the server takes is refused before it is sent, and others go on', async () => {
+  const http2 = { maxHeaderListBytes: 400 }
+  let asked = 0
+  const answer: HttpService = () => HttpResponse.text(`${++asked}`)
+  await using pair = await inMemory(answer, {}, { http2 })
+  assert.equal(await (await pair.client.get('/')).body.text(), '1')
+  const fields = { x: 'y'.repeat(400) }
+  await assert.rejects(pair.client.get('/', { fields }), {
+    name: 'UsageError',
+    code: 'ERR_FIELDS_TOO_LARGE',
+    message: /over the 400 that the peer takes/,
+  })
+  assert.equal(await (await pair.client.get('/')).body.text(), '2')
 })
 
 test('a connection of a stream holds the peer back while nobody reads, both ways', async () => {

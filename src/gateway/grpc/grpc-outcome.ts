@@ -68,7 +68,13 @@ export function watchTrailers(
       onOutcome(verdict?.endpointFailure === true ? verdict : undefined)
     },
   })
-  const passed = new HttpResponse({ status, fields, body: watched, version, ...(reason && { reason }) })
+  const passed = new HttpResponse({
+    status,
+    fields,
+    body: watched,
+    version,
+    ...(reason && { reason }),
+  })
   passed.exchange = response.exchange
   return passed
 }

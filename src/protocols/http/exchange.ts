@@ -159,8 +159,10 @@ export interface DetachedEvent {
 }
 
 /**
- * The exchange ended early. The last event of that exchange. Client: also behind a whole response,
- * where the server wants no more of a request that has not ended.
+ * The exchange ended early. The last event of that exchange. Client: also behind a whole response
+ * (its `end`, or its `response` that came whole), where the server wants no more of a request that
+ * has not ended (HTTP/2: RST_STREAM with NO_ERROR, RFC 9113 8.1). It is about the request alone then:
+ * the owner stops its body, and whoever called has the response, whole.
  */
 export interface AbortedEvent {
   readonly type: 'aborted'

@@ -43,7 +43,14 @@ import {
 } from './messages.ts'
 import { type Http2ClientOptions, http2ClientDefaults } from './options.ts'
 import { writePriority } from './priority.ts'
-import { checkGivenLength, checkListBytes, encodeBody, entryBytes, RequestRules, sendableTrailers } from './send-rules.ts'
+import {
+  checkGivenLength,
+  checkListBytes,
+  encodeBody,
+  entryBytes,
+  RequestRules,
+  sendableTrailers,
+} from './send-rules.ts'
 import { sharedSettings } from './settings.ts'
 import {
   CUT,

@@ -77,7 +77,7 @@ test('maxHeaderListBytes: a longer response resets its stream', () => {
 })
 
 /** A peer that says so in its SETTINGS. */
-const takes = (limit: number): string => frame(4, 0, 0, `0006${uint32(limit)}`)
+const takes = (limit: number): Uint8Array => frame(4, 0, 0, `0006${uint32(limit)}`)
 const padding = (count: number) => new HttpFields({ x: 'y'.repeat(count) })
 const TOO_LARGE = { name: 'UsageError', code: 'ERR_FIELDS_TOO_LARGE' }
 
@@ -130,7 +130,8 @@ test('the peer’s MAX_HEADER_LIST_SIZE: a response of as many bytes, and of one
   ended(3, padding(limit - 33))
   const streamed = { type: 'head', status: 200, fields: NONE_SENT, bodyLength: undefined } as const
   session.submit({ ...streamed, exchange: 5, reason: undefined }, 0)
-  const end = (trailers: HttpFields): void => session.submit({ type: 'end', exchange: 5, trailers }, 0)
+  const end = (trailers: HttpFields): void =>
+    session.submit({ type: 'end', exchange: 5, trailers }, 0)
   assert.throws(() => end(padding(limit - 33 + 1)), TOO_LARGE)
   end(padding(limit - 33))
   const inform = (count: number) =>

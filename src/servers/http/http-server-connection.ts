@@ -31,7 +31,6 @@ import type {
   ServerCommand,
   ServerEvent,
 } from '../../protocols/http/exchange.ts'
-import { isMessageType } from '../../protocols/http2/field-reader.ts'
 import { type FieldsInit, HttpFields } from '../../protocols/http/fields.ts'
 import {
   HttpRequest,
@@ -40,6 +39,7 @@ import {
   type PushInit,
 } from '../../protocols/http/messages.ts'
 import type { ContextReader } from '../../protocols/http/propagation.ts'
+import { isMessageType } from '../../protocols/http2/field-reader.ts'
 import { Driver, type DriverOptions, type DriverOwner } from '../../runtime/driver.ts'
 import type { LoadObserver } from '../../runtime/load-host.ts'
 import { type ExchangeOutput, ServerExchange } from './server-exchange.ts'
