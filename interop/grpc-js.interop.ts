@@ -3,6 +3,8 @@
  * details, deadlines, cancellation, metadata, compression, keepalive, the age of connections.
  */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
 import { test } from 'node:test'
 import grpc from '@grpc/grpc-js'
 import { grpcClient } from '../src/clients/grpc/grpc-client.ts'
@@ -133,6 +135,25 @@ test('grpc-js client, our server: keepalive pings on an idle channel', {
   assert.equal((await client.say({ number: 3 })).message.number, 3)
 })
 
+test('grpc-js client, our server: one that pings too often gets GOAWAY too_many_pings', {
+  timeout: 30_000,
+}, async () => {
+  await using server = await serve(undefined, { http2: { minPingIntervalMs: 300_000 } })
+  await using road = await listenTo(server.port)
+  using client = grpcJsClient(road.port, {
+    'grpc.keepalive_time_ms': 100,
+    'grpc.keepalive_timeout_ms': 2_000,
+    'grpc.keepalive_permit_without_calls': 1,
+  })
+  assert.equal((await client.say({ number: 1 })).message.number, 1)
+  while (road.heard.length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+  // ENHANCE_YOUR_CALM is 11, and the text is what clients of gRPC look for.
+  assert.deepEqual(road.heard, [{ code: 11, text: 'too_many_pings' }])
+  // It comes again, with keepalive further apart, and its calls go on.
+  assert.equal((await client.say({ number: 2 })).message.number, 2)
+  assert.equal(server.accepted(), 2)
+})
+
 test('grpc-js client, our server: a connection that grows old is replaced', {
   timeout: 30_000,
 }, async () => {
@@ -158,6 +179,45 @@ async function serve(
     port: address.kind === 'ip' ? address.port : 0,
     accepted: () => server.stats.accepted,
     [Symbol.asyncDispose]: () => server.close({ signal: AbortSignal.timeout(1_000) }),
+  }
+}
+
+interface GoAway {
+  readonly code: number
+  readonly text: string
+}
+
+/** A road to the server that hears its GOAWAYs other than NO_ERROR. */
+async function listenTo(to: number): Promise<{ port: number; heard: GoAway[] } & AsyncDisposable> {
+  const heard: GoAway[] = []
+  const sockets: net.Socket[] = []
+  const road = net.createServer((near) => {
+    const far = net.connect(to, '127.0.0.1')
+    let input = Buffer.alloc(0)
+    far.on('data', (chunk: Buffer) => {
+      input = Buffer.concat([input, chunk])
+      while (input.length >= 9 && input.length >= 9 + input.readUIntBE(0, 3)) {
+        const end = 9 + input.readUIntBE(0, 3)
+        const code = input[3] === 7 ? input.readUInt32BE(13) : 0
+        if (code !== 0) heard.push({ code, text: input.subarray(17, end).toString() })
+        input = input.subarray(end)
+      }
+    })
+    for (const socket of [near, far]) {
+      socket.on('error', () => {})
+      sockets.push(socket)
+    }
+    near.pipe(far).pipe(near)
+  })
+  road.listen(0, '127.0.0.1')
+  await once(road, 'listening')
+  return {
+    port: (road.address() as net.AddressInfo).port,
+    heard,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      road.close()
+    },
   }
 }
 

@@ -10,13 +10,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
+import { Greeter } from '../../examples/schemas/greeter_pb.ts'
 import { fromRoot } from '../../scripts/repository.ts'
+import { grpcClient } from '../../src/clients/grpc/grpc-client.ts'
+import { httpClient } from '../../src/clients/http/http-client.ts'
 import type { GatewayEnvironment } from '../../src/gateway/gateway-environment.ts'
 import { systemClock } from '../../src/platform/system-clock.ts'
+import { GrpcError } from '../../src/protocols/grpc/grpc-error.ts'
 import { HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
 import { DevAuthority } from '../../src/security/dev-certificate.ts'
 import { generateApiKey } from '../../src/security/identity/api-keys.ts'
 import { hashPassword } from '../../src/security/identity/password-hash.ts'
+import { grpcServer, grpcService } from '../../src/servers/grpc/grpc-service.ts'
+import type { ServiceHandlers } from '../../src/servers/grpc/service-handlers.ts'
 import { httpServer } from '../../src/servers/http/http-server.ts'
 import { pinOf } from '../../src/transports/tls/certificate-pins.ts'
 import { tls } from '../../src/transports/tls/tls.ts'
@@ -414,6 +420,43 @@ test('grpc.yaml routes by method, and retries what the cluster says', async (t) 
   assert.equal(await call('/shop.v1.Orders/Watch'), '0')
   assert.equal(await call('/shop.v1.Users/Get'), '12')
 })
+
+test('http2.yaml has one port for pages of both versions and for calls', async (t) => {
+  const orders = await upstream(t, grpcServer([grpcService(Greeter, GREETER)]))
+  const site = await upstream(t, ({ path, version }) => HttpResponse.text(`${path} ${version}`))
+  const replace = {
+    '127.0.0.1:50051': orders,
+    '127.0.0.1:9000': site,
+    'shop.v1.Orders': Greeter.typeName,
+  }
+  const { url } = await example(t, 'http2.yaml', replace)
+  for (const version of ['1.1', '2'] as const) {
+    const client = httpClient(url(''), { version })
+    t.after(() => client.close())
+    const page = await client.get('/page')
+    // Behind the gateway it is HTTP/1.1 for both.
+    assert.deepEqual([page.version, await page.body.text()], [version, '/page 1.1'])
+    const { greet, count } = grpcClient(Greeter, client)
+    assert.equal((await greet({ name: 'Ada' })).text, 'hello Ada')
+    const counted: string[] = []
+    for await (const { text } of count({ to: 3 })) counted.push(text)
+    assert.deepEqual(counted, ['1', '2', '3'])
+    await assert.rejects(greet({ name: '' }), { status: 'INVALID_ARGUMENT' })
+  }
+})
+
+const GREETER: ServiceHandlers<typeof Greeter> = {
+  greet({ name }) {
+    if (name === '') throw new GrpcError('INVALID_ARGUMENT', 'no name')
+    return { text: `hello ${name}` }
+  },
+  async *count({ to }) {
+    for (let number = 1; number <= to; number++) yield { text: String(number) }
+  },
+  async *chat(requests) {
+    for await (const { name } of requests) yield { text: name }
+  },
+}
 
 test('caching.yaml asks the cluster once', async (t) => {
   let asked = 0

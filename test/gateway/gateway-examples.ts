@@ -11,6 +11,7 @@ export const GATEWAY_EXAMPLES = [
   'edge.yaml',
   'grpc.yaml',
   'guarded.yaml',
+  'http2.yaml',
   'layer4.yaml',
   'load.yaml',
   'observed.yaml',

@@ -12,7 +12,7 @@ import type {
   ClientUnaryCall,
   ClientWritableStream,
 } from '../../src/clients/grpc-js/client-calls.ts'
-import { credentials } from '../../src/clients/grpc-js/credentials.ts'
+import { type ChannelCredentials, credentials } from '../../src/clients/grpc-js/credentials.ts'
 import {
   type ChannelOptions,
   loadPackageDefinition,
@@ -23,6 +23,7 @@ import type { ServiceError, StatusObject } from '../../src/clients/grpc-js/servi
 import { systemClock } from '../../src/platform/system-clock.ts'
 import type { ServiceDefinition } from '../../src/protocols/grpc/grpc-js-definition.ts'
 import { Metadata } from '../../src/protocols/grpc/grpc-js-metadata.ts'
+import { DevAuthority } from '../../src/security/dev-certificate.ts'
 import { Server, ServerCredentials } from '../../src/servers/grpc-js/grpc-js-server.ts'
 import type {
   SendUnaryData,
@@ -300,6 +301,50 @@ test('grpc-js adapter: Metadata behaves as theirs', () => {
   assert.throws(() => metadata.set('key-bin', 'text'), { code: 'ERR_ARGUMENT' })
   assert.throws(() => metadata.set('key', Buffer.from('x')), { code: 'ERR_ARGUMENT' })
 })
+
+test('grpc-js adapter: TLS, the server’s certificate and the client’s', async (t) => {
+  const authority = await DevAuthority.create(systemClock)
+  const server = await authority.issue()
+  const own = await authority.issue({ usage: 'client', names: ['caller'] })
+  const ca = Buffer.from(authority.ca)
+  const pairs = [
+    { private_key: Buffer.from(server.key), cert_chain: Buffer.from(server.certificate) },
+  ]
+  const Orders = makeGenericClientConstructor(ORDERS, 'test.Orders')
+  const ask = async (port: number, channel: ChannelCredentials) => {
+    const client = new Orders(`localhost:${port}`, channel, { heddle: { retry: false } })
+    const { value, error } = await answered((callback) =>
+      (client as unknown as Stub).get({ text: 'tls' }, callback),
+    )
+    client.close()
+    return value?.text ?? error?.code
+  }
+  const said = 'tls /test.Orders/Get'
+  const UNAVAILABLE = 14
+  const open = await secure(t, ServerCredentials.createSsl(null, pairs))
+  assert.equal(await ask(open, credentials.createSsl(ca)), said)
+  // Nobody that Node trusts has signed it; and a plain client has no answer.
+  assert.equal(await ask(open, credentials.createSsl()), UNAVAILABLE)
+  assert.equal(await ask(open, credentials.createInsecure()), UNAVAILABLE)
+  const withOwn = credentials.createSsl(ca, Buffer.from(own.key), Buffer.from(own.certificate))
+  const mutual = await secure(t, ServerCredentials.createSsl(ca, pairs, true))
+  assert.equal(await ask(mutual, withOwn), said)
+  assert.equal(await ask(mutual, credentials.createSsl(ca)), UNAVAILABLE)
+  assert.throws(() => ServerCredentials.createSsl(null, []), { code: 'ERR_ARGUMENT' })
+})
+
+/** @returns the port of a server with such credentials */
+async function secure(t: TestContext, own: ServerCredentials): Promise<number> {
+  const server = new Server()
+  server.addService(ORDERS, HANDLERS)
+  const bound = Promise.withResolvers<number>()
+  server.bindAsync('127.0.0.1:0', own, (error, port) => {
+    if (error !== null) bound.reject(error)
+    else bound.resolve(port)
+  })
+  t.after(() => server.forceShutdown())
+  return bound.promise
+}
 
 test('grpc-js adapter: bindAsync listens, tryShutdown ends', async () => {
   const server = new Server()

@@ -40,12 +40,7 @@ import {
 } from './messages.ts'
 import { type Http2ServerOptions, http2ServerDefaults } from './options.ts'
 import { PingPolicy, TOO_MANY_PINGS } from './ping-policy.ts'
-import {
-  checkGivenLength,
-  checkListBytes,
-  entryBytes,
-  sendableTrailers,
-} from './send-rules.ts'
+import { checkGivenLength, checkListBytes, entryBytes, sendableTrailers } from './send-rules.ts'
 import { sharedSettings } from './settings.ts'
 import { decodeSettingsHeader } from './settings-header.ts'
 import {
