@@ -57,7 +57,8 @@ class BreakerCall<Req, Res> implements Settlement<Res> {
     const verdict = this.#classifier.classifyResponse(this.#request, reply, this.#context)
     const now = this.#clock.now()
     if (verdict.endpointFailure) this.#permit.failure(now, reply)
-    else return this.#watch(reply, now)
+    else if (this.#classifier.watchOutcome !== undefined) return this.#watch(reply, now)
+    else this.#permit.success(now)
     return reply
   }
 

@@ -298,7 +298,8 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
       trailers,
       detach: upgrade !== undefined,
     })
-    if (upgrade !== undefined && exchange.request.version === '2') this.#tunnel(exchange, upgrade)
+    if (upgrade === undefined || exchange.unsendable) return
+    if (exchange.request.version === '2') this.#tunnel(exchange, upgrade)
   }
 
   /** Nothing is handed over in HTTP/2: the exchange itself becomes a connection. */
@@ -398,7 +399,13 @@ export class HttpServerConnection implements DriverOwner<ServerEvent>, ExchangeO
     } catch (error) {
       // Trailers that cannot be sent, or less than the length announced: never a shorter whole.
       const message = `response cannot be ended: ${toError(error).message}`
-      this.reset(id, new InternalError('ERR_INVARIANT', message, { cause: error }))
+      const failure = new InternalError('ERR_INVARIANT', message, { cause: error })
+      const exchange = this.#exchanges.get(id)
+      if (exchange !== undefined) {
+        exchange.failure = failure
+        this.#options.observer?.onError?.(toError(error), exchange.request)
+      }
+      this.reset(id, failure)
     }
   }
 

@@ -180,7 +180,7 @@ test('HttpServer answers 500 where a response is over the client’s MAX_HEADER_
   for (const stream of [5, 7]) {
     assert.equal(resets(stream)[0]?.payload.readUInt32BE(0), Http2Code.INTERNAL_ERROR)
   }
-  assert.deepEqual(errors, Array(3).fill('ERR_FIELDS_TOO_LARGE'))
+  assert.deepEqual(errors, Array(4).fill('ERR_FIELDS_TOO_LARGE'))
 })
 
 test('HttpServer frees the streams of a client that vanishes, with no GOAWAY and no RST_STREAM', async () => {
