@@ -11,6 +11,8 @@ import { webSocketUpgrade } from '../../src/links/websocket/websocket-upgrade.ts
 import { Body } from '../../src/protocols/http/body.ts'
 import { HttpFields } from '../../src/protocols/http/fields.ts'
 import { HttpRequest, HttpResponse, type HttpService } from '../../src/protocols/http/messages.ts'
+import { httpServer } from '../../src/servers/http/http-server.ts'
+import { tcp } from '../../src/transports/tcp/tcp.ts'
 import { collect, HTTP, rawUpstream, start, upstream } from './running-gateway.ts'
 import { certificates } from './test-certificates.ts'
 
@@ -203,6 +205,30 @@ test('Gateway upstream that does not speak HTTP/2 is answered for with 502', asy
   )
   const { status } = await ask(session)
   assert.ok(status === 502 || status === 503, String(status))
+})
+
+test('Gateway answers 431 for a request that is over what its upstream takes, and others go on', async (t) => {
+  const paths: string[] = []
+  const server = httpServer(
+    ({ path }) => {
+      paths.push(path)
+      return HttpResponse.text('fine')
+    },
+    { http2: { maxHeaderListBytes: 1_000 } },
+  )
+  t.after(() => server.close({ signal: AbortSignal.abort(new Error('test over')) }))
+  const { address } = await server.listen(tcp(), '127.0.0.1:0')
+  const port = address.kind === 'ip' ? address.port : 0
+  const { session } = await behind(t, `127.0.0.1:${port}`, { cluster: { http_version: '2' } })
+  // Behind the first answer the limit is known.
+  assert.equal((await ask(session)).body, 'fine')
+  const long = await ask(session, { ':path': '/long', x: 'y'.repeat(1_000) })
+  assert.deepEqual([long.status, long.headers['x-heddle-error']], [431, 'ERR_FIELDS_TOO_LARGE'])
+  const type = { 'content-type': 'application/grpc', te: 'trailers' }
+  const call = await ask(session, { ':path': '/long', ...type, x: 'y'.repeat(1_000) }, 'call')
+  assert.deepEqual([call.status, call.headers['grpc-status']], [200, '8'])
+  assert.equal((await ask(session)).body, 'fine')
+  assert.deepEqual(paths, ['/', '/'])
 })
 
 // --- smuggling: what HTTP/2 can say and HTTP/1.1 must not be made to say
