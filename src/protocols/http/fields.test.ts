@@ -103,3 +103,30 @@ test('listHasToken sees elements between space and tab only', () => {
   }
   assert.deepEqual(listElements('A ,\tb,, \xa0c'), ['a', 'b', '', '\xa0c'])
 })
+
+test('HttpFields of a shared list change a copy of it', () => {
+  const list = Object.freeze(['a', '1', 'B', '2'])
+  const changes: ((fields: HttpFields) => void)[] = [
+    (fields) => fields.append('c', '3'),
+    (fields) => fields.set('a', '3'),
+    (fields) => fields.delete('b'),
+    (fields) => fields.toFlat().push('c', '3'),
+    (fields) => new HttpFields(fields).set('b', '3'),
+  ]
+  for (const change of changes) {
+    const fields = HttpFields.fromShared(list)
+    change(fields)
+    change(fields)
+    assert.deepEqual(list, ['a', '1', 'B', '2'])
+    assert.equal(HttpFields.fromShared(list).get('b'), '2')
+  }
+  const fields = HttpFields.fromShared(list).set('a', '3').append('c', '4')
+  fields.delete('b')
+  assert.deepEqual(
+    [...fields],
+    [
+      ['a', '3'],
+      ['c', '4'],
+    ],
+  )
+})

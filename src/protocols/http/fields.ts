@@ -20,6 +20,8 @@ export class HttpFields implements Iterable<[string, string]> {
   #offsets: readonly number[] | undefined
   /** name, value, name, value … once the block is not enough. */
   #list: string[] | undefined
+  /** The list is others' too: a change makes a copy first. */
+  #isShared = false
 
   /** @throws UsageError ERR_ARGUMENT for a name or value that could not be sent */
   constructor(init?: FieldsInit) {
@@ -50,6 +52,14 @@ export class HttpFields implements Iterable<[string, string]> {
   static fromTrusted(list: string[]): HttpFields {
     const fields = new HttpFields()
     fields.#list = list
+    return fields
+  }
+
+  /** As `fromTrusted`, of a list that nobody may change: it is copied when these fields change. */
+  static fromShared(list: readonly string[]): HttpFields {
+    const fields = new HttpFields()
+    fields.#list = list as string[]
+    fields.#isShared = true
     return fields
   }
 
@@ -169,7 +179,7 @@ export class HttpFields implements Iterable<[string, string]> {
 
   /** name, value, name, value …; a copy. */
   toFlat(): string[] {
-    return this.#toList().slice()
+    return this.#list === undefined ? this.#toList().slice() : this.#list.slice()
   }
 
   #find(lower: string, from: number): number {
@@ -194,8 +204,14 @@ export class HttpFields implements Iterable<[string, string]> {
     return -1
   }
 
+  /** That may be changed. */
   #toList(): string[] {
-    if (this.#list !== undefined) return this.#list
+    if (this.#list !== undefined) {
+      if (!this.#isShared) return this.#list
+      this.#isShared = false
+      this.#list = this.#list.slice()
+      return this.#list
+    }
     const list: string[] = []
     for (let index = 0; index < this.size; index++)
       list.push(this.nameAt(index), this.valueAt(index))

@@ -6,9 +6,7 @@
  * learn secrets from it.
  */
 export class BlockCache {
-  readonly #blocks: (Uint8Array | undefined)[] = [undefined, undefined, undefined, undefined]
-  readonly #lists: string[][] = [NONE, NONE, NONE, NONE]
-  readonly #changes: number[] = [0, 0, 0, 0]
+  readonly #kept: (KnownBlock | undefined)[] = [undefined, undefined, undefined, undefined]
 
   /**
    * The block is from `start` to `end`. `changes`: of the table, as it is now. The list is shared: it
@@ -17,13 +15,12 @@ export class BlockCache {
   find(bytes: Uint8Array, start: number, end: number, changes: number): string[] | undefined {
     const length = end - start
     if (length === 0) return undefined
-    const place = (length ^ (bytes[end - 1] as number)) & MASK
-    const kept = this.#blocks[place]
-    if (kept === undefined || kept.length !== length || this.#changes[place] !== changes) {
-      return undefined
-    }
-    for (let at = 0; at < length; at++) if (bytes[start + at] !== kept[at]) return undefined
-    return this.#lists[place]
+    const known = this.#kept[(length ^ (bytes[end - 1] as number)) & MASK]
+    if (known === undefined || known.changes !== changes) return undefined
+    const { block } = known
+    if (block.length !== length) return undefined
+    for (let at = 0; at < length; at++) if (bytes[start + at] !== block[at]) return undefined
+    return known.list
   }
 
   keep(block: Uint8Array, changes: number, list: string[]): void {
@@ -32,12 +29,15 @@ export class BlockCache {
     // The bytes of indices below 127; others are rare.
     for (let at = 0; at < length; at++) if ((block[at] as number) < 0x80) return
     const place = (length ^ (block[length - 1] as number)) & MASK
-    this.#blocks[place] = block.slice()
-    this.#lists[place] = list
-    this.#changes[place] = changes
+    this.#kept[place] = { block: block.slice(), list, changes }
   }
+}
+
+interface KnownBlock {
+  readonly block: Uint8Array
+  readonly list: string[]
+  readonly changes: number
 }
 
 const MASK = 3
 const MAX_BYTES = 64
-const NONE: string[] = []

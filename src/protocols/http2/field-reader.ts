@@ -32,8 +32,9 @@ export class FieldReader {
   /** Pseudo-header fields, in how many places of the list. */
   #pseudo = 0
   #crumbs = 0
-  /** The last section that was found right, and its fields are `#fields` from `#pseudo` on. */
+  /** The last section that was found right, and the fields of it from `#pseudo` on. */
   #last: readonly string[] = NONE
+  #lastFields: readonly string[] = NONE
   #lastTrailers: readonly string[] = NONE
 
   /** @returns the fields; undefined: see `problem` */
@@ -41,25 +42,27 @@ export class FieldReader {
     if (!this.#sameAsLast(list)) {
       const before = this.#last
       this.#last = NONE
+      this.#lastFields = NONE
       if (!this.#read(list, before) || !this.#checkRequest()) return undefined
       this.#last = list
     }
-    return this.#fields(list)
+    return this.#shared()
   }
 
   response(list: string[]): HttpFields | undefined {
     if (!this.#sameAsLast(list)) {
       const before = this.#last
       this.#last = NONE
+      this.#lastFields = NONE
       if (!this.#read(list, before) || !this.#checkResponse()) return undefined
       this.#last = list
     }
-    return this.#fields(list)
+    return this.#shared()
   }
 
   trailers(list: string[]): HttpFields | undefined {
     const before = this.#lastTrailers
-    if (list === before) return HttpFields.fromTrusted(list.slice())
+    if (list === before) return HttpFields.fromShared(list)
     this.#lastTrailers = NONE
     for (let at = 0; at < list.length; at += 2) {
       const name = list[at] as string
@@ -71,7 +74,7 @@ export class FieldReader {
       if (FRAMING.has(name)) return this.#refuse(`${name} in trailers`)
     }
     this.#lastTrailers = list
-    return HttpFields.fromTrusted(list.slice())
+    return HttpFields.fromShared(list)
   }
 
   #sameAsLast(list: string[]): boolean {
@@ -83,9 +86,13 @@ export class FieldReader {
     return true
   }
 
-  #fields(list: string[]): HttpFields {
-    const fields = list.slice(this.#pseudo)
-    return HttpFields.fromTrusted(this.#crumbs > 1 ? joinCookies(fields) : fields)
+  /** Messages with the same fields share one list of them. */
+  #shared(): HttpFields {
+    if (this.#lastFields === NONE) {
+      const fields = this.#last.slice(this.#pseudo)
+      this.#lastFields = this.#crumbs > 1 ? joinCookies(fields) : fields
+    }
+    return HttpFields.fromShared(this.#lastFields)
   }
 
   #read(list: string[], before: readonly string[]): boolean {

@@ -13,12 +13,13 @@ interface KnownHead {
   readonly list: readonly string[]
   readonly length: number | undefined
   readonly date: string | undefined
+  readonly block: Uint8Array
+  /** Of the table, when it was written. */
+  readonly changes: number
 }
 
 export class HeadCache {
   readonly #heads: (KnownHead | undefined)[] = [undefined, undefined, undefined, undefined]
-  readonly #blocks: Uint8Array[] = [EMPTY, EMPTY, EMPTY, EMPTY]
-  readonly #changes: number[] = [0, 0, 0, 0]
 
   /**
    * `changes`: of the table, as it is now. There must be room.
@@ -33,12 +34,11 @@ export class HeadCache {
     date: string | undefined,
     changes: number,
   ): boolean {
-    const place = placeOf(status, list)
-    const head = this.#heads[place]
-    if (head === undefined || this.#changes[place] !== changes) return false
+    const head = this.#heads[placeOf(status, list)]
+    if (head === undefined || head.changes !== changes) return false
     if (head.status !== status || head.length !== length || head.date !== date) return false
     if (!isSame(head.list, list)) return false
-    const block = this.#blocks[place] as Uint8Array
+    const { block } = head
     const { bytes } = out
     let to = out.length
     for (let at = 0; at < block.length; at++) bytes[to++] = block[at] as number
@@ -60,11 +60,10 @@ export class HeadCache {
     const end = out.length
     if (end - start > MAX_BYTES) return
     for (let at = start; at < end; at++) if ((bytes[at] as number) < FIRST_INDEX) return
-    const place = placeOf(status, list)
+    const block = bytes.slice(start, end)
     // The list is the caller's, who may change it.
-    this.#heads[place] = { status, list: list.slice(), length, date }
-    this.#blocks[place] = bytes.slice(start, end)
-    this.#changes[place] = changes
+    const kept = list.slice()
+    this.#heads[placeOf(status, list)] = { status, list: kept, length, date, block, changes }
   }
 }
 
@@ -83,4 +82,3 @@ const MASK = 3
 const MAX_BYTES = 32
 /** Of a block: the field at an index. Those that need a second byte are rare. */
 const FIRST_INDEX = 0x80
-const EMPTY = new Uint8Array(0)
