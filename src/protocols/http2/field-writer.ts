@@ -78,7 +78,7 @@ export class FieldWriter {
     if (list !== undefined && changes === this.#changes) {
       if (this.#heads.write(out, status, list, length, date, changes)) return
     }
-    this.status(status)
+    if (status !== TRAILERS) this.status(status)
     if (fields !== undefined) this.fields(fields)
     if (length !== undefined) this.field('content-length', String(length))
     if (date !== undefined) this.field('date', date)
@@ -87,6 +87,11 @@ export class FieldWriter {
       this.#heads.keep(out, start, status, list, length, date, changes)
     }
     this.#changes = this.#hpack.changes
+  }
+
+  /** All of a section of trailers, which repeat as heads do. */
+  trailers(fields: HttpFields): void {
+    this.response(TRAILERS, fields, undefined, undefined)
   }
 
   status(status: number): void {
@@ -239,6 +244,8 @@ const FIELD_ROOM = 16
 /** No value. */
 const NOTHING = '\n'
 const MAX_NAMES = 128
+/** In place of a status, and beside those of heads. */
+const TRAILERS = 2
 const NO_FIELDS: readonly string[] = Object.freeze([])
 const MAX_PATHS = 32
 /** Names beyond those that are remembered. */

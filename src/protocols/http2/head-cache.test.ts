@@ -17,17 +17,27 @@ function pair(tableBytes = 4_096) {
   const out = new ByteWriter()
   const writer = new FieldWriter(out, tableBytes)
   const decoder = new HpackDecoder()
+  const read = (): Written => {
+    const frame = out.take()
+    const list: string[] = []
+    assert.equal(decoder.decode(frame.subarray(FRAME_HEADER_BYTES), list), 'ok')
+    return { list, bytes: frame.length - FRAME_HEADER_BYTES }
+  }
   return {
     writer,
+    writeTrailers(fields: string[]): Written {
+      const given = HttpFields.fromTrusted(fields)
+      writer.begin(given)
+      writer.trailers(given)
+      writer.finish(1, 1)
+      return read()
+    },
     write(status: number, fields: string[], length?: number, date?: string): Written {
       const given = HttpFields.fromTrusted(fields)
       writer.begin(given)
       writer.response(status, given, length, date)
       writer.finish(1, 0)
-      const frame = out.take()
-      const list: string[] = []
-      assert.equal(decoder.decode(frame.subarray(FRAME_HEADER_BYTES), list), 'ok')
-      return { list, bytes: frame.length - FRAME_HEADER_BYTES }
+      return read()
     },
   }
 }
@@ -61,6 +71,18 @@ test('a list that its owner changes afterwards is not what is compared', () => {
   assert.equal(write(200, fields, 13, 'd').list[3], 'c')
 })
 
+test('trailers that repeat are as short, between heads of as many fields', () => {
+  const { write, writeTrailers } = pair()
+  for (let time = 0; time < 6; time++) {
+    const head = write(200, ['content-type', 'application/grpc'])
+    const trailers = writeTrailers(['grpc-status', '0'])
+    assert.deepEqual(head.list, [':status', '200', 'content-type', 'application/grpc'])
+    assert.deepEqual(trailers.list, ['grpc-status', '0'])
+    if (time >= 2) assert.deepEqual([head.bytes, trailers.bytes], [2, 1])
+  }
+  assert.deepEqual(writeTrailers(['grpc-status', '5']).list, ['grpc-status', '5'])
+})
+
 test('what must never be in a table is written each time', () => {
   const { write } = pair()
   const bytes = [1, 2, 3, 4].map(() => write(200, ['set-cookie', 'secret'], 0, 'd').bytes)
@@ -70,7 +92,7 @@ test('what must never be in a table is written each time', () => {
 test('whatever is sent in whatever order is read as it was sent', () => {
   const random = new SeededRandom(11)
   // A small table, so that entries come and go.
-  const { writer, write } = pair(200)
+  const { writer, write, writeTrailers } = pair(200)
   for (let step = 0; step < 4_000; step++) {
     if (random.integer(0, 199) === 0) writer.setPeerTableBytes(random.pick([0, 100, 200, 4_096]))
     const status = random.pick([200, 200, 200, 404, 299])
@@ -87,5 +109,6 @@ test('whatever is sent in whatever order is read as it was sent', () => {
     if (length !== undefined) expected.push('content-length', String(length))
     if (date !== undefined) expected.push('date', date)
     assert.deepEqual(write(status, fields, length, date).list, expected)
+    if (random.chance(0.5)) assert.deepEqual(writeTrailers(fields).list, fields)
   }
 })

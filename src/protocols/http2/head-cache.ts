@@ -1,6 +1,6 @@
 /**
- * The last response heads that were nothing but indices, as they were written: most answers of a
- * connection have the same few fields again. They mean the same as long as the HPACK table has not
+ * The last response heads and trailers that were nothing but indices, as they were written: most
+ * answers of a connection have the same few fields again. They mean the same as long as the HPACK table has not
  * changed.
  *
  * What holds a literal is not kept: it is new, or a secret that goes into no table either.

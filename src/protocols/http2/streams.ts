@@ -648,7 +648,7 @@ export abstract class Http2Streams<Head extends PendingHead, Event> extends Http
 
   protected writeTrailers(stream: Http2Stream<Head>, trailers: HttpFields): void {
     this.writer.begin(trailers)
-    this.writer.fields(trailers)
+    this.writer.trailers(trailers)
     this.writer.finish(stream.id, FrameFlag.END_STREAM)
     this.wroteMessage = true
   }
