@@ -14,11 +14,17 @@
 import { InternalError } from './errors.ts'
 
 export class ByteQueue {
+  readonly #keptBytes: number
   #carry: Uint8Array = EMPTY
   #carryStart = 0
   #carryEnd = 0
   #chunk: Uint8Array = EMPTY
   #at = 0
+
+  /** @param keptBytes an empty carry up to this size is kept for the next tail. @default 1_024 */
+  constructor(keptBytes: number = KEPT_CARRY_BYTES) {
+    this.#keptBytes = keptBytes
+  }
 
   /** Bytes that can be read. */
   get length(): number {
@@ -38,7 +44,7 @@ export class ByteQueue {
     if (this.#carryStart === this.#carryEnd) {
       this.#carryStart = 0
       this.#carryEnd = 0
-      if (this.#carry.length > KEPT_CARRY_BYTES) this.#carry = EMPTY
+      if (this.#carry.length > this.#keptBytes) this.#carry = EMPTY
     }
     const rest = this.#chunk.length - this.#at
     if (rest > 0) this.#append(rest)
@@ -190,5 +196,5 @@ export class ByteQueue {
 
 const EMPTY = new Uint8Array(0)
 const FIRST_CARRY_BYTES = 64
-/** An empty carry up to this size is kept for the next tail; more is not held by an idle queue. */
+/** More is not held by an idle queue. */
 const KEPT_CARRY_BYTES = 1_024

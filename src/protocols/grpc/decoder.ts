@@ -23,7 +23,7 @@ export interface GrpcDecoderOptions {
 
 export class GrpcDecoder implements Decoder<GrpcFrame> {
   readonly #maxMessageBytes: number
-  readonly #queue = new ByteQueue()
+  readonly #queue = new ByteQueue(KEPT_BYTES)
   #flags = 0
   /** Set between the prefix of a frame and its last byte. */
   #length = -1
@@ -121,3 +121,5 @@ function readLength(prefix: Uint8Array): number {
 
 export const GRPC_PREFIX_BYTES = 5
 const COMPRESSED = 1
+/** A message of usual length that was cut in two: a stream that goes on has the next one soon. */
+const KEPT_BYTES = 8_192

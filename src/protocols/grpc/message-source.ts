@@ -94,10 +94,12 @@ export class MessageSource<Message>
   write(chunk: Uint8Array): boolean {
     if (this.#done) return false
     this.#decoder.push(chunk)
+    // A body that gives at once what it is asked for: it goes on when this chunk is through.
+    const asking = this.#pumping
     this.#pump()
     // The chunk is borrowed: what nobody has asked for yet is kept as a copy.
     this.#decoder.hold()
-    if (this.#done || !this.#flowing || this.#decompressing) {
+    if (asking || this.#done || !this.#flowing || this.#decompressing) {
       this.#asked = false
       return false
     }
