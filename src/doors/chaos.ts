@@ -2,4 +2,5 @@
 export * from '../core/chaos/toxic.ts'
 export { type ToxicChange, ToxicSet, type ToxicSetOptions } from '../core/chaos/toxic-set.ts'
 export { type ChaosTransport, chaos } from '../links/chaos/chaos.ts'
+export { type ChaosDatagrams, chaosDatagrams } from '../links/chaos/chaos-datagrams.ts'
 export { type ChaosOptions, chaosDefaults } from '../links/chaos/chaos-options.ts'

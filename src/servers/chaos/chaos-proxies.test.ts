@@ -39,6 +39,19 @@ test('ChaosProxies refuses names that would write to a terminal', async () => {
   assert.equal((await proxies.add({ ...spec, name: 'x'.repeat(255) })).enabled, false)
 })
 
+test('ChaosProxies has maxProxies proxies, and refuses one more', async () => {
+  await using proxies = new ChaosProxies({ clock: systemClock, seed: 1, maxProxies: 2 })
+  const spec = { listen: '127.0.0.1:0', upstream: '127.0.0.1:1', enabled: false }
+  const first = await proxies.add({ ...spec, name: 'a' })
+  await proxies.add({ ...spec, name: 'b' })
+  await assert.rejects(proxies.add({ ...spec, name: 'c' }), {
+    code: 'ERR_OPTION_RANGE',
+    message: /3 proxies, maxProxies is 2/,
+  })
+  await proxies.remove(first)
+  assert.equal((await proxies.add({ ...spec, name: 'c' })).name, 'c')
+})
+
 function portOf(server: { address(): unknown }): number {
   return (server.address() as AddressInfo).port
 }
