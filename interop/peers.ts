@@ -28,6 +28,12 @@ export const PEERS = {
     version: /(\d+\.\d+\.\d+\.\d+)/,
     aptPackage: 'chromium',
   },
+  coturn: {
+    commands: ['turnserver'],
+    versionArguments: ['--version'],
+    version: /^(\d+\.\d+\S*)/m,
+    aptPackage: 'coturn',
+  },
   curl: {
     commands: ['curl'],
     versionArguments: ['--version'],

@@ -1,5 +1,6 @@
 // The real library on loopback: few connections, because each has threads. More is in interop.
 import assert from 'node:assert/strict'
+import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import { MessageRecorder } from '../../../test/transports/message-recorder.ts'
 import { memorySignalling } from '../../links/webrtc-signalling/memory-signalling.ts'
@@ -38,6 +39,28 @@ test('webRtc exchanges messages over node-datachannel, and both sides end', opti
   assert.equal(connection.facts.webRtc.flowControl, true)
   assert.match(connection.facts.webRtc.remoteFingerprint ?? '', /^sha-256 [0-9A-F:]{95}$/)
   assert.equal(connection.facts.webRtc.candidates()?.remote.address, '127.0.0.1')
+  connection.end()
+  await client.until(() => client.closed !== undefined)
+  assert.deepEqual(client.closed, { reason: undefined })
+  await listener.close()
+})
+
+test('webRtc meets over IPv6', { skip: available ? hasNoIpv6() : reason }, async () => {
+  const transport = webRtc({ signalling: memorySignalling(), bindAddress: '::1' })
+  const listener = await transport.listen(webRtcAddress('0'), {
+    onConnection(connection) {
+      const echo = new MessageRecorder(connection)
+      echo.onNext = (message) => void connection.send(message)
+      echo.open()
+      void echo.until(() => echo.ended).then(() => connection.end())
+    },
+  })
+  const connection = await transport.connect(listener.address)
+  const client = new MessageRecorder(connection).open()
+  connection.send(Uint8Array.of(6))
+  await client.until(() => client.messages.length === 1)
+  const pair = connection.facts.webRtc.candidates()
+  assert.deepEqual([pair?.local.address, pair?.remote.address], ['::1', '::1'])
   connection.end()
   await client.until(() => client.closed !== undefined)
   assert.deepEqual(client.closed, { reason: undefined })
@@ -93,4 +116,9 @@ const SETTINGS: PeerSettings = {
   bindAddress: '127.0.0.1',
   portRange: undefined,
   maxMessageBytes: 65_536,
+}
+
+function hasNoIpv6(): string | false {
+  const addresses = Object.values(networkInterfaces()).flat()
+  return addresses.some((one) => one?.address === '::1') ? false : 'there is no IPv6 loopback here'
 }
