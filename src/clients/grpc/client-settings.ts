@@ -112,6 +112,7 @@ export interface GrpcClientSettings {
   readonly timeoutMs: number
   readonly maxReceiveBytes: number
   readonly maxSendBytes: number
+  readonly readAheadBytes: number
   readonly compression: GrpcCompression
   readonly encoding: GrpcEncoding | undefined
   readonly compressMinBytes: number
@@ -157,6 +158,7 @@ export function clientSettings(
     timeoutMs: checkRange('timeoutMs', timeoutMs, 1, Number.POSITIVE_INFINITY),
     maxReceiveBytes: limits.maxReceiveMessageBytes,
     maxSendBytes: limits.maxSendMessageBytes,
+    readAheadBytes: limits.readAheadBytes,
     compression,
     encoding,
     compressMinBytes: checkInteger('compressMinBytes', compressMinBytes, 0, 0xffff_ffff),

@@ -6,13 +6,11 @@ import type { Call } from '../../core/context.ts'
 import { ClosedError, toError, UsageError } from '../../core/errors.ts'
 import type { Flow, Sink, Source } from '../../core/flow.ts'
 import { SourceIterator } from '../../core/source-iterator.ts'
-import {
-  MESSAGE_READ_AHEAD_BYTES,
-  type MessageSource,
-} from '../../protocols/grpc/message-source.ts'
+import type { MessageSource } from '../../protocols/grpc/message-source.ts'
 
 export class GrpcCallStream<Message> implements Source<Message>, Flow {
   readonly #call: Call
+  readonly #readAheadBytes: number
   readonly #stopWatching: () => void
   #sink: Sink<Message> | undefined
   #source: MessageSource<Message> | undefined
@@ -22,9 +20,13 @@ export class GrpcCallStream<Message> implements Source<Message>, Flow {
   #flowing = false
   #cancelled = false
 
-  /** @param begin makes the call; settles with the head of the response */
-  constructor(call: Call, begin: () => Promise<MessageSource<Message>>) {
+  /**
+   * @param readAheadBytes of async iteration
+   * @param begin makes the call; settles with the head of the response
+   */
+  constructor(call: Call, readAheadBytes: number, begin: () => Promise<MessageSource<Message>>) {
     this.#call = call
+    this.#readAheadBytes = readAheadBytes
     this.#sink = undefined
     this.#source = undefined
     this.#flow = undefined
@@ -48,10 +50,9 @@ export class GrpcCallStream<Message> implements Source<Message>, Flow {
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<Message> {
-    return new SourceIterator<Message>(this, undefined, {
-      weigh: () => this.#source?.weigh() ?? 1,
-      most: MESSAGE_READ_AHEAD_BYTES,
-    })
+    const most = this.#readAheadBytes
+    const weigh = (): number => this.#source?.weigh() ?? 1
+    return new SourceIterator<Message>(this, undefined, most === 0 ? undefined : { weigh, most })
   }
 
   resume(): void {

@@ -112,7 +112,7 @@ export class GrpcMethodClient {
 
   #failed(error: unknown): unknown {
     const reject = (): Promise<never> => Promise.reject(error)
-    return this.#streamsOut ? new GrpcCallStream<unknown>(new Call(), reject) : reject()
+    return this.#streamsOut ? new GrpcCallStream<unknown>(new Call(), 0, reject) : reject()
   }
 
   #kindOfCall(): (input: never, options?: GrpcCallOptions) => unknown {
@@ -190,7 +190,7 @@ export class GrpcMethodClient {
         throw error
       }
     }
-    return new GrpcCallStream(context, begin)
+    return new GrpcCallStream(context, this.#settings.readAheadBytes, begin)
   }
 
   #onlyReply(response: HttpResponse, options: GrpcCallOptions | undefined): MaybePromise<unknown> {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Channel } from '../../core/channel.ts'
 import { grpcFrame } from './encoder.ts'
-import { MESSAGE_READ_AHEAD_BYTES, MessageSource } from './message-source.ts'
+import { MessageSource } from './message-source.ts'
+import { grpcMessageDefaults } from './options.ts'
 
 /** A body without end, of messages of so many bytes, in chunks of `together`. */
 function endless(
@@ -29,18 +30,27 @@ function endless(
 /** What one message counts: its length, and what holding it costs. */
 const COST = 128
 
-for (const bytes of [0, 1_000, 100_000]) {
-  test(`iteration holds 64 KiB of messages of ${bytes} bytes ahead, and no more`, async () => {
+for (const [bytes, readAheadBytes] of [
+  [0, undefined],
+  [1_000, undefined],
+  [100_000, undefined],
+  [1_000, 1_128],
+  [1_000, 1_129],
+  [1_000, 0],
+] as const) {
+  const most = readAheadBytes ?? grpcMessageDefaults.readAheadBytes
+  test(`iteration holds ${most} bytes of messages of ${bytes} bytes ahead, and no more`, async () => {
     const { body, cancels } = endless(bytes, 1)
     let decoded = 0
     const source = new MessageSource<number>(body, {
       decode: () => ++decoded,
       decompress: undefined,
       maxMessageBytes: 1_000_000,
+      ...(readAheadBytes === undefined ? {} : { readAheadBytes }),
     })
     const iterator = source[Symbol.asyncIterator]()
     assert.equal(decoded, 0)
-    const ahead = Math.ceil(MESSAGE_READ_AHEAD_BYTES / (bytes + COST))
+    const ahead = Math.ceil(most / (bytes + COST))
     for (let message = 1; message <= ahead + 1; message++) {
       assert.equal((await iterator.next()).value, message)
       assert.equal(decoded, 1 + ahead)

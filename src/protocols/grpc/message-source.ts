@@ -13,12 +13,15 @@ import { compressedWithoutEncoding, type Decompress } from './compression.ts'
 import { GrpcDecoder } from './decoder.ts'
 import { grpcStatusOf } from './error-status.ts'
 import { GrpcError } from './grpc-error.ts'
+import { grpcMessageDefaults } from './options.ts'
 
 export interface MessageSourceOptions<Message> {
   /** @param borrowed the payload is used for something else afterwards */
   decode(payload: Uint8Array, borrowed: boolean): Message
   readonly decompress: Decompress | undefined
   readonly maxMessageBytes: number
+  /** Of async iteration. @default 65_536 */
+  readonly readAheadBytes?: number
   /** The body has ended as it should: why the stream has not. A client looks at the trailers here. */
   onEnd?(): Error | undefined
   /** It is over, however it ended. Once. */
@@ -31,7 +34,7 @@ export class MessageSource<Message>
   implements Source<Message>, Flow, Sink<Uint8Array>, ReadAhead<Message>
 {
   /** What async iteration holds of messages that nobody has asked for yet, with what each costs. */
-  readonly most: number = MESSAGE_READ_AHEAD_BYTES
+  readonly most: number
   readonly #options: MessageSourceOptions<Message>
   readonly #body: Source<Uint8Array>
   readonly #decoder: GrpcDecoder
@@ -50,6 +53,7 @@ export class MessageSource<Message>
   constructor(body: Source<Uint8Array>, options: MessageSourceOptions<Message>) {
     this.#body = body
     this.#options = options
+    this.most = options.readAheadBytes ?? grpcMessageDefaults.readAheadBytes
     this.#decoder = new GrpcDecoder({ maxMessageBytes: options.maxMessageBytes })
   }
 
@@ -67,7 +71,7 @@ export class MessageSource<Message>
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<Message> {
-    return new SourceIterator<Message>(this, undefined, this)
+    return new SourceIterator<Message>(this, undefined, this.most === 0 ? undefined : this)
   }
 
   /** Of the message that is being written. */
@@ -223,10 +227,5 @@ export class MessageSource<Message>
   }
 }
 
-/**
- * What one read of a socket brings: all of it is decoded where it lies, and the body goes on without
- * being stopped and started again for each message.
- */
-export const MESSAGE_READ_AHEAD_BYTES: number = 65_536
 /** Of an object with a few fields, whatever their length: empty messages must not count nothing. */
 const MESSAGE_COST = 128

@@ -18,11 +18,20 @@ export interface GrpcMessageLimits {
    * @default Infinity, as every implementation of gRPC: the receiver has a limit of its own
    */
   maxSendMessageBytes?: number
+  /**
+   * How much of a stream of messages is decoded ahead of a loop over it (`for await`): bytes of the
+   * messages, and 128 for each. 0: nothing. A `Source` that is opened by hand gets nothing ahead.
+   *
+   * @default 65_536: what one read of a socket brings. All of it is decoded where it lies, and the
+   * body is not stopped and started again for each message
+   */
+  readAheadBytes?: number
 }
 
 export const grpcMessageDefaults: Readonly<Required<GrpcMessageLimits>> = Object.freeze({
   maxReceiveMessageBytes: 4 * 1024 * 1024,
   maxSendMessageBytes: Number.POSITIVE_INFINITY,
+  readAheadBytes: 65_536,
 })
 
 /** Checked, with the defaults for what is not given. */
@@ -30,6 +39,7 @@ export function messageLimits(options: GrpcMessageLimits): Required<GrpcMessageL
   const {
     maxReceiveMessageBytes = grpcMessageDefaults.maxReceiveMessageBytes,
     maxSendMessageBytes = grpcMessageDefaults.maxSendMessageBytes,
+    readAheadBytes = grpcMessageDefaults.readAheadBytes,
   } = options
   return {
     maxReceiveMessageBytes: checkInteger(
@@ -42,6 +52,7 @@ export function messageLimits(options: GrpcMessageLimits): Required<GrpcMessageL
       maxSendMessageBytes === Number.POSITIVE_INFINITY
         ? UINT32_MAX
         : checkInteger('maxSendMessageBytes', maxSendMessageBytes, 0, UINT32_MAX),
+    readAheadBytes: checkInteger('readAheadBytes', readAheadBytes, 0, UINT32_MAX),
   }
 }
 

@@ -185,6 +185,7 @@ export class GrpcMethod {
       decode: (payload, borrowed) => this.#input.decode(payload, borrowed),
       decompress,
       maxMessageBytes: this.#settings.maxReceiveBytes,
+      readAheadBytes: this.#settings.readAheadBytes,
     })
   }
 

@@ -59,6 +59,7 @@ export const grpcServiceDefaults: Readonly<{ compressMinBytes: number }> = Objec
 export interface GrpcSettings {
   readonly maxReceiveBytes: number
   readonly maxSendBytes: number
+  readonly readAheadBytes: number
   readonly compression: GrpcCompression
   readonly encodings: readonly GrpcEncoding[]
   readonly compressMinBytes: number
@@ -79,6 +80,7 @@ export function grpcSettings(options: GrpcServiceOptions): GrpcSettings {
   return {
     maxReceiveBytes: limits.maxReceiveMessageBytes,
     maxSendBytes: limits.maxSendMessageBytes,
+    readAheadBytes: limits.readAheadBytes,
     compression,
     encodings,
     compressMinBytes: checkInteger('compressMinBytes', compressMinBytes, 0, 0xffff_ffff),

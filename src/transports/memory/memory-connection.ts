@@ -126,13 +126,13 @@ export class MemoryConnection implements Connection {
   write(chunk: Uint8Array): boolean {
     if (this.#closed || this.#ending !== 'no') return false
     this.#send(chunk)
-    return this.#queuedBytes <= this.#settings.highWaterMarkBytes
+    return this.#hasRoom()
   }
 
   writeAll(chunks: readonly Uint8Array[]): boolean {
     if (this.#closed || this.#ending !== 'no') return false
     for (const chunk of chunks) this.#send(chunk)
-    return this.#queuedBytes <= this.#settings.highWaterMarkBytes
+    return this.#hasRoom()
   }
 
   pause(): void {
@@ -200,6 +200,11 @@ export class MemoryConnection implements Connection {
 
   // Towards the peer.
 
+  /** None once the peer is gone: who is told of room again and again would never let the reset come. */
+  #hasRoom(): boolean {
+    return this.#queuedBytes <= this.#settings.highWaterMarkBytes && this.#resetAt === undefined
+  }
+
   #send(chunk: Uint8Array): void {
     if (chunk.length === 0) return
     const taken = this.#queuedBytes === 0 ? this.#peer.#receive(chunk) : 0
@@ -241,7 +246,7 @@ export class MemoryConnection implements Connection {
   // From the peer. Called within its calls, so nothing here calls the handler.
 
   #receive(chunk: Uint8Array): number {
-    // A closed end takes everything: whoever writes to it learns of the reset, not of pressure.
+    // A closed end takes everything: nothing that is queued for it keeps the reset from being told.
     if (this.#closed) return chunk.length
     const taken = this.#incoming.put(chunk)
     if (taken > 0 && this.#settings.maxDelayMs > 0) {

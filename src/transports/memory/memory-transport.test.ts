@@ -39,6 +39,27 @@ test('memory connects to a listener by name, each with its role and addresses', 
   assert.equal(clock.pendingTimers, 0)
 })
 
+test('memory has no room for a peer that is gone, until its reset is told', async () => {
+  const { clock, transport } = setUp()
+  const accepted: Connection[] = []
+  await transport.listen(address('a'), {
+    onConnection: (connection) => accepted.push(connection),
+  })
+  const connecting = transport.connect(address('a'))
+  clock.flush()
+  const client = await connecting
+  const server = accepted[0]!
+  const log = record(server)
+  assert.equal(server.write(bytes('x')), true)
+  client.destroy()
+  // Else who writes whenever there is room, in one turn, would never hear of it.
+  assert.equal(server.write(bytes('x')), false)
+  assert.equal(server.writeAll([bytes('x')]), false)
+  assert.deepEqual(log, [])
+  clock.flush()
+  assert.deepEqual(log, ['close ERR_RESET'])
+})
+
 test('memory gives the name 0 a fresh name, as port 0 a port', async () => {
   const { transport } = setUp()
   const one = await transport.listen(address('0'), { onConnection() {} })
