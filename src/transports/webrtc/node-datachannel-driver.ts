@@ -206,8 +206,11 @@ class NativePeer implements DriverPeer {
     })
   }
 
+  /** While the library holds the process there is something to release; else nothing waits for it. */
   #after(ms: number, callback: () => void): Timer {
-    return this.#clock.setTimer(this.#clock.now() + ms, callback)
+    const timer = this.#clock.setTimer(this.#clock.now() + ms, callback)
+    timer.unref()
+    return timer
   }
 
   #failLater(error: Error): void {
