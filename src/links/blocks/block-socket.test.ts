@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Address, memory as name } from '../../core/address.ts'
 import type { DatagramSocket, DatagramTransport } from '../../core/datagram-socket.ts'
+import { seededRandom } from '../../core/seeded-random.ts'
 import { ed25519Key, nodeSigning } from '../../platform/node-signing.ts'
 import { ackPayload } from '../../protocols/olocus/ack-payload.ts'
 import type { Block } from '../../protocols/olocus/block.ts'
@@ -368,6 +369,40 @@ test('who has not agreed is not heard, gets nothing, and never more back than th
   assert.equal(await kindOf(sending), 'NegotiationFailed')
   await assert.rejects(w.bound.sendTo(Uint8Array.of(1), stranger.address), { status: 21 })
   await w.soon(Promise.all([stranger.close(), w.bound.close()]))
+})
+
+test('a hello cut at every byte, changed at every byte, or of random bytes agrees with nobody', async () => {
+  const w = await greeting({ key: bob })
+  await w.dial({ key })
+  const hello = w.sent[0]!
+  const random = seededRandom(5)
+  const problems: Error[] = []
+  const hostile = [
+    ...Array.from(hello, (_, at) => hello.subarray(0, at)),
+    ...Array.from(hello, (byte, at) => hello.with(at, byte ^ (1 << (at & 7)))),
+    ...Array.from({ length: 200 }, () => {
+      const bytes = Uint8Array.from({ length: 400 }, () => random() * 256)
+      bytes.set(hello.subarray(0, Math.floor(random() * 40)))
+      return bytes
+    }),
+  ]
+  const settings = settingsOf({ clock: w.clock })
+  const hellos = new DatagramHellos({ key: bob, maxPeers: 8 }, settings, true, {
+    send() {},
+    mayAnswer: () => true,
+    onProblem: (error) => void problems.push(error),
+  })
+  for (const [index, bytes] of hostile.entries()) {
+    const peer = name(`p${index}`)
+    const taken = hellos.take(bytes, peer)
+    assert.ok(taken === 'hello' || taken === 'stranger', `${index}`)
+    await w.clock.settle()
+    assert.ok(hellos.exchangeCount <= 8)
+    assert.equal(hellos.agreementWith(peer), undefined)
+  }
+  assert.ok(problems.length > hello.length, `${problems.length} were refused`)
+  for (const problem of problems) assert.notEqual(networkErrorKind(problem), undefined)
+  await w.soon(w.bound.close())
 })
 
 test('exchanges and agreements are bounded: at the limit and one past', async () => {
