@@ -3,10 +3,8 @@
  * one write for everything that is due on a connection.
  */
 
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
-import { setTimeout as wait } from 'node:timers/promises'
-import { connect as connectTls } from 'node:tls'
 import { runDatagrams } from './datagrams.ts'
 import {
   type EchoJob,
@@ -18,6 +16,12 @@ import {
   requestBytes,
   type WebSocketJob,
 } from './jobs.ts'
+import {
+  type LoadSocket,
+  type LoadSockets,
+  openLoadSockets,
+  openNodeSocket,
+} from './load-sockets.ts'
 import { openStreams, releaseStreams } from './open-streams.ts'
 import { ResponseCounter } from './response-counter.ts'
 import { clientFrame, FrameCounter, upgradeRequest } from './websocket-frames.ts'
@@ -50,8 +54,8 @@ class Run {
   /** `depth` messages in one piece, of which as many are sent as answers came. */
   readonly #messages: Buffer
   readonly #histogram: RecordableHistogram = createHistogram()
-  readonly #sockets: Socket[] = []
   readonly #counters: AnswerCounter[] = []
+  readonly #onChunk: ((chunk: Buffer) => void)[] = []
   #requests = 0
   #running = true
   #failure: Error | undefined
@@ -63,19 +67,17 @@ class Run {
   }
 
   async result(): Promise<LoadResult> {
-    const { connections, milliseconds } = this.#job
-    await Promise.all(Array.from({ length: connections }, () => this.#open()))
+    const { connections, milliseconds, tls } = this.#job
+    using sockets = openLoadSockets(tls)
+    const open = await Promise.all(Array.from({ length: connections }, () => this.#open(sockets)))
     const started = performance.now()
-    const elapsed = (): number => performance.now() - started
-    for (const [index, socket] of this.#sockets.entries()) this.#drive(index, socket)
-    await wait(milliseconds)
+    for (const [index, socket] of open.entries()) this.#drive(index, socket)
+    await sockets.serve(milliseconds)
     // A cold server may need longer for its first answer than a short run lasts.
-    while (this.#requests === 0 && this.#failure === undefined && elapsed() < PATIENCE_MS) {
-      await wait(ANSWER_POLL_MS)
-    }
+    const answered = (): boolean => this.#requests > 0 || this.#failure !== undefined
+    if (!answered()) await sockets.serve(PATIENCE_MS, answered)
     this.#running = false
-    const seconds = elapsed() / 1000
-    for (const socket of this.#sockets) socket.destroy()
+    const seconds = (performance.now() - started) / 1000
     if (this.#failure !== undefined) throw this.#failure
     return {
       requests: this.#requests,
@@ -86,49 +88,39 @@ class Run {
     }
   }
 
-  #onChunk: ((chunk: Buffer) => void)[] = []
-
-  #open(): Promise<void> {
+  async #open(sockets: LoadSockets): Promise<LoadSocket> {
     const index = this.#counters.length
-    const { port, tls } = this.#job
     this.#counters.push(counterOf(this.#job))
     this.#onChunk.push(() => {})
-    return new Promise((resolve, reject) => {
-      const socket = openSocket(
-        port,
-        tls,
-        () => this.#greet(index, socket, resolve, reject),
-        (chunk) => this.#onChunk[index]?.(chunk),
-      )
-      this.#sockets[index] = socket
-      socket.on('error', (error) => {
-        reject(error)
-        this.#fail(error)
-      })
-      socket.on('close', () => this.#fail(new Error('the server closed a connection')))
+    const socket = await sockets.open(this.#job.port, {
+      onChunk: (chunk) => this.#onChunk[index]?.(chunk),
+      onFailure: (error) => this.#fail(error),
     })
+    await this.#greet(index, socket, sockets)
+    return socket
   }
 
   /** Shakes hands where the protocol does. */
-  #greet(index: number, socket: Socket, resolve: () => void, reject: (error: Error) => void): void {
+  async #greet(index: number, socket: LoadSocket, sockets: LoadSockets): Promise<void> {
     const job = this.#job
-    if (job.type !== 'websocket') return resolve()
+    if (job.type !== 'websocket') return
     let head = ''
     this.#onChunk[index] = (chunk) => {
       head += chunk.toString('latin1')
-      if (!head.endsWith('\r\n\r\n')) return
-      const agreed = !job.deflate || head.includes('permessage-deflate')
-      if (head.startsWith('HTTP/1.1 101') && agreed) resolve()
-      else reject(new Error(`no handshake: ${head.slice(0, 200)}`))
     }
     socket.write(upgradeRequest(job))
+    const over = (): boolean => head.endsWith('\r\n\r\n') || this.#failure !== undefined
+    await sockets.serve(PATIENCE_MS, over)
+    const agreed = !job.deflate || head.includes('permessage-deflate')
+    if (head.startsWith('HTTP/1.1 101') && agreed) return
+    throw new Error(`no handshake: ${head.slice(0, 200)}`)
   }
 
   #fail(error: Error): void {
     if (this.#running) this.#failure ??= error
   }
 
-  #drive(index: number, socket: Socket): void {
+  #drive(index: number, socket: LoadSocket): void {
     const counter = this.#counters[index] as AnswerCounter
     const messageBytes = this.#message.length
     // All messages of one write start their latency together.
@@ -175,28 +167,6 @@ function counterOf(job: LoadJob): AnswerCounter {
   }
 }
 
-function openSocket(
-  port: number,
-  tls: boolean,
-  onConnect: () => void,
-  onChunk: (chunk: Buffer) => void,
-): Socket {
-  if (tls) {
-    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, onConnect)
-    socket.on('data', onChunk)
-    return socket
-  }
-  const buffer = Buffer.allocUnsafe(READ_BYTES)
-  const onread = {
-    buffer,
-    callback(length: number): boolean {
-      onChunk(buffer.subarray(0, length))
-      return true
-    },
-  }
-  return connect({ port, host: '127.0.0.1', noDelay: true, onread }, onConnect)
-}
-
 let idle: Socket[] = []
 
 async function openIdle(job: IdleJob): Promise<LoadResult> {
@@ -207,7 +177,7 @@ async function openIdle(job: IdleJob): Promise<LoadResult> {
   const open = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const counter = new ResponseCounter()
-      const socket = openSocket(
+      const socket = openNodeSocket(
         job.port,
         job.tls,
         () => socket.write(request),
@@ -263,7 +233,5 @@ process.on('message', (job: Job) => {
 })
 process.on('disconnect', () => process.exit(0))
 
-const READ_BYTES = 65_536
 const IDLE_BATCH = 100
 const PATIENCE_MS = 10_000
-const ANSWER_POLL_MS = 10

@@ -1,6 +1,6 @@
 /**
  * Drives load from the bench: wrk where it is installed (it costs about a third of the CPU time of
- * our own generator, so it saturates more servers), our own generator for everything else.
+ * a generator over sockets of Node, so it saturates more servers), our own generator for everything else.
  */
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
