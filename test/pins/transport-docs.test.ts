@@ -9,14 +9,19 @@ import { byteStreamDefaults } from '../../src/links/byte-stream/byte-stream.ts'
 import { fragmentedDefaults } from '../../src/links/fragmented/fragmented.ts'
 import { messageStreamDefaults } from '../../src/links/message-stream/message-stream.ts'
 import { signallingClientDefaults } from '../../src/links/webrtc-signalling/signalling-client.ts'
+import { signallingServerDefaults } from '../../src/links/webrtc-signalling/signalling-server.ts'
 import { webSocketTransportDefaults } from '../../src/links/websocket/websocket.ts'
 import { browserWebSocketDefaults } from '../../src/links/websocket-browser/browser-websocket.ts'
 import { reliableDatagramDefaults } from '../../src/protocols/reliable-datagrams/options.ts'
 import { deflateDefaults, webSocketDefaults } from '../../src/protocols/websocket/options.ts'
+import { memoryDatagramDefaults } from '../../src/transports/memory/memory-datagrams.ts'
+import { memoryDefaults } from '../../src/transports/memory/memory-transport.ts'
+import { fromDuplexDefaults } from '../../src/transports/node-stream/from-duplex.ts'
 import { toDuplexDefaults } from '../../src/transports/node-stream/to-duplex.ts'
 import { quicDefaults } from '../../src/transports/quic/quic-options.ts'
 import { quicStreamsDefaults } from '../../src/transports/quic/quic-streams.ts'
 import { tcpDefaults } from '../../src/transports/tcp/tcp-options.ts'
+import { certificateFilesDefaults } from '../../src/transports/tls/certificate-files.ts'
 import { tlsDefaults } from '../../src/transports/tls/tls-options.ts'
 import { udpDefaults } from '../../src/transports/udp/udp-options.ts'
 import { unixDefaults } from '../../src/transports/unix/unix-options.ts'
@@ -47,6 +52,29 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     ...deflateDefaults,
     ...browserWebSocketDefaults,
   },
+}
+
+/** Where a page has two tables with options of the same names. */
+const SECTIONS: readonly (readonly [page: string, heading: string, defaults: object])[] = [
+  ['memory', 'Options', memoryDefaults],
+  ['memory', 'Datagrams', memoryDatagramDefaults],
+  ['duplex', 'fromDuplex', fromDuplexDefaults],
+  ['webrtc', 'Signalling', signallingServerDefaults],
+  ['tls', 'Certificates from files', certificateFilesDefaults],
+]
+
+for (const [page, heading, defaults] of SECTIONS) {
+  test(`docs/transports/${page}.md, ${heading}: every option with its default`, () => {
+    const text = readFileSync(fromRoot('docs/transports', `${page}.md`), 'utf8')
+    const section = text.split(/^## /m).find((one) => one.startsWith(`${heading}\n`))
+    assert.ok(section !== undefined, `no section ${heading}`)
+    const rows = section.split('\n').filter((line) => line.startsWith('| `'))
+    for (const [name, value] of Object.entries(defaults)) {
+      const row = rows.find((line) => line.split('|')[1]?.includes(`\`${name}\``))
+      assert.ok(row !== undefined, `${name} is not in the section`)
+      assert.ok(row.split('|')[2]?.includes(shown(name, value)), `${name}: not in ${row}`)
+    }
+  })
 }
 
 for (const [page, defaults] of Object.entries(PAGES)) {

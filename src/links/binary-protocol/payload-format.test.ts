@@ -58,6 +58,21 @@ for (const format of [json(), messagePack(), cbor()]) {
     assert.equal(({} as { admin?: boolean }).admin, undefined)
   })
 
+  test(`${format.name} refuses a body that is cut at any byte: ERR_MALFORMED`, () => {
+    for (const value of VALUES) {
+      const body = format.encode(value, undefined)
+      // A number of JSON is one at every digit.
+      if (format.name === 'json' && typeof value === 'number') continue
+      for (let length = 0; length < body.length; length++) {
+        assert.throws(
+          () => format.decode(body.slice(0, length), undefined, MAX),
+          { code: 'ERR_MALFORMED' },
+          `${length} of ${body.length} bytes of ${String(value)}`,
+        )
+      }
+    }
+  })
+
   test(`${format.name} answers noise, and valid bodies that were changed, with nothing but ProtocolError`, () => {
     const random = new SeededRandom(4)
     for (let round = 0; round < 600; round++) {

@@ -175,6 +175,15 @@ export class BlockSocket implements AsyncDisposable {
     this.#send(bytes, to)
   }
 
+  /** To the peer of a connected socket. */
+  async send(bytes: Uint8Array): Promise<void> {
+    await this.sendTo(bytes, this.#remote())
+  }
+
+  async recv(options: ReceiveOptions = {}): Promise<Uint8Array> {
+    return (await this.recvFrom(options)).bytes
+  }
+
   async recvFrom(options: ReceiveOptions = {}): Promise<{ bytes: Uint8Array; from: Address }> {
     const { value, from } = await this.#receive('raw', options)
     return { bytes: value as Uint8Array, from }
@@ -346,7 +355,10 @@ export class BlockSocket implements AsyncDisposable {
   #remote(): Address {
     const { remote } = this.#socket
     if (remote !== undefined) return remote
-    throw new UsageError('ERR_STATE', 'this socket has no peer: sendBlockTo says where to')
+    throw new UsageError(
+      'ERR_STATE',
+      'this socket has no peer: sendTo and sendBlockTo say where to',
+    )
   }
 
   #onClose(reason: Error | undefined): void {

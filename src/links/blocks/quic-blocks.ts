@@ -19,7 +19,7 @@ import { addressOf, type BlockTransport, type UnsupportedSetting } from './block
 import { type QuicConfig, quicConfigDefaults } from './configs.ts'
 import type { NegotiateOptions } from './negotiate.ts'
 import { QuicBlockConnection } from './quic-connection.ts'
-import { type BlockTransportOptions, settingsOf } from './stream-blocks.ts'
+import { type BlockTransportOptions, bufferSettings, settingsOf } from './stream-blocks.ts'
 
 export interface QuicBlocksOptions extends BlockTransportOptions {
   /** Everything else that QUIC can be told: authorities, client certificates, limits. */
@@ -48,8 +48,10 @@ export function quicBlocks(
     throw new UsageError('ERR_ARGUMENT', 'certChain and privateKey belong together')
   }
   const settings = settingsOf(options)
+  const { highWaterMarkBytes, reported } = bufferSettings(options.buffers)
   const transport = quic({
     onWarning: () => {}, // `unsupported` has them
+    highWaterMarkBytes,
     ...options.quic,
     clock: settings.clock,
     alpn: ['olocus/1'],
@@ -62,7 +64,7 @@ export function quicBlocks(
     initialMaxStreamData,
     ...(keepAliveIntervalMs !== null && { keepAliveMs: keepAliveIntervalMs }),
   })
-  const { unsupported } = transport
+  const unsupported = [...transport.unsupported, ...reported]
   return new MultiplexedBlockTransport(transport, settings, unsupported, options.negotiate)
 }
 

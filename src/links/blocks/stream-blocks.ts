@@ -59,8 +59,8 @@ export function streamBlocks(
   transport: Transport,
   options: StreamBlocksOptions = {},
 ): CarrierBlockTransport {
-  const { type = 'TCP' } = options
-  return streamTransport(type, transport, options, [])
+  const { type = 'TCP', buffers } = options
+  return streamTransport(type, transport, options, unusedBuffers(buffers, transport.name))
 }
 
 export function tcpBlocks(
@@ -103,8 +103,12 @@ export function unixBlocks(options: BlockTransportOptions = {}): CarrierBlockTra
 
 /** Within one process: for tests, and for parts that may be apart one day. */
 export function memoryBlocks(options: BlockTransportOptions = {}): CarrierBlockTransport {
-  const { clock = systemClock } = options
-  return streamTransport('Memory', memory({ clock }), options, [])
+  const { clock = systemClock, buffers = {} } = options
+  const {
+    sendBufferSize: highWaterMarkBytes = bufferConfigDefaults.sendBufferSize,
+    recvBufferSize: bufferBytes = bufferConfigDefaults.recvBufferSize,
+  } = buffers
+  return streamTransport('Memory', memory({ clock, highWaterMarkBytes, bufferBytes }), options, [])
 }
 
 /** Those of Node; a browser has its own. */
@@ -164,6 +168,21 @@ export function bufferSettings(buffers: BufferConfig = {}): {
     reported.push({ option: 'sendBufferSize', value: sendBufferSize, reason })
   }
   return { highWaterMarkBytes: sendBufferSize, reported }
+}
+
+/** Sizes of buffers that were asked for where something else holds: reported, not ignored. */
+export function unusedBuffers(
+  buffers: BufferConfig = {},
+  holder: string,
+): readonly UnsupportedSetting[] {
+  const reported: UnsupportedSetting[] = []
+  for (const option of ['sendBufferSize', 'recvBufferSize'] as const) {
+    const value = buffers[option]
+    if (value === undefined) continue
+    checkInteger(option, value, 1, 0x4000_0000)
+    reported.push({ option, value, reason: `the buffers are those of ${holder}: set them there` })
+  }
+  return reported
 }
 
 function streamTransport(

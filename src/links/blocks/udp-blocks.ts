@@ -60,7 +60,8 @@ export class BlockDatagramTransport {
       broadcast = udpConfigDefaults.broadcast,
     } = config
     checkInteger('maxPacketSize', maxPacketSize, 186, 65_527)
-    const { rateLimit = udpBlocksDefaults.rateLimit } = options
+    const { rateLimit = udpBlocksDefaults.rateLimit, buffers = {} } = options
+    const { sendBufferSize, recvBufferSize } = buffers
     // What waits in a queue of datagrams is lost anyway: there is room for a burst.
     this.#settings = settingsOf({ maxQueuedMessages: 1_024, ...options, onInvalid: 'report' })
     this.#options = options
@@ -74,6 +75,8 @@ export class BlockDatagramTransport {
         reusePort,
         broadcast,
         rateLimit,
+        ...(sendBufferSize !== undefined && { sendBufferBytes: sendBufferSize }),
+        ...(recvBufferSize !== undefined && { receiveBufferBytes: recvBufferSize }),
         ...(multicastTtl !== null && { multicastTtl }),
       })
   }

@@ -13,7 +13,7 @@ import type { WebRtcOptions } from '../../transports/webrtc/webrtc-options.ts'
 import { CarrierBlockTransport } from './block-transport.ts'
 import { type WebRtcConfig, webRtcConfigDefaults } from './configs.ts'
 import { FragmentCarrier } from './fragment-carrier.ts'
-import { type BlockTransportOptions, settingsOf } from './stream-blocks.ts'
+import { type BlockTransportOptions, settingsOf, unusedBuffers } from './stream-blocks.ts'
 
 export interface WebRtcBlocksOptions extends BlockTransportOptions {
   /** How peers find each other. */
@@ -67,6 +67,7 @@ export function webRtcBlocks(
     type: 'WebRTC',
     multiplexing: true,
     encryption: true,
+    unsupported: unusedBuffers(options.buffers, 'the data channel'),
     settings,
     connectTimeoutMs: settings.connectTimeoutMs,
     negotiate: options.negotiate,

@@ -7,10 +7,9 @@
 import { checkInteger } from '../../core/errors.ts'
 import { WireFormat } from '../../protocols/olocus/wire-format.ts'
 import { type WebSocketTransportOptions, webSocket } from '../websocket/websocket.ts'
-import type { UnsupportedSetting } from './block-transport.ts'
 import { CarrierBlockTransport } from './block-transport.ts'
 import { type WebSocketConfig, webSocketConfigDefaults } from './configs.ts'
-import { type BlockTransportOptions, settingsOf } from './stream-blocks.ts'
+import { type BlockTransportOptions, settingsOf, unusedBuffers } from './stream-blocks.ts'
 import { WebSocketCarrier } from './websocket-carrier.ts'
 
 export interface WebSocketBlocksOptions extends BlockTransportOptions {
@@ -49,7 +48,7 @@ export function webSocketBlocks(
     type: 'WebSocket',
     multiplexing: false,
     encryption: transport.traits.secure,
-    unsupported: NONE,
+    unsupported: unusedBuffers(options.buffers, 'the carrier of the WebSocket'),
     settings,
     connectTimeoutMs: settings.connectTimeoutMs,
     negotiate: options.negotiate,
@@ -64,5 +63,3 @@ export function webSocketBlocks(
     },
   })
 }
-
-const NONE: readonly UnsupportedSetting[] = Object.freeze([])

@@ -131,7 +131,7 @@ for (const algorithm of availableAlgorithms()) {
   test(`${algorithm} refuses corrupt records: ERR_ENCODING`, () => {
     const one = codec({ algorithms: [algorithm] })
     const record = seal(one, text(3_000))
-    for (let length = 2; length < record.length; length += 7) {
+    for (let length = 2; length < record.length; length++) {
       assert.throws(() => one.open(record.slice(0, length)), { code: 'ERR_ENCODING' })
     }
     assert.throws(() => one.open(record.slice(0, -6)), { code: 'ERR_ENCODING' })

@@ -5,6 +5,7 @@ import {
   selectTransport,
   type TransportRequirements,
 } from './select-transport.ts'
+import { transportOverride } from './transport-override.ts'
 import { type TransportProfile, transportProfiles } from './transport-profiles.ts'
 
 /** Who is not refused, best first. */
@@ -113,6 +114,27 @@ test('selectTransport lets a person choose: connection, API, environment, config
   // What a person chose need not fit, but it is said.
   const { chosen } = selectTransport({ overrides: { api: 'udp' } })
   assert.deepEqual(chosen.reasons.slice(0, 2), ['chosen by the API', 'may lose what is sent'])
+})
+
+test('transportOverride reads HEDDLE_TRANSPORT, which stands behind what the program says', (context) => {
+  const before = process.env['HEDDLE_TRANSPORT']
+  context.after(() => {
+    if (before === undefined) delete process.env['HEDDLE_TRANSPORT']
+    else process.env['HEDDLE_TRANSPORT'] = before
+  })
+  delete process.env['HEDDLE_TRANSPORT']
+  assert.deepEqual(transportOverride({ config: 'ws' }), { config: 'ws' })
+  process.env['HEDDLE_TRANSPORT'] = ''
+  assert.deepEqual(transportOverride(), {})
+  process.env['HEDDLE_TRANSPORT'] = 'tls'
+  assert.deepEqual(transportOverride({ config: 'ws' }), { config: 'ws', environment: 'tls' })
+  const chosen = (overrides: Parameters<typeof transportOverride>[0]) => {
+    const { chosen: row, decidedBy } = selectTransport({ overrides: transportOverride(overrides) })
+    return `${row.transport} by ${decidedBy}`
+  }
+  assert.equal(chosen({ config: 'ws' }), 'tls by environment')
+  assert.equal(chosen({ api: 'tcp' }), 'tcp by api')
+  assert.equal(chosen({ environment: 'wss' }), 'wss by environment')
 })
 
 test('selectTransport does not let a choice take required encryption away, nor make things available', () => {

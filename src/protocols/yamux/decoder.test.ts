@@ -77,6 +77,7 @@ decoderConformance(
       'a ping that is no question and no answer': header(YamuxType.PING, 0, 0, 0),
       'a ping that is both': header(YamuxType.PING, YamuxFlag.SYN | YamuxFlag.ACK, 0, 0),
       'a go away on a stream': header(YamuxType.GO_AWAY, 0, 1, 0),
+      'a payload of 2^32−1': header(YamuxType.DATA, 0, 1, 0xffff_ffff),
       'a payload of maxFrameBytes and one': header(YamuxType.DATA, 0, 1, MAX + 1),
     },
   },

@@ -329,6 +329,20 @@ test('udp sends no more than it received until the source has proven itself', as
 })
 
 const linux = process.platform === 'linux' ? test : test.skip
+linux('udp spreads peers over sockets with reusePort, each datagram to one of them', async () => {
+  const [first, one] = await bound({ reusePort: true })
+  const [second, two] = await bound({ reusePort: true }, first.address)
+  const clients = await Promise.all(Array.from({ length: 64 }, () => bound()))
+  for (const [client] of clients) client.send(bytes('x'), first.address)
+  while (one.heard.length + two.heard.length < 64) {
+    await Promise.race([one.changed(), two.changed()])
+  }
+  // All of 64 to one of two: a chance of 2 in 2^64.
+  assert.ok(one.heard.length > 0 && two.heard.length > 0, `${one.heard.length} of 64`)
+  const all = [first, second, ...clients.map(([client]) => client)]
+  await Promise.all(all.map((socket) => socket.close()))
+})
+
 linux('udp tells how many datagrams the kernel dropped while nobody read', async () => {
   const [receiver, heard] = await bound({ engine: 'handle', receiveBufferBytes: 8_192 })
   const [sender] = await bound()
