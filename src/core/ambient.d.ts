@@ -87,3 +87,9 @@ declare var URLSearchParams: {
 }
 
 declare function queueMicrotask(callback: () => void): void
+
+/** Missing where a runtime may not make code: Node with `--jitless`, a page whose policy forbids it. */
+declare var WebAssembly: {
+  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object
+  readonly Instance: new (module: object) => { readonly exports: Record<string, unknown> }
+}

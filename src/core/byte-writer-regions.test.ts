@@ -134,15 +134,3 @@ test('ByteWriter writes text of every length and script', () => {
   for (const value of [0, 9, 10, 12_345, -7]) writer.decimal(value)
   assert.equal(Buffer.from(writer.take()).toString(), '091012345-7')
 })
-
-test('ByteWriter leaves bytes out, and writes what stands before and behind them in order', () => {
-  const writer = new ByteWriter()
-  writer.uint8(1)
-  writer.reserve(10)
-  writer.skip(3)
-  writer.uint8(2)
-  writer.skip(0)
-  writer.uint8(3)
-  assert.equal(writer.pending, 3)
-  assert.deepEqual([...writer.take()], [1, 2, 3])
-})

@@ -79,17 +79,6 @@ export class ByteWriter {
     if (this.bytes.length - this.length < count) this.#newRegion(count)
   }
 
-  /**
-   * Leaves `count` bytes of the region out, for who copies by words and wants to stand as its source
-   * does. What is pending becomes a piece of its own. `reserve` must have made room for both.
-   */
-  skip(count: number): void {
-    if (count === 0) return
-    this.#closePending()
-    this.length += count
-    this.#start = this.length
-  }
-
   uint8(value: number): void {
     this.reserve(1)
     this.bytes[this.length++] = value

@@ -56,8 +56,6 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
   #messageOpcode = 0
   #messageCompressed = false
   #message: Uint8Array | undefined
-  /** Where it begins in its region: as its first bytes stood within a word of their chunk. */
-  #messageAt = 0
   #messageBytes = 0
   /** Where text that has been found to be UTF-8 ends. */
   #checkedBytes = 0
@@ -361,12 +359,8 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
 
   #collect(count: number): void {
     const from = this.#at
-    if (this.#message === undefined) {
-      // What is unmasked while it is copied goes by words where both stand alike.
-      this.#messageAt = this.#masked ? (this.#chunk.byteOffset + from) & 3 : 0
-    }
     const message = this.#room(count)
-    const at = this.#messageAt + this.#messageBytes
+    const at = this.#messageBytes
     if (this.#masked) {
       maskInto(this.#chunk, from, message, at, count, this.#key, this.#length - this.#left)
     } else message.set(this.#chunk.subarray(from, from + count), at)
@@ -376,24 +370,22 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
 
   #checkText(): void {
     const message = this.#message as Uint8Array
-    const start = this.#messageAt
-    const checked = start + this.#checkedBytes
-    const whole = wholeCodePoints(message, checked, start + this.#messageBytes)
+    const checked = this.#checkedBytes
+    const whole = wholeCodePoints(message, checked, this.#messageBytes)
     if (whole > checked && !this.#isUtf8(message, checked, whole)) this.#notUtf8()
-    this.#checkedBytes = whole - start
+    this.#checkedBytes = whole
   }
 
   /** Room for `count` bytes more. Grows by what has arrived, never by what was announced. */
   #room(count: number): Uint8Array {
-    const start = this.#messageAt
-    const needed = start + this.#messageBytes + count
+    const needed = this.#messageBytes + count
     const had = this.#message
     if (had !== undefined && had.length >= needed) return had
     // No more than the message has if this is its last frame.
-    const most = start + (this.#final ? this.#messageBytes + this.#left : this.#maxMessageBytes)
+    const most = this.#final ? this.#messageBytes + this.#left : this.#maxMessageBytes
     const grown = takeRegion(Math.max(needed, Math.min(most, roomFor(needed))))
     if (had !== undefined) {
-      grown.set(had.subarray(start, start + this.#messageBytes), start)
+      grown.set(had.subarray(0, this.#messageBytes))
       giveRegionBack(had)
     }
     this.#message = grown
@@ -406,8 +398,7 @@ export class WebSocketDecoder implements Decoder<WebSocketItem> {
     if (text && this.#checkedBytes < this.#messageBytes) this.#notUtf8()
     item.opcode = this.#messageOpcode
     item.compressed = this.#messageCompressed
-    item.payload =
-      this.#message?.subarray(this.#messageAt, this.#messageAt + this.#messageBytes) ?? EMPTY
+    item.payload = this.#message?.subarray(0, this.#messageBytes) ?? EMPTY
     this.#given = this.#message
     this.#lends = 'message'
     this.#message = undefined

@@ -46,11 +46,7 @@ export function encodeRawFrame(
   }
   if (length <= PIECE_BYTES) {
     // Header and payload in one region: one write.
-    out.reserve(length + MAX_HEADER_BYTES + 3)
-    if (length >= ALIGNED) {
-      const at = out.bytes.byteOffset + out.length + maskedHeaderBytes(length)
-      out.skip((payload.byteOffset - at) & 3)
-    }
+    out.reserve(length + MAX_HEADER_BYTES)
     encodeHeader(out, first, length, key)
     return copyMasked(out, payload, key)
   }
@@ -110,10 +106,6 @@ function copyMasked(out: ByteWriter, payload: Uint8Array, key: number): void {
   out.length += length
 }
 
-function maskedHeaderBytes(length: number): number {
-  return length < 126 ? 6 : length < 0x1_0000 ? 8 : 14
-}
-
 export const FIN = 0x80
 export const RSV1 = 0x40
 /** First bytes of whole messages. */
@@ -124,8 +116,6 @@ const MASK = 0x80
 const NO_STATUS = 1005
 /** Up to here a payload is copied behind its header; the writer hands over what is longer. */
 const COPIED = 4_096
-/** From here it is worth a piece of its own that the payload is copied by words. */
-const ALIGNED = 16_384
 /** A multiple of four, so that a piece starts at the first byte of the key. */
 const PIECE_BYTES = 65_536
 const EMPTY = new Uint8Array(0)

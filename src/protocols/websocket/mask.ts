@@ -1,11 +1,12 @@
 /**
  * Masking (RFC 6455 5.3): byte `i` of a payload is xor-ed with byte `i mod 4` of the key.
  *
- * Four bytes at a time. While copying where source and target stand alike within a word, in place
- * behind a plain copy where they do not: the native copy costs a quarter of the rest.
+ * Long payloads go by vectors (mask-simd.ts), short ones four bytes at a time: while copying where
+ * source and target stand alike within a word, in place behind a plain copy where they do not.
  *
  * A key is the four bytes as one little-endian word; `phase` is `i mod 4` of the first byte.
  */
+import { loadSimdMask, type SimdMask } from './mask-simd.ts'
 
 /** Copies `length` bytes of a payload and masks or unmasks them. */
 export function maskInto(
@@ -18,6 +19,10 @@ export function maskInto(
   phase: number,
 ): void {
   if (length < SHORT) return maskBytes(source, from, target, at, length, key, phase)
+  if (length >= LONG) {
+    const simd = simdMask()
+    if (simd !== undefined) return simd(source, from, target, at, length, rotate(key, phase))
+  }
   const place = source.byteOffset + from
   if (!LITTLE_ENDIAN || ((place ^ (target.byteOffset + at)) & 3) !== 0) {
     const whole = from === 0 && length === source.length
@@ -51,6 +56,10 @@ export function maskInPlace(
 ): void {
   if (length < SHORT || !LITTLE_ENDIAN) {
     return maskBytes(bytes, at, bytes, at, length, key, phase)
+  }
+  if (length >= LONG) {
+    const simd = simdMask()
+    if (simd !== undefined) return simd(bytes, at, bytes, at, length, rotate(key, phase))
   }
   const place = bytes.byteOffset + at
   const head = -place & 3
@@ -118,8 +127,18 @@ function targetWords(buffer: ArrayBufferLike): Int32Array {
   return lastTargetWords
 }
 
+/** Loaded when the first long payload comes. */
+function simdMask(): SimdMask | undefined {
+  if (!LITTLE_ENDIAN) return undefined
+  if (simd === null) simd = loadSimdMask()
+  return simd
+}
+
 /** Below it, words cost more than they save. */
 const SHORT = 24
+/** From here on, vectors cost less than words. */
+const LONG = 384
+let simd: SimdMask | undefined | null = null
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 let lastSourceWords: Int32Array = new Int32Array(0)
 let lastSource: ArrayBufferLike = lastSourceWords.buffer
