@@ -47,6 +47,10 @@ export interface TransportTraits {
   /** Peers are authenticated and bytes are encrypted. */
   readonly secure: boolean
   readonly messageBoundaries: boolean
+  /** Nothing overtakes. @default true */
+  readonly ordered?: boolean
+  /** Everything that was sent arrives, once, while the connection lasts. @default true */
+  readonly reliable?: boolean
 }
 
 export interface ConnectOptions {

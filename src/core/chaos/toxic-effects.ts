@@ -9,10 +9,12 @@ import type { Toxic, ToxicCarrier, ToxicType } from './toxic.ts'
 /** The stage that an effect works in. */
 export interface EffectStage<Tag> {
   readonly carrier: ToxicCarrier
+  /** Everything arrives, once. */
+  readonly reliable: boolean
   readonly random: SeededRandom
   now(): number
   setTimer(at: number, callback: () => void): Timer
-  /** Lets it through at `at`, a value of the clock; after what is before it, on a stream. */
+  /** Lets it through at `at`, a value of the clock; where there is an order, after what is before. */
   letThrough(bytes: Uint8Array, tag: Tag, at: number): void
   drop(bytes: Uint8Array): void
   cut(how: 'close' | 'reset'): void
@@ -116,27 +118,34 @@ const EFFECTS: Readonly<Record<ToxicType, Make>> = {
     let left = limit
     return {
       pass(bytes, tag) {
-        const fits = stage.carrier === 'stream' ? Math.min(left, bytes.length) : bytes.length
         // A message is not cut: the one that does not fit ends it.
-        if (fits > 0 && fits <= left) stage.letThrough(bytes.subarray(0, fits), tag, stage.now())
-        left -= Math.min(left, fits)
+        const part = stage.carrier === 'stream' ? bytes.subarray(0, left) : bytes
+        if (left > 0 && part.length <= left) stage.letThrough(part, tag, stage.now())
+        left -= Math.min(left, part.length)
         if (left === 0) stage.cut('close')
       },
     }
   },
 
   loss({ probability = 0, retransmit = 0 }, stage) {
+    const delay = (): number => retransmitDelay(probability, retransmit, stage.random)
     return {
       pass(bytes, tag) {
-        const { random } = stage
-        if (stage.carrier !== 'stream') {
-          if (random.chance(probability)) stage.drop(bytes)
+        if (!stage.reliable) {
+          if (stage.random.chance(probability)) stage.drop(bytes)
           else stage.letThrough(bytes, tag, stage.now())
           return
         }
+        if (stage.carrier !== 'stream') {
+          // Whole when its last segment has come; an empty message has a segment too.
+          let longest = delay()
+          for (let at = SEGMENT; at < bytes.length; at += SEGMENT) {
+            longest = Math.max(longest, delay())
+          }
+          return stage.letThrough(bytes, tag, stage.now() + longest)
+        }
         for (let at = 0; at < bytes.length; at += SEGMENT) {
-          const due = stage.now() + retransmitDelay(probability, retransmit, random)
-          stage.letThrough(bytes.subarray(at, at + SEGMENT), tag, due)
+          stage.letThrough(bytes.subarray(at, at + SEGMENT), tag, stage.now() + delay())
         }
       },
     }
@@ -177,7 +186,7 @@ const EFFECTS: Readonly<Record<ToxicType, Make>> = {
     const until = partitionEnd(toxic)
     return {
       pass(bytes, tag) {
-        if (stage.carrier !== 'datagram') stage.letThrough(bytes, tag, until)
+        if (stage.reliable) stage.letThrough(bytes, tag, until)
         else if (stage.now() < until) stage.drop(bytes)
         else stage.letThrough(bytes, tag, stage.now())
       },

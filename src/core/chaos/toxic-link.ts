@@ -26,6 +26,8 @@ export interface ToxicSink<Tag> {
 export interface ToxicLinkOptions {
   readonly clock: Clock
   readonly carrier: ToxicCarrier
+  readonly ordered: boolean
+  readonly reliable: boolean
   readonly seed: number
   readonly maxBufferedBytes: number
 }
@@ -192,7 +194,9 @@ interface StageOwner<Tag> {
 class Stage<Tag> implements EffectStage<Tag> {
   readonly random: SeededRandom
   readonly carrier: ToxicCarrier
+  readonly reliable: boolean
   toxic: Toxic
+  readonly #ordered: boolean
   readonly #clock: Clock
   readonly #owner: StageOwner<Tag>
   readonly #seed: number
@@ -206,7 +210,9 @@ class Stage<Tag> implements EffectStage<Tag> {
   constructor(toxic: Toxic, options: ToxicLinkOptions, owner: StageOwner<Tag>) {
     this.random = new SeededRandom(options.seed ^ hashOf(toxic.name))
     this.carrier = options.carrier
+    this.reliable = options.reliable
     this.toxic = toxic
+    this.#ordered = options.ordered
     this.#clock = options.clock
     this.#owner = owner
     this.#seed = options.seed
@@ -237,9 +243,9 @@ class Stage<Tag> implements EffectStage<Tag> {
 
   letThrough(bytes: Uint8Array, tag: Tag, at: number): void {
     const last = this.#queue.at(-1)
-    const due = this.carrier === 'stream' && last !== undefined ? Math.max(at, last.at) : at
+    const due = this.#ordered && last !== undefined ? Math.max(at, last.at) : at
     const first = this.#queue[0]
-    const overtakes = first === undefined || (this.carrier !== 'stream' && due < first.at)
+    const overtakes = first === undefined || (!this.#ordered && due < first.at)
     if (due <= this.now() && overtakes) {
       return this.#owner.forward({ bytes, tag, at: due })
     }

@@ -10,13 +10,14 @@ import {
   type Toxic,
   type ToxicAttributes,
   type ToxicCarrier,
+  type ToxicDelivery,
   type ToxicSpec,
   type ToxicStream,
 } from './toxic.ts'
 import { partitionEnd } from './toxic-effects.ts'
 import { meets, ToxicLink, type ToxicSink } from './toxic-link.ts'
 
-export interface ToxicSetOptions {
+export interface ToxicSetOptions extends ToxicDelivery {
   readonly clock: Clock
   readonly carrier: ToxicCarrier
   /** Any whole number. The same seed, toxics and traffic give the same run. */
@@ -41,6 +42,8 @@ export interface ToxicChange {
 export class ToxicSet {
   readonly seed: number
   readonly carrier: ToxicCarrier
+  readonly ordered: boolean
+  readonly reliable: boolean
   readonly #clock: Clock
   readonly #maxBufferedBytes: number
   readonly #maxToxics: number
@@ -55,6 +58,8 @@ export class ToxicSet {
     const { maxToxics = toxicSetDefaults.maxToxics } = options
     this.seed = seed
     this.carrier = carrier
+    this.ordered = options.ordered ?? carrier !== 'datagram'
+    this.reliable = options.reliable ?? carrier !== 'datagram'
     this.#clock = clock
     this.#random = new SeededRandom(seed)
     this.#maxBufferedBytes = checkInteger('maxBufferedBytes', maxBufferedBytes, 1, 2 ** 31)
@@ -76,7 +81,7 @@ export class ToxicSet {
 
   /** @throws UsageError as {@link checkToxic}; ERR_STATE for a name in use, ERR_OPTION_RANGE over `maxToxics` */
   add(spec: ToxicSpec): Toxic {
-    const toxic = checkToxic(spec, this.carrier, this.#clock.now())
+    const toxic = checkToxic(spec, this.carrier, this.#clock.now(), this.reliable)
     if (this.#toxics.has(toxic.name)) {
       throw new UsageError('ERR_STATE', `a toxic '${toxic.name}' exists already`)
     }
@@ -101,6 +106,7 @@ export class ToxicSet {
       },
       this.carrier,
       this.#clock.now(),
+      this.reliable,
     )
     this.#toxics.set(name, toxic)
     for (const link of this.#on(toxic.stream)) link.update(toxic)
@@ -129,6 +135,8 @@ export class ToxicSet {
     const options = {
       clock: this.#clock,
       carrier: this.carrier,
+      ordered: this.ordered,
+      reliable: this.reliable,
       seed: linkSeed(seed, stream),
       maxBufferedBytes: this.#maxBufferedBytes,
     }

@@ -8,8 +8,9 @@
  *
  *     stream    bytes in order, nothing lost: TCP, TLS, a QUIC stream. What is lost or overtaken
  *               below is sent again, so all that a reader sees is that everything behind it waits.
- *     message   whole messages: WebSocket, data channels. They are lost, doubled, overtaken whole.
- *     datagram  as messages, and nothing has an end.
+ *     message   whole messages, never cut: WebSocket, framed streams, data channels. As streams
+ *               where nothing is lost; where a message may be (a lossy data channel), as datagrams.
+ *     datagram  lost, doubled, overtaken whole, and nothing has an end.
  */
 import { checkInteger, checkRange, UsageError } from '../errors.ts'
 
@@ -31,6 +32,14 @@ export type ToxicType =
 export type ToxicStream = 'upstream' | 'downstream'
 /** What travels. */
 export type ToxicCarrier = 'stream' | 'message' | 'datagram'
+
+/** What the contract of a carrier promises, which no toxic but `corruption` breaks. */
+export interface ToxicDelivery {
+  /** Nothing overtakes. @default true, but for datagrams */
+  readonly ordered?: boolean | undefined
+  /** Nothing is lost: what the network loses is sent again. @default true, but for datagrams */
+  readonly reliable?: boolean | undefined
+}
 export type ToxicAttributes = Readonly<Record<string, number>>
 
 export interface ToxicSpec {
@@ -65,6 +74,8 @@ interface AttributeRule {
 
 interface ToxicRule {
   readonly carriers: readonly ToxicCarrier[]
+  /** Only where nothing promises that all arrives, once. */
+  readonly lossy?: true
   /** Why it is refused on the others. */
   readonly elsewhere?: string
   readonly attributes: Readonly<Record<string, AttributeRule>>
@@ -108,17 +119,19 @@ export const toxicTypes: Readonly<Record<ToxicType, ToxicRule>> = Object.freeze(
     attributes: { bytes: { default: 0, min: 0, max: MAX_BYTES, whole: true } },
   },
   /**
-   * Ours. Loses with `probability` each message or datagram. On a stream, each segment of 1,460
-   * bytes, which is sent again after `retransmit` ms, doubled each time it is lost again; what is
-   * behind it waits. 200 ms is the least retransmission timeout of Linux.
+   * Ours. Loses each datagram with `probability`, and each message that may be lost. Elsewhere each
+   * segment of 1,460 bytes, which is sent again after `retransmit` ms, doubled each time it is lost
+   * again; a message waits for its last segment, and what is behind it waits where there is an
+   * order. 200 ms is the least retransmission timeout of Linux.
    */
   loss: { carriers: ALL, attributes: { probability: share, retransmit: ms(200) } },
-  /** Ours. With `probability` held back for `delay` ms: overtaken; on a stream, the rest waits. */
+  /** Ours. With `probability` held back for `delay` ms: overtaken; in order, the rest waits. */
   reordering: { carriers: ALL, attributes: { probability: share, delay: ms(10) } },
   /** Ours. Arrives twice with `probability`. */
   duplication: {
     carriers: ['message', 'datagram'],
-    elsewhere: 'a byte stream drops what comes twice',
+    lossy: true,
+    elsewhere: 'what comes twice is dropped below',
     attributes: { probability: share },
   },
   /** Ours. Flips `bits` bits of a chunk, message or datagram with `probability`. */
@@ -127,8 +140,8 @@ export const toxicTypes: Readonly<Record<ToxicType, ToxicRule>> = Object.freeze(
     attributes: { probability: share, bits: { default: 1, min: 1, max: 1_000, whole: true } },
   },
   /**
-   * Ours. Nothing passes for `duration` ms; 0: until it is removed. Datagrams are lost; streams and
-   * messages arrive afterwards, connections are made afterwards.
+   * Ours. Nothing passes for `duration` ms; 0: until it is removed. What may be lost is; the rest
+   * arrives afterwards, connections are made afterwards.
    */
   partition: { carriers: ALL, attributes: { duration: ms(0) } },
 })
@@ -136,10 +149,16 @@ export const toxicTypes: Readonly<Record<ToxicType, ToxicRule>> = Object.freeze(
 /**
  * Checks a toxic and fills in what was left out.
  *
+ * @param reliable whether `carrier` promises that everything arrives, once
  * @throws UsageError ERR_OPTION_UNKNOWN, ERR_OPTION_RANGE; ERR_OPTION_UNSUPPORTED where it means
  *   nothing on `carrier`
  */
-export function checkToxic(spec: ToxicSpec, carrier: ToxicCarrier, now = 0): Toxic {
+export function checkToxic(
+  spec: ToxicSpec,
+  carrier: ToxicCarrier,
+  now = 0,
+  reliable: boolean = carrier !== 'datagram',
+): Toxic {
   const { type, stream = 'downstream', toxicity = 1, attributes = {} } = spec
   const rule = Object.hasOwn(toxicTypes, type) ? toxicTypes[type] : undefined
   if (rule === undefined) {
@@ -155,7 +174,7 @@ export function checkToxic(spec: ToxicSpec, carrier: ToxicCarrier, now = 0): Tox
     throw new UsageError('ERR_ARGUMENT', `name of a toxic must be a text of ${MAX_NAME} at most`)
   }
   checkRange('toxicity', toxicity, 0, 1)
-  if (!rule.carriers.includes(carrier)) {
+  if (!rule.carriers.includes(carrier) || (rule.lossy === true && reliable)) {
     const why = `toxic ${type} on a ${carrier}: ${rule.elsewhere ?? ''}`
     throw new UsageError('ERR_OPTION_UNSUPPORTED', why)
   }

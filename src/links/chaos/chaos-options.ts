@@ -1,5 +1,5 @@
 /** What the three chaotic transports take: one for byte streams, for messages, for datagrams. */
-import type { ToxicCarrier, ToxicSpec } from '../../core/chaos/toxic.ts'
+import type { ToxicCarrier, ToxicDelivery, ToxicSpec } from '../../core/chaos/toxic.ts'
 import { ToxicSet, toxicSetDefaults } from '../../core/chaos/toxic-set.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { TransportBaseOptions } from '../../core/transport.ts'
@@ -33,10 +33,15 @@ export interface ChaosParts {
   readonly toxics: ToxicSet
 }
 
-export function chaosParts(carrier: ToxicCarrier, options: ChaosOptions): ChaosParts {
+export function chaosParts(
+  carrier: ToxicCarrier,
+  options: ChaosOptions,
+  { ordered, reliable }: ToxicDelivery = {},
+): ChaosParts {
   const { clock = systemClock, toxics = [], maxBufferedBytes, maxToxics } = options
   const { seed = Math.floor(nodeHost.random() * 2 ** 31) } = options
-  const set = new ToxicSet({ clock, carrier, seed, maxBufferedBytes, maxToxics })
+  const limits = { maxBufferedBytes, maxToxics }
+  const set = new ToxicSet({ clock, carrier, ordered, reliable, seed, ...limits })
   for (const toxic of toxics) set.add(toxic)
   return { clock, toxics: set }
 }

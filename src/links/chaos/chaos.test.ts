@@ -196,3 +196,32 @@ test('chaos: each connection draws by its own seed, so that one more changes no 
   }
   assert.deepEqual(await run(0), await run(5))
 })
+
+test('chaos lets go of a peer that never ends, after a toxic has closed what we had ended', async () => {
+  const clock = new ManualClock()
+  const inner = memory({ clock, network: new MemoryNetwork() })
+  const network = chaos(inner, { clock, seed: 1 })
+  let served = ''
+  const listening = inner.listen(address('a'), {
+    onConnection: (connection) =>
+      connection.open({
+        onData() {},
+        onDrain() {},
+        onEnd() {},
+        onClose: (reason) => {
+          served = (reason as { code?: string } | undefined)?.code ?? 'clean'
+        },
+      }),
+  })
+  const listener = await settled(clock, listening)
+  const connection = await settled(clock, network.connect(address('a')))
+  const heard = hear(connection, clock)
+  connection.end()
+  network.enabled = false
+  await clock.settle()
+  assert.deepEqual(heard, ['0 end', '0 close clean'])
+  assert.equal(listener.connectionCount, 1)
+  await clock.advanceAsync(1_000)
+  assert.equal(served, 'ERR_RESET')
+  assert.deepEqual([listener.connectionCount, clock.pendingTimers], [0, 0])
+})

@@ -46,7 +46,13 @@ export class DataChannelTransport implements WebRtcTransport {
     const { flowControl, ordered, maxRetransmits, maxPacketLifeTimeMs } = options
     const lossy = maxRetransmits !== undefined || maxPacketLifeTimeMs !== undefined
     const halfClose = flowControl && ordered && !lossy
-    this.traits = Object.freeze({ halfClose, secure: true, messageBoundaries: true })
+    this.traits = Object.freeze({
+      halfClose,
+      secure: true,
+      messageBoundaries: true,
+      ordered,
+      reliable: !lossy,
+    })
   }
 
   async connect(address: Address, options: ConnectOptions = {}): Promise<WebRtcConnection> {
