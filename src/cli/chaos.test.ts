@@ -7,6 +7,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { WebSocket, WebSocketServer } from 'ws'
 import { parseToxic } from './chaos.ts'
 import { ExitCode } from './exit-code.ts'
 import { run } from './run.ts'
@@ -177,6 +178,91 @@ test('heddle chaos reads a file, and proxies UDP', async (t) => {
   client.send('hi', Number(listen.split(':').at(-1)), '127.0.0.1')
   await two
   assert.deepEqual(heard, ['hi', 'hi'])
+})
+
+test('heddle chaos proxies the messages of WebSockets, and what their handshakes say', async (t) => {
+  const seen: string[] = []
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'b' })
+  t.after(() => server.close())
+  server.on('connection', (socket, { url, headers }) => {
+    seen.push(`${url} ${headers.cookie} ${headers['sec-websocket-protocol']}`)
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
+    socket.on('close', (code, reason) => server.emit('gone', `${code} ${reason}`))
+  })
+  await once(server, 'listening')
+  const upstream = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { call } = await start(t, '--upstream', upstream, '--listen', 'ws://127.0.0.1:0')
+  const { listen } = (await call('GET', '/proxies/default')).body
+  assert.match(listen, /^ws:\/\/127\.0\.0\.1:[1-9]\d*$/)
+  const connect = async (): Promise<WebSocket> => {
+    const socket = new WebSocket(`${listen}/feed?a=1`, ['a', 'b'], { headers: { cookie: 'x=1' } })
+    socket.on('error', () => {})
+    await once(socket, 'open')
+    return socket
+  }
+  const echoed = async (socket: WebSocket, data: string | Buffer): Promise<string> => {
+    socket.send(data)
+    const [message, isBinary] = await once(socket, 'message')
+    return `${isBinary ? 'binary' : 'text'} ${message}`
+  }
+  const client = await connect()
+  assert.equal(client.protocol, 'b')
+  assert.equal(seen.shift(), '/feed?a=1 x=1 a, b')
+  assert.equal(await echoed(client, 'words'), 'text words')
+  assert.equal(await echoed(client, Buffer.from('bytes')), 'binary bytes')
+  assert.equal((await echoed(client, 'x'.repeat(200_000))).length, 200_005)
+
+  const toxics = '/proxies/default/toxics'
+  const slicer = { type: 'slicer', attributes: { average_size: 10 } }
+  assert.equal((await call('POST', toxics, slicer)).status, 400)
+  await call('POST', toxics, { type: 'latency', attributes: { latency: 300 } })
+  const before = performance.now()
+  assert.equal(await echoed(client, 'late'), 'text late')
+  assert.ok(performance.now() - before >= 295)
+  await call('DELETE', `${toxics}/latency_downstream`)
+  const gone = once(server, 'gone')
+  client.close(4_001, 'done')
+  assert.equal((await once(client, 'close'))[0], 4_001)
+  assert.deepEqual(await gone, ['4001 done'])
+
+  // A message is not cut: the one that does not fit closes.
+  await call('POST', toxics, { type: 'limit_data', attributes: { bytes: 5 } })
+  const limited = await connect()
+  assert.equal(await echoed(limited, 'abc'), 'text abc')
+  limited.send('defg')
+  assert.equal((await once(limited, 'close'))[0], 1_000)
+  await call('POST', '/reset')
+
+  const open = await connect()
+  await call('POST', '/proxies/default', { enabled: false })
+  assert.equal((await once(open, 'close'))[0], 1_006)
+  await assert.rejects(once(new WebSocket(listen), 'open'), { code: 'ECONNREFUSED' })
+  await call('POST', '/proxies/default', { enabled: true })
+  const again = await connect()
+  assert.equal(await echoed(again, 'back'), 'text back')
+  const proxy = (await call('GET', '/proxies/default')).body
+  assert.equal(proxy.listen, listen, 'the port is kept')
+  again.terminate()
+})
+
+test('heddle chaos answers 502 where the WebSocket upstream is not there, 426 to what is none', async (t) => {
+  const { call, host } = await start(t, '--upstream', 'ws://127.0.0.1:1/fixed')
+  const { listen } = (await call('GET', '/proxies/default')).body
+  const refused = new WebSocket(listen)
+  refused.on('error', () => {})
+  const [, response] = await once(refused, 'unexpected-response')
+  assert.equal(response.statusCode, 502)
+  response.destroy()
+  assert.match(host.text, /default: .*127\.0\.0\.1:1/)
+  const plain = await fetch(listen.replace('ws:', 'http:'))
+  assert.equal(plain.status, 426)
+  await plain.text()
+  const mixed = { name: 'mixed', listen: '127.0.0.1:0', upstream: 'ws://127.0.0.1:1' }
+  assert.equal((await call('POST', '/proxies', mixed)).status, 400)
+  const other = { name: 'other', listen: 'ws://127.0.0.1:0', upstream: '127.0.0.1:1' }
+  assert.equal((await call('POST', '/proxies', other)).status, 400)
+  const secure = { name: 'tls', listen: 'wss://127.0.0.1:0', upstream: 'wss://127.0.0.1:1' }
+  assert.equal((await call('POST', '/proxies', secure)).status, 400)
 })
 
 test('heddle chaos says what is wrong with its words', async () => {

@@ -11,6 +11,7 @@ import { parse as parseYaml } from 'yaml'
 import { formatAddress, parseAddress } from '../core/address.ts'
 import { type ToxicSpec, toxicTypes } from '../core/chaos/toxic.ts'
 import { toError, UsageError } from '../core/errors.ts'
+import { redactUrl } from '../core/secret.ts'
 import { nodeHost } from '../platform/node-host.ts'
 import { systemClock } from '../platform/system-clock.ts'
 import { ChaosProxies, type ProxySpec } from '../servers/chaos/chaos-proxies.ts'
@@ -89,7 +90,7 @@ async function readPlan(args: readonly string[]): Promise<Plan | 'help'> {
   if (positionals.length > 1) throw new UsageError('ERR_ARGUMENT', 'chaos takes one file at most')
   const file = positionals[0] === undefined ? {} : await readPlanFile(positionals[0])
   const toxics = (values.toxic ?? []).map(parseToxic)
-  const { listen = '127.0.0.1:0', upstream } = values
+  const { listen = '', upstream } = values
   if (upstream === undefined && (toxics.length > 0 || values.listen !== undefined)) {
     throw new UsageError('ERR_ARGUMENT', '--listen and --toxic need --upstream')
   }
@@ -168,7 +169,7 @@ function table(proxies: ChaosProxies): string {
     const { name, listen, upstream, connections, bytesUp, bytesDown } = proxy
     const state = proxy.enabled ? '' : ' down'
     const counts = `${connections} open  ↑${bytesUp} B ↓${bytesDown} B`
-    return `  ${name}${state}  ${listen} → ${upstream}  ${counts}  ${toxics.join(' ')}`.trimEnd()
+    return `  ${name}${state}  ${listen} → ${redactUrl(upstream)}  ${counts}  ${toxics.join(' ')}`.trimEnd()
   })
   return `${rows.join('\n')}\n`
 }
@@ -201,8 +202,9 @@ const DEFAULT_API = '127.0.0.1:8474'
 
 export const CHAOS_HELP = `heddle chaos [proxies.yaml]    breaks connections on purpose, by seed
 
-    --listen <address>         where clients connect; udp://host:port for UDP   (127.0.0.1:0)
-    --upstream <address>       where they get to
+    --listen <address>         where clients connect; udp://host:port for UDP,
+                               ws://host:port for messages of WebSockets        (127.0.0.1:0)
+    --upstream <address>       where they get to; ws:// or wss:// if --listen is ws://
     --toxic <toxic>            [upstream:|downstream:]type=value,attribute=value; may be repeated
     --seed <number>            the same seed gives the same faults              (drawn, and printed)
     --api <address>            toxiproxy's control API                          (127.0.0.1:8474)
@@ -212,6 +214,7 @@ Toxics: ${Object.keys(toxicTypes).join(', ')}
 
   heddle chaos --listen 127.0.0.1:6380 --upstream 127.0.0.1:6379 --toxic latency=100,jitter=20
   heddle chaos --listen udp://127.0.0.1:5353 --upstream 127.0.0.53:53 --toxic upstream:loss=0.1
+  heddle chaos --listen ws://127.0.0.1:8081 --upstream wss://example.com/feed --toxic loss=0.05
   heddle chaos proxies.yaml    seed: 7
                                proxies:
                                  - name: db

@@ -54,7 +54,7 @@ export class ChaosProxies implements AsyncDisposable {
     const proxy = new ChaosProxy({
       name,
       // As toxiproxy: without an address, a port on loopback.
-      listen: listen === '' ? '127.0.0.1:0' : listen,
+      listen: listen === '' ? `${/^wss?:/.test(upstream) ? 'ws://' : ''}127.0.0.1:0` : listen,
       upstream,
       seed: this.seed + this.#made++,
       clock,

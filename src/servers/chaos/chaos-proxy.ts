@@ -1,12 +1,13 @@
 /**
- * One proxy: what connects to `listen` reaches `upstream` through toxics. TCP, Unix sockets, or UDP
- * when `listen` begins with `udp://`.
+ * One proxy: what connects to `listen` reaches `upstream` through toxics. TCP, Unix sockets; UDP when
+ * `listen` begins with `udp://`, whole messages of WebSockets when it begins with `ws://`.
  */
 import { type Address, formatAddress, parseAddress } from '../../core/address.ts'
 import { ToxicSet } from '../../core/chaos/toxic-set.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Connection } from '../../core/connection.ts'
-import { toError } from '../../core/errors.ts'
+import { toError, UsageError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/secret.ts'
 import type { Listener, Transport } from '../../core/transport.ts'
 import { type ChaosTransport, chaos } from '../../links/chaos/chaos.ts'
 import { type Splice, splice } from '../../runtime/splice.ts'
@@ -14,6 +15,7 @@ import { tcp } from '../../transports/tcp/tcp.ts'
 import { udp } from '../../transports/udp/udp.ts'
 import { unix } from '../../transports/unix/unix.ts'
 import { UdpFlows } from './udp-flows.ts'
+import { checkUpstreamUrl, WebSocketFlows } from './web-socket-flows.ts'
 
 export interface ChaosProxyOptions {
   readonly name: string
@@ -34,12 +36,12 @@ export class ChaosProxy {
   readonly upstream: string
   readonly toxics: ToxicSet
   readonly #options: ChaosProxyOptions
-  readonly #isUdp: boolean
+  readonly #kind: 'stream' | 'udp' | 'ws'
   readonly #network: ChaosTransport | undefined
   readonly #splices = new Set<Splice>()
   #listen: string
   #listener: Listener | undefined
-  #flows: UdpFlows | undefined
+  #flows: UdpFlows | WebSocketFlows | undefined
   #bytesUp = 0
   #bytesDown = 0
 
@@ -49,10 +51,16 @@ export class ChaosProxy {
     this.upstream = upstream
     this.#options = options
     this.#listen = listen
-    this.#isUdp = listen.startsWith('udp://')
-    parseAddress(upstream) // refused now, not when somebody connects
-    if (this.#isUdp) {
-      this.toxics = new ToxicSet({ clock, carrier: 'datagram', seed, maxBufferedBytes })
+    this.#kind = kindOf(listen)
+    // An upstream is refused now, not when somebody connects.
+    if (this.#kind === 'ws') checkUpstreamUrl(upstream)
+    else if (parseAddress(upstream).kind === 'url') {
+      const said = `upstream is '${redactUrl(upstream)}', must be ws:// if listen is, else host:port`
+      throw new UsageError('ERR_ADDRESS_INVALID', said)
+    }
+    if (this.#kind !== 'stream') {
+      const carrier = this.#kind === 'udp' ? 'datagram' : 'message'
+      this.toxics = new ToxicSet({ clock, carrier, seed, maxBufferedBytes })
       return
     }
     const limits = maxBufferedBytes === undefined ? {} : { maxBufferedBytes }
@@ -79,17 +87,31 @@ export class ChaosProxy {
 
   async enable(): Promise<void> {
     if (this.enabled) return
-    const at = parseAddress(this.#listen)
-    if (this.#isUdp) this.#flows = await this.#bind(at)
-    else {
-      if (this.#network !== undefined) this.#network.enabled = true
-      this.#listener = await transportOf(at).listen(at, {
-        onConnection: (client) => void this.#join(client),
-        onError: (error) => this.#options.onError?.(error),
+    if (this.#kind === 'ws') {
+      const { clock } = this.#options
+      const flows = await WebSocketFlows.listen(this.#listen, {
+        clock,
+        toxics: this.toxics,
+        upstream: this.upstream,
+        onError: (error) => this.#options.onError?.(toError(error)),
       })
+      this.#flows = flows
+      this.#listen = flows.address
+      return
     }
-    const bound = this.#listener?.address ?? this.#flows?.address
-    if (bound !== undefined) this.#listen = `${this.#isUdp ? 'udp://' : ''}${formatPlain(bound)}`
+    const at = parseAddress(this.#listen)
+    if (this.#kind === 'udp') {
+      const flows = await this.#bind(at)
+      this.#flows = flows
+      this.#listen = `udp://${formatPlain(flows.address)}`
+      return
+    }
+    if (this.#network !== undefined) this.#network.enabled = true
+    this.#listener = await transportOf(at).listen(at, {
+      onConnection: (client) => void this.#join(client),
+      onError: (error) => this.#options.onError?.(error),
+    })
+    this.#listen = formatPlain(this.#listener.address)
   }
 
   async disable(): Promise<void> {
@@ -149,6 +171,11 @@ export class ChaosProxy {
     for (const one of this.#splices) sum += one[what]
     return sum
   }
+}
+
+function kindOf(listen: string): 'stream' | 'udp' | 'ws' {
+  if (listen.startsWith('udp://')) return 'udp'
+  return listen.startsWith('ws://') ? 'ws' : 'stream'
 }
 
 function transportOf(address: Address): Transport {
