@@ -6,6 +6,7 @@
  * (A B A B …, in alternating order), so that a machine that slows down slows them all.
  */
 import { performance } from 'node:perf_hooks'
+import { cpuTimeNs } from './harness/proc.ts'
 
 export interface Benchmark {
   /** One sentence: what is done once per operation. */
@@ -26,6 +27,8 @@ export interface Variant {
   run?(count: number): void | Promise<void>
   /** For load made by another program: works for about that long, returns the operations done. */
   runFor?(milliseconds: number): Promise<number>
+  /** Other processes that take part: their CPU time counts too. Linux. */
+  readonly pids?: readonly number[]
   close?(): void | Promise<void>
 }
 
@@ -40,7 +43,7 @@ export interface VariantResult {
   readonly rate: number
   readonly slowest: number
   readonly fastest: number
-  /** Of this process, for one operation: what remains comparable on a shared machine. */
+  /** Of this process and `pids`, for one operation: what remains comparable on a shared machine. */
   readonly cpuMicroseconds: number
   /** Rate relative to the first variant. */
   readonly ratio: number
@@ -89,7 +92,9 @@ async function calibrate(variant: Variant, roundMs: number): Promise<number> {
 }
 
 async function runRound(variant: Variant, count: number, roundMs: number): Promise<Round> {
+  const { pids = [] } = variant
   const cpu = process.cpuUsage()
+  const cpuOfOthers = cpuTimeNs(pids)
   const started = performance.now()
   let operations = count
   if (variant.run !== undefined) await variant.run(count)
@@ -97,9 +102,10 @@ async function runRound(variant: Variant, count: number, roundMs: number): Promi
   else throw new Error('a variant needs run or runFor')
   const milliseconds = performance.now() - started
   const { user, system } = process.cpuUsage(cpu)
+  const others = (cpuTimeNs(pids) - cpuOfOthers) / 1_000
   return {
     rate: (operations / milliseconds) * 1000,
-    cpuMicroseconds: (user + system) / Math.max(1, operations),
+    cpuMicroseconds: (user + system + others) / Math.max(1, operations),
   }
 }
 
