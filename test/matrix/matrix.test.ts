@@ -7,8 +7,9 @@ import { HttpResponse } from '../../src/protocols/http/messages.ts'
 import { httpServer } from '../../src/servers/http/http-server.ts'
 import { CARRIERS, missing } from './carriers.ts'
 import { PROTOCOLS, type Protocol, TRANSPORTS, type TransportName } from './matrix.ts'
+import { exerciseBlocks, exerciseGrpc, exerciseWebSocket } from './other-protocols.ts'
 
-/** Made once: thirty pairs send them. */
+/** Made once: every pair of HTTP sends them. */
 const PATTERN = Buffer.from(Array.from({ length: 1_000_000 }, (_, index) => (index * 7) & 0xff))
 const BODIES = [0, 1, 1_000, 65_536, 1_000_000].map((size) => PATTERN.subarray(0, size))
 
@@ -27,7 +28,7 @@ const WITH_TLS: ReadonlySet<TransportName> = new Set([
   'WebRTC',
 ])
 
-async function exercise(protocol: Protocol, name: TransportName): Promise<void> {
+async function exerciseHttp(protocol: 'HTTP/1.1' | 'HTTP/2', name: TransportName): Promise<void> {
   const isHttp2 = protocol === 'HTTP/2'
   using carrier = await CARRIERS[name](isHttp2 ? 'h2' : 'http/1.1')
   await using server = httpServer((request, context) => {
@@ -94,9 +95,37 @@ async function exercise(protocol: Protocol, name: TransportName): Promise<void> 
   connection.destroy()
 }
 
+const EXERCISES: Readonly<
+  Record<Protocol, readonly [what: string, run: (name: TransportName) => Promise<void>]>
+> = {
+  'HTTP/1.1': ['bodies, concurrency, deadline, upgrade', (name) => exerciseHttp('HTTP/1.1', name)],
+  'HTTP/2': ['bodies, concurrency, deadline, upgrade', (name) => exerciseHttp('HTTP/2', name)],
+  gRPC: [
+    'calls of all kinds, an error, one given up',
+    async (name) => {
+      using carrier = await CARRIERS[name]('h2')
+      await exerciseGrpc(carrier, WITH_TLS.has(name) ? 'https' : 'http')
+    },
+  ],
+  WebSocket: [
+    'messages of all lengths, text, a clean end',
+    async (name) => {
+      using carrier = await CARRIERS[name]('http/1.1')
+      await exerciseWebSocket(carrier)
+    },
+  ],
+  'signed blocks': [
+    'a chain both ways, raw bytes, an end',
+    async (name) => {
+      using carrier = await CARRIERS[name]('olocus/1')
+      await exerciseBlocks(carrier, WITH_TLS.has(name) || name === 'sealed TCP')
+    },
+  ],
+}
+
 for (const protocol of PROTOCOLS) {
+  const [what, run] = EXERCISES[protocol]
   for (const name of TRANSPORTS) {
-    const title = `${protocol} over ${name}: bodies, concurrency, deadline, upgrade`
-    test(title, { skip: missing(name) ?? false }, () => exercise(protocol, name))
+    test(`${protocol} over ${name}: ${what}`, { skip: missing(name) ?? false }, () => run(name))
   }
 }

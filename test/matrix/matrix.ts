@@ -2,7 +2,7 @@
  * The protocols and transports that are proven together: `matrix.test.ts` runs every pair, and the
  * README's table is written from this list (`npm run gen`). What is not here is not claimed.
  */
-export const PROTOCOLS = ['HTTP/1.1', 'HTTP/2'] as const
+export const PROTOCOLS = ['HTTP/1.1', 'HTTP/2', 'gRPC', 'WebSocket', 'signed blocks'] as const
 export const TRANSPORTS = [
   'TCP',
   'TLS',

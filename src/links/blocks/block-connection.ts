@@ -128,7 +128,8 @@ export class BlockConnection implements BlockPeer, BlockCarrierHandler {
     return this.transportType === 'WebRTC'
   }
   get supportsEncryption(): boolean {
-    return this.transportType === 'WebRTC' || this.facts.tls !== undefined
+    const { seal, tls } = this.facts
+    return this.transportType === 'WebRTC' || tls !== undefined || seal !== undefined
   }
   get agreement(): Agreement | undefined {
     return this.#agreement
