@@ -75,7 +75,7 @@ export class FlatCheck {
   check(): void {
     const before = this.#before
     if (before === undefined) {
-      console.log(`  ${this.#cycles} cycles, fewer than the ${this.#warmUp} of the warm-up`)
+      console.log(`  ${this.#cycles} cycles: the warm-up (${this.#warmUp} and 1.5 s) was not over`)
       return
     }
     const after = count()

@@ -7,7 +7,7 @@ import type { Soak } from './soak.ts'
 
 export const soak: Soak = connectCycles({
   name: 'memory',
-  cycles: 10_000,
+  cycles: 200_000, // of 10,000 nothing can be said: they are over before the heap has found its size
   create: async () => ({
     transport: memory({ clock: systemClock, network: new MemoryNetwork() }),
     address: memoryAddress('soak'),

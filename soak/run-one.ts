@@ -7,6 +7,8 @@ import type { Soak } from './soak.ts'
 const STALL_MS = 10_000
 const DEFAULT_GROWTH_BYTES = 8 * 1024 * 1024
 const SAMPLES_IN_A_RUN = 40
+/** Each of the two quarters that are compared needs some. */
+const MIN_SAMPLES = 8
 
 const [file = '', seconds = '60', whole] = process.argv.slice(2)
 const name = basename(file, '.soak.ts')
@@ -68,6 +70,9 @@ async function watch(soak: Soak, runMs: number, wanted: number | undefined): Pro
   )
   await sleep(100) // closing handles need a turn or two of the loop
 
+  if (problems.length === 0 && heap.length < MIN_SAMPLES) {
+    problems.push(`${heap.length} samples of the heap: too short a run to compare anything`)
+  }
   const growth = growthBytes(heap)
   const whole = wanted === undefined ? undefined : soak.maxWholeGrowthBytes
   const limit = whole ?? soak.maxGrowthBytes ?? DEFAULT_GROWTH_BYTES

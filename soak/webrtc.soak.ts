@@ -1,17 +1,16 @@
 /** Descriptors, threads and memory over connections of peers that come and go. */
-import { readdirSync } from 'node:fs'
 import { memorySignalling } from '../src/links/webrtc-signalling/memory-signalling.ts'
 import { webRtc } from '../src/transports/webrtc/webrtc.ts'
 import { webRtcAddress } from '../src/transports/webrtc/webrtc-address.ts'
+import { FlatCheck } from './connect-cycles.ts'
 import type { Soak } from './soak.ts'
 
-/** Cycles after which the library's own pools of threads stand. */
-const WARM_UP = 20
-/** Threads and descriptors that may be on their way out when they are counted. */
-const SLACK = 8
+/** What a whole run makes; a fifth of them warms up, and with it the library's pools of threads. */
+const CYCLES = 300
 
 export const soak: Soak = {
   about: 'connects two peers over WebRTC on loopback, sends a byte, gets it back, closes',
+  cycles: CYCLES,
   async run({ signal, progress }) {
     const transport = webRtc({ signalling: memorySignalling(), bindAddress: '127.0.0.1' })
     const listener = await transport.listen(webRtcAddress('echo'), {
@@ -24,8 +23,8 @@ export const soak: Soak = {
         })
       },
     })
-    let before: readonly [threads: number, descriptors: number] | undefined
-    for (let cycle = 0; !signal.aborted; cycle++) {
+    const flat = new FlatCheck(CYCLES)
+    while (!signal.aborted) {
       const connection = await transport.connect(listener.address)
       await new Promise<void>((resolve, reject) => {
         connection.open({
@@ -36,25 +35,9 @@ export const soak: Soak = {
         })
         connection.send(Uint8Array.of(1))
       })
-      progress()
-      if (cycle === WARM_UP) before = counts()
+      flat.cycle({ signal, progress })
     }
     await listener.close()
-    const after = counts()
-    for (const [index, what] of ['threads', 'descriptors'].entries()) {
-      const [had, has] = [before?.[index] ?? 0, after[index] ?? 0]
-      if (before !== undefined && has > had + SLACK) {
-        throw new Error(`${what} grew from ${had} to ${has}`)
-      }
-    }
+    flat.check()
   },
-}
-
-/** Linux only; elsewhere nothing is counted. */
-function counts(): readonly [threads: number, descriptors: number] {
-  try {
-    return [readdirSync('/proc/self/task').length, readdirSync('/proc/self/fd').length]
-  } catch {
-    return [0, 0]
-  }
 }
