@@ -3,7 +3,16 @@
  * Debian package brings it. A suite asks for what it needs by `requirePeer('curl')`.
  */
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, globSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  globSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, isAbsolute, join } from 'node:path'
 
 interface PeerEntry {
@@ -13,7 +22,10 @@ interface PeerEntry {
   readonly version: RegExp
   /** The Debian and Ubuntu package; with `goModule` the one that brings Go. */
   readonly aptPackage: string
-  /** A command of a Go module, with its version, where no distribution has it. */
+  /**
+   * A command of a Go module, with its version, where no distribution has it. It is installed under
+   * the first of `commands`.
+   */
   readonly goModule?: string
 }
 
@@ -169,6 +181,20 @@ export const PEERS = {
     version: /socat version (\S+)/,
     aptPackage: 'socat',
   },
+  'toxiproxy-cli': {
+    commands: ['toxiproxy-cli'],
+    versionArguments: ['--version'],
+    version: /^toxiproxy-cli version (\S+)/,
+    aptPackage: 'golang-go',
+    goModule: 'github.com/Shopify/toxiproxy/v2/cmd/cli@v2.12.0',
+  },
+  'toxiproxy-server': {
+    commands: ['toxiproxy-server'],
+    versionArguments: ['-version'],
+    version: /^toxiproxy-server version (\S+)/,
+    aptPackage: 'golang-go',
+    goModule: 'github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0',
+  },
   unshare: {
     commands: ['unshare'],
     versionArguments: ['--version'],
@@ -244,15 +270,15 @@ function findProgram(command: string): string | undefined {
 
 /** Installs Debian packages of missing peers. Says what it does; throws when it cannot. */
 export function installPeers(names: readonly PeerName[]): void {
-  const modules: string[] = []
+  const modules: (readonly [module: string, command: string])[] = []
   const wanted: string[] = []
   for (const name of names) {
-    const { aptPackage, goModule }: PeerEntry = PEERS[name]
-    if (goModule !== undefined) modules.push(goModule)
+    const { aptPackage, goModule, commands }: PeerEntry = PEERS[name]
+    if (goModule !== undefined) modules.push([goModule, commands[0] as string])
     if (goModule === undefined || findProgram('go') === undefined) wanted.push(aptPackage)
   }
   installPackages([...new Set(wanted)])
-  for (const module of modules) installGoModule(module)
+  for (const [module, command] of modules) installGoModule(module, command)
 }
 
 function installPackages(packages: readonly string[]): void {
@@ -264,16 +290,23 @@ function installPackages(packages: readonly string[]): void {
   runApt(prefix, ['install', '-y', '-q', '--no-install-recommends', ...packages])
 }
 
-/** Compiled here, into a folder of the path. */
-function installGoModule(module: string): void {
+/** Compiled here, into a folder of the path; Go names a program after its folder: `cli`, `server`. */
+function installGoModule(module: string, command: string): void {
   console.log(`installing ${module} with go`)
-  const env = { ...process.env, GOBIN: '/usr/local/bin', GOFLAGS: '-mod=mod' }
-  const result = spawnSync(findProgram('go') ?? 'go', ['install', module], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env,
-  })
-  if (result.error !== undefined) throw result.error
-  if (result.status !== 0) throw new Error(`go install ${module} failed (${result.status})`)
+  const folder = mkdtempSync(join(tmpdir(), 'heddle-go-'))
+  try {
+    const env = { ...process.env, GOBIN: folder, GOFLAGS: '-mod=mod' }
+    const result = spawnSync(findProgram('go') ?? 'go', ['install', module], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env,
+    })
+    if (result.error !== undefined) throw result.error
+    if (result.status !== 0) throw new Error(`go install ${module} failed (${result.status})`)
+    const [built = ''] = readdirSync(folder)
+    copyFileSync(join(folder, built), join('/usr/local/bin', command))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 function runApt(prefix: readonly string[], parameters: readonly string[]): void {

@@ -54,7 +54,9 @@ async function route(proxies: ChaosProxies, request: HttpRequest): Promise<HttpR
         Object.fromEntries(proxies.list.map((proxy) => [proxy.name, proxyJson(proxy)])),
       )
     case 'POST proxies': {
-      const proxy = await proxies.add(proxySpec(await jsonOf(request)))
+      const spec = proxySpec(await jsonOf(request))
+      if (proxies.get(spec.name) !== undefined) throw new ApiError(409, 'proxy already exists')
+      const proxy = await proxies.add(spec)
       return HttpResponse.json(proxyJson(proxy), { status: 201 })
     }
     case 'POST populate':
@@ -111,9 +113,13 @@ async function allToxics(
 ): Promise<HttpResponse> {
   if (method === 'GET') return HttpResponse.json(toxics.list.map(toxicJson))
   if (method !== 'POST') throw notAllowed()
-  return HttpResponse.json(
-    toxicJson(toxics.add(objectOf(await jsonOf(request)) as unknown as ToxicSpec)),
-  )
+  const spec = objectOf(await jsonOf(request)) as unknown as ToxicSpec
+  try {
+    return HttpResponse.json(toxicJson(toxics.add(spec)))
+  } catch (error) {
+    if ((error as HeddleError).code !== 'ERR_STATE') throw error
+    throw new ApiError(409, 'toxic already exists')
+  }
 }
 
 async function oneToxic(
