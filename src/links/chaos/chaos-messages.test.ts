@@ -393,3 +393,21 @@ test('chaosMessages refuses a slicer, and duplication where each message comes o
     })
   }
 })
+
+test('chaosMessages: what is on its way arrives before the close that followed it, whatever its code', async () => {
+  const w = await world(overWebSocket, [{ type: 'latency', attributes: { latency: 50 } }])
+  const connection = await w.connect()
+  const heard = hear(connection, w.clock)
+  await w.clock.settle()
+  const peer = w.accepted[0] as WebSocketConnection
+  peer.send(new Uint8Array(7))
+  peer.close(4_001, 'leaving')
+  await w.clock.advanceAsync(49)
+  assert.deepEqual(heard, [])
+  await w.clock.advanceAsync(1)
+  assert.deepEqual(
+    heard.map((line) => line.replace(/ERR_\w+/, 'error')),
+    ['50 message 7', '50 end', '50 close error'],
+  )
+  assert.deepEqual([w.network.connectionCount, w.clock.pendingTimers], [0, 0])
+})
