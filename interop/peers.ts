@@ -95,6 +95,12 @@ export const PEERS = {
     version: /Ver (\S+)/,
     aptPackage: 'mariadb-server',
   },
+  iproute2: {
+    commands: ['ip'],
+    versionArguments: ['-V'],
+    version: /iproute2-([^\s,]+)/,
+    aptPackage: 'iproute2',
+  },
   lz4: {
     commands: ['lz4'],
     versionArguments: ['--version'],
@@ -106,6 +112,12 @@ export const PEERS = {
     versionArguments: ['-v'],
     version: /^BIND (\S+)/,
     aptPackage: 'bind9',
+  },
+  nftables: {
+    commands: ['nft'],
+    versionArguments: ['--version'],
+    version: /^nftables v(\S+)/,
+    aptPackage: 'nftables',
   },
   nghttp: {
     commands: ['nghttp'],

@@ -3,12 +3,8 @@
  * the right credentials and with wrong ones.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { memorySignalling } from '../src/links/webrtc-signalling/memory-signalling.ts'
 import type { WebRtcConnection } from '../src/transports/webrtc/channel-connection.ts'
@@ -17,17 +13,9 @@ import { webRtcAddress } from '../src/transports/webrtc/webrtc-address.ts'
 import type { WebRtcOptions } from '../src/transports/webrtc/webrtc-options.ts'
 import { MessageRecorder } from '../test/transports/message-recorder.ts'
 import { requirePeer } from './peers.ts'
+import { type Coturn, startCoturn, TURN_CREDENTIAL, TURN_USERNAME } from './support/coturn.ts'
 
 const coturn = requirePeer('coturn')
-const USERNAME = 'heddle'
-const CREDENTIAL = 'not a secret'
-
-interface Turn extends AsyncDisposable {
-  readonly port: number
-  /** What it has written so far. */
-  log(): string
-}
-
 async function freePort(): Promise<number> {
   const socket = createSocket('udp4')
   socket.bind(0, '127.0.0.1')
@@ -37,42 +25,8 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function startTurn(): Promise<Turn> {
-  const folder = mkdtempSync(join(tmpdir(), 'heddle-turn-'))
-  const port = await freePort()
-  const child = spawn(
-    coturn.path,
-    [
-      ['-n', '--no-cli', '--no-tls', '--no-dtls', '--verbose', '--log-file=stdout'],
-      ['--listening-ip=127.0.0.1', '--relay-ip=127.0.0.1', `--listening-port=${port}`],
-      // Otherwise it relays to nobody on loopback, as it should anywhere else.
-      ['--allow-loopback-peers', '--lt-cred-mech', '--realm=heddle.test'],
-      [`--user=${USERNAME}:${CREDENTIAL}`],
-      [`--pidfile=${join(folder, 'pid')}`, `--userdb=${join(folder, 'users')}`],
-    ].flat(),
-    { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
-  let text = ''
-  const ready = Promise.withResolvers<void>()
-  const onText = (chunk: Buffer): void => {
-    text += chunk.toString()
-    if (/Total General servers|UDP listener opened on/.test(text)) ready.resolve()
-  }
-  child.stdout.on('data', onText)
-  child.stderr.on('data', onText)
-  const exited = once(child, 'exit')
-  void exited.then(() => ready.reject(new Error(`coturn ended: ${text}`)))
-  await ready.promise
-  return {
-    port,
-    log: () => text,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
-      await exited
-      rmSync(folder, { recursive: true, force: true })
-    },
-  }
-}
+const startTurn = async (): Promise<Coturn> =>
+  startCoturn(coturn.path, '127.0.0.1', await freePort())
 
 /** One asks the other a few messages, both with these options. */
 async function exchange(options: Omit<WebRtcOptions, 'signalling'>) {
@@ -111,7 +65,7 @@ test(`peers that may use the relay only meet through coturn ${coturn.version}`, 
   await using turn = await startTurn()
   const urls = `turn:127.0.0.1:${turn.port}?transport=udp`
   const pair = await exchange({
-    iceServers: [{ urls, username: USERNAME, credential: CREDENTIAL }],
+    iceServers: [{ urls, username: TURN_USERNAME, credential: TURN_CREDENTIAL }],
     iceTransportPolicy: 'relay',
   })
   assert.equal(pair?.local.type, 'relay')
@@ -124,7 +78,7 @@ test(`wrong credentials reach nobody through coturn ${coturn.version}`, {
   await using turn = await startTurn()
   const urls = `turn:127.0.0.1:${turn.port}?transport=udp`
   const attempt = exchange({
-    iceServers: [{ urls, username: USERNAME, credential: 'wrong' }],
+    iceServers: [{ urls, username: TURN_USERNAME, credential: 'wrong' }],
     iceTransportPolicy: 'relay',
     connectTimeoutMs: 3_000,
   })

@@ -20,6 +20,10 @@ export interface FakeWebRtcOptions {
   flightBytes?: number
   /** No `onDrain`: what libraries have done. @default false */
   losesDrainEvents?: boolean
+  /** No way between the peers: descriptions and candidates arrive, nothing comes of them. */
+  separated?: boolean
+  /** Of the candidates that each peer has. @default ['host'] */
+  candidates?: readonly string[]
 }
 
 /** Peers that can reach each other. */
@@ -36,7 +40,13 @@ export class FakeWebRtc implements WebRtcDriver {
 
   constructor(clock: Clock, options: FakeWebRtcOptions = {}) {
     this.clock = clock
-    this.options = { flightBytes: 65_536, losesDrainEvents: false, ...options }
+    this.options = {
+      flightBytes: 65_536,
+      losesDrainEvents: false,
+      separated: false,
+      candidates: ['host'],
+      ...options,
+    }
   }
 
   get openPeers(): number {
@@ -98,11 +108,12 @@ export class FakePeer implements DriverPeer {
   }
 
   facts(): DriverPeerFacts {
+    const found = this.state === 'connected'
     return {
       localFingerprint: `sha-256 ${this.name}`,
       remoteFingerprint: this.remote && `sha-256 ${this.remote.name}`,
-      local: { address: '127.0.0.1', port: 1, type: 'host' },
-      remote: { address: '127.0.0.1', port: 2, type: 'host' },
+      local: found ? { address: '127.0.0.1', port: 1, type: 'host' } : undefined,
+      remote: found ? { address: '127.0.0.1', port: 2, type: 'host' } : undefined,
       roundTripMs: undefined,
     }
   }
@@ -128,11 +139,14 @@ export class FakePeer implements DriverPeer {
   #describe(type: 'offer' | 'answer'): void {
     this.#later(() => {
       this.events.onDescription(type, `v=0\r\ns=${this.name}\r\nm=application\r\n`)
-      this.events.onCandidate(`candidate:1 1 UDP 1 127.0.0.1 ${this.name}`, '0')
+      for (const type of this.#world.options.candidates) {
+        this.events.onCandidate(`candidate:1 1 UDP 1 127.0.0.1 1 typ ${type}`, '0')
+      }
     })
   }
 
   #connect(remote: FakePeer): void {
+    if (this.#world.options.separated) return
     if (!this.#world.peers.has(remote.name) || !this.#world.peers.has(this.name)) return
     remote.become('connected')
     this.become('connected')

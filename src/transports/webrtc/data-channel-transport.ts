@@ -187,7 +187,8 @@ class ConnectAttempt {
   }
 
   #late(): TimeoutError {
-    const message = `connecting to webrtc://${this.#peer} took too long`
+    const missing = this.#link?.missing ?? 'the signalling has not answered'
+    const message = `connecting to webrtc://${this.#peer} took too long: ${missing}`
     return new TimeoutError('ERR_CONNECT_TIMEOUT', message, { sent: 'nothing' })
   }
 }

@@ -191,8 +191,7 @@ class NativePeer implements DriverPeer {
       this.#timer?.cancel()
       this.#releaseLater()
     }
-    const failed = state === 'failed' ? new Error('ICE or DTLS failed') : undefined
-    this.#events.onState(state, failed)
+    this.#events.onState(state)
   }
 
   /** Channels that had no stream yet are not closed with the peer. */

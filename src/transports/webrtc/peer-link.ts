@@ -12,6 +12,7 @@ import { HeddleError, TransportError } from '../../core/errors.ts'
 import { ChannelConnection, type ChannelHost, connectFailure } from './channel-connection.ts'
 import { announcedWindow, announceFlow } from './channel-flow.ts'
 import { revealIceServers } from './ice-servers.ts'
+import { NegotiationRecord } from './negotiation-record.ts'
 import type { SignalCandidate, SignalMessage } from './signalling.ts'
 import type {
   DriverChannel,
@@ -67,6 +68,7 @@ export class PeerLink implements PeerEvents, ChannelHost {
    * before it has the fingerprint: the handshake fails, if rarely.
    */
   #ownCandidates: SignalCandidate[] = []
+  readonly #record = new NegotiationRecord()
   /** What the peer's description announces; undefined: it is not heddle. */
   #peerWindow: number | undefined
   #lingerTimer: Timer | undefined
@@ -91,6 +93,14 @@ export class PeerLink implements PeerEvents, ChannelHost {
 
   get established(): boolean {
     return this.#established
+  }
+
+  /** Why it is not established yet, for the error of who gives up. */
+  get missing(): string {
+    if (this.connected) return 'the peers are connected, but their channel has not opened'
+    if (this.#peer.facts().local !== undefined)
+      return 'a way was found, but the handshake is not over'
+    return this.#record.missing(this.#setup.options.iceServers.length > 0)
   }
 
   /** Initiating side: opens the first channel, which makes the offer. */
@@ -191,6 +201,7 @@ export class PeerLink implements PeerEvents, ChannelHost {
 
   onCandidate(candidate: string, mid: string): void {
     if (this.#ended || this.#established) return
+    this.#record.found(candidate)
     if (this.#setup.role === 'accepting' || this.#remoteSet) {
       this.#send({ type: 'candidate', candidate: { candidate, mid } })
     } else this.#ownCandidates.push({ candidate, mid })
@@ -215,12 +226,15 @@ export class PeerLink implements PeerEvents, ChannelHost {
   onState(state: PeerState, error?: Error): void {
     this.#state = state
     if (state !== 'failed' && state !== 'closed') return
-    const reason = error && new TransportError('ERR_RESET', error.message, { cause: error })
+    const missing = this.#established ? '' : `: ${this.missing}`
+    const failure = state === 'failed' ? new Error(`ICE or DTLS failed${missing}`) : undefined
+    const cause = error ?? failure
+    const reason = cause && new TransportError('ERR_RESET', cause.message, { cause })
     if (this.#established) {
       for (const connection of [...this.#channels]) connection.peerGone(reason)
     } else if (!this.#ended) {
-      const cause = error ?? new Error(`the connection of peers is ${state}`)
-      this.#fail(connectFailure(cause, `connecting to ${this.#setup.remotePeer}`), true)
+      const why = cause ?? new Error(`the connection of peers is ${state}`)
+      this.#fail(connectFailure(why, `connecting to ${this.#setup.remotePeer}`), true)
     }
     this.#end()
     if (state === 'closed') this.#tellClosed()
@@ -277,6 +291,7 @@ export class PeerLink implements PeerEvents, ChannelHost {
 
   #setRemote(type: 'offer' | 'answer', sdp: string): void {
     this.#remoteSet = true
+    this.#record.heard(sdp)
     if (this.#mayControl) this.#peerWindow = announcedWindow(sdp, type)
     this.#peer.setRemote(type, sdp)
     const early = this.#candidates
@@ -290,6 +305,7 @@ export class PeerLink implements PeerEvents, ChannelHost {
     // No more can be gained from candidates by the hundred, and each costs checks (RFC 8445, 6.1.2.5).
     if (this.#candidateCount >= this.#setup.options.maxCandidates) return
     this.#candidateCount += 1
+    this.#record.told(candidate)
     if (this.#remoteSet) this.#peer.addCandidate(candidate, mid)
     else this.#candidates.push({ candidate, mid })
   }

@@ -217,9 +217,8 @@ class W3cPeer implements DriverPeer {
 
   #changed(state: string): void {
     if (this.#closed || state === 'new') return
-    const failed = state === 'failed' ? new Error('ICE or DTLS failed') : undefined
     if (state === 'closed') return this.close()
-    this.#events.onState(state as PeerState, failed)
+    this.#events.onState(state as PeerState)
   }
 
   async #try(work: () => Promise<void>): Promise<void> {

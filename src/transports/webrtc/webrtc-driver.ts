@@ -38,7 +38,10 @@ export interface PeerEvents {
   onCandidate(candidate: string, mid: string): void
   /** The peer opened a channel. `attach` it before this returns: nothing is lost then. */
   onChannel(channel: DriverChannel): void
-  /** `failed` and `closed` are final; `disconnected` may recover. */
+  /**
+   * `failed` and `closed` are final; `disconnected` may recover. An error says what else than ICE or
+   * DTLS has failed, or why.
+   */
   onState(state: PeerState, error?: Error): void
 }
 

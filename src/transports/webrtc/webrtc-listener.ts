@@ -158,7 +158,8 @@ export class WebRtcListener implements Listener, SignalHandler {
     const { options, driver, clock, listen } = this.#setup
     const { session, from } = offer
     const timer = clock.setTimer(clock.now() + options.acceptTimeoutMs, () => {
-      const message = `${from} was not connected within ${options.acceptTimeoutMs} ms`
+      const within = `within ${options.acceptTimeoutMs} ms`
+      const message = `${from} was not connected ${within}: ${link.missing}`
       link.abandon(new TimeoutError('ERR_CONNECT_TIMEOUT', message))
     })
     const setup = {

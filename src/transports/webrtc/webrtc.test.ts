@@ -362,9 +362,9 @@ test('an offer whose answer is lost is given up after acceptTimeoutMs, on the ot
 
 test('connecting has a deadline and a signal at every stage', async () => {
   const stages: Record<string, () => Signalling> = {
-    'the signalling does not answer': () => ({ join: () => new Promise(() => {}) }),
-    'the offer is lost': () => garbled(() => undefined),
-    'candidates and the answer are lost': () =>
+    'the signalling has not answered': () => ({ join: () => new Promise(() => {}) }),
+    'the offer is lost: the peer has not answered': () => garbled(() => undefined),
+    'candidates and the answer are lost: the peer has not answered': () =>
       garbled((one) => (one.type === 'offer' || one.type === 'bye' ? one : undefined)),
   }
   for (const [stage, make] of Object.entries(stages)) {
@@ -384,7 +384,11 @@ test('connecting has a deadline and a signal at every stage', async () => {
       else await clock.advanceAsync(2_000)
       await assert.rejects(connecting, (error) => {
         if (how === 'signal') assert.equal(error, reason, stage)
-        else assert.equal(codeOf(error), 'ERR_CONNECT_TIMEOUT', stage)
+        else {
+          assert.equal(codeOf(error), 'ERR_CONNECT_TIMEOUT', stage)
+          const message = `connecting to webrtc://b took too long: ${stage.split(': ').at(-1)}`
+          assert.equal((error as Error).message, message)
+        }
         return true
       })
       await clock.settle()
@@ -404,6 +408,78 @@ test('ICE or DTLS that fails is a TransportError with its cause', async () => {
     assert.equal(codeOf(error), 'ERR_CONNECT')
     assert.equal(error.cause, cause)
     return true
+  })
+})
+
+const STUN = { urls: 'stun:192.0.2.1' }
+const NOWHERE: [kinds: string[], servers: (typeof STUN)[], expected: string][] = [
+  [
+    ['host'],
+    [],
+    'no way was found from us (host) to the peer (host); iceServers names no STUN or TURN server',
+  ],
+  [
+    ['srflx', 'host'],
+    [STUN],
+    'no way was found from us (host, srflx) to the peer (host, srflx); ' +
+      'neither side has a relay, which a TURN server gives',
+  ],
+  [['host', 'relay'], [STUN], 'no way was found from us (host, relay) to the peer (host, relay)'],
+  [
+    [],
+    [STUN],
+    'no way was found from us (no candidate) to the peer (no candidate); ' +
+      'neither side has a relay, which a TURN server gives',
+  ],
+]
+
+for (const [candidates, iceServers, expected] of NOWHERE) {
+  test(`peers with ${candidates.join(', ') || 'no candidates'} that do not meet hear why`, async () => {
+    for (const how of ['connecting', 'accepting', 'failed'] as const) {
+      const { clock, transport, listening, driver } = world({
+        fake: { separated: true, candidates },
+        iceServers,
+        accepting: { acceptTimeoutMs: how === 'accepting' ? 1_000 : 9_000 },
+        connectTimeoutMs: 3_000,
+      })
+      const errors: Error[] = []
+      await listening.listen(webRtcAddress('b'), {
+        onConnection() {},
+        onError: (error) => void errors.push(error),
+      })
+      transport.connect(webRtcAddress('b')).catch((error: Error) => void errors.push(error))
+      await clock.settle()
+      if (how === 'failed') [...driver.peers.values()][0]!.become('failed')
+      else await clock.advanceAsync(how === 'accepting' ? 1_000 : 3_000)
+      await clock.settle()
+      const heard = errors.map((error) => [codeOf(error), error.message] as const)
+      const outcomes = {
+        connecting: ['ERR_CONNECT_TIMEOUT', 'connecting to webrtc://b took too long'],
+        accepting: ['ERR_CONNECT_TIMEOUT', 'peer-1 was not connected within 1000 ms'],
+        failed: ['ERR_CONNECT', 'connecting to b: ICE or DTLS failed'],
+      } as const
+      const [code, message] = outcomes[how]
+      assert.deepEqual(
+        heard.filter((one) => one[1].startsWith(message)),
+        [[code, `${message}: ${expected}`]],
+      )
+      assert.equal(driver.openPeers, 0)
+      assert.equal(clock.pendingTimers, 0)
+    }
+  })
+}
+
+test('peers that are connected without a channel hear that it is missing', async () => {
+  const { clock, transport, listening, driver, settled } = world({ fake: { separated: true } })
+  await listening.listen(webRtcAddress('b'), { onConnection() {}, onError() {} })
+  const connecting = settled(transport.connect(webRtcAddress('b')))
+  connecting.catch(() => {})
+  await clock.settle()
+  for (const peer of driver.peers.values()) peer.become('connected')
+  await clock.advanceAsync(20_000)
+  await assert.rejects(connecting, {
+    code: 'ERR_CONNECT_TIMEOUT',
+    message: /took too long: the peers are connected, but their channel has not opened$/,
   })
 })
 
