@@ -3,14 +3,12 @@
  * HTTP/3, of which the few frames they need are made by hand here) and aioquic (raw QUIC).
  */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { ip } from '../src/core/address.ts'
 import type { Connection } from '../src/core/connection.ts'
 import type { TransportError } from '../src/core/errors.ts'
@@ -21,6 +19,7 @@ import { quicAvailability } from '../src/transports/quic/quic-availability.ts'
 import type { QuicOptions } from '../src/transports/quic/quic-options.ts'
 import type { QuicConnection, QuicStream } from '../src/transports/quic/quic-types.ts'
 import { requirePeer } from './peers.ts'
+import { installAioquic, PythonPeer } from './support/aioquic.ts'
 
 const client = requirePeer('gtlsclient')
 const server = requirePeer('gtlsserver')
@@ -159,11 +158,7 @@ describe('quic with aioquic', () => {
 
   before(() => {
     if (skipOf(venv) !== false) return
-    const made = spawnSync(venv.path, ['-m', 'venv', join(folder, 'venv')], { encoding: 'utf8' })
-    python = join(folder, 'venv/bin/python')
-    const pip = ['-m', 'pip', 'install', '-q', `aioquic==${AIOQUIC}`]
-    const installed = made.status === 0 ? spawnSync(python, pip, { encoding: 'utf8' }) : made
-    if (installed.status !== 0) missing = `aioquic cannot be installed: ${installed.stderr}`
+    ;({ python, missing } = installAioquic(venv.path, folder))
   })
 
   test('asks an aioquic server: streams both ways, codes', {
@@ -300,30 +295,3 @@ async function refuses(options: QuicOptions, port: number): Promise<void> {
   })()
   await assert.rejects(attempt, { code: 'ERR_TLS' })
 }
-
-class PythonPeer {
-  readonly #process: ChildProcess
-  readonly #lines: AsyncIterator<string>
-
-  constructor(python: string, parameters: readonly string[]) {
-    const script = fileURLToPath(new URL('support/quic-peer.py', import.meta.url))
-    const stdio = ['ignore', 'pipe', 'inherit'] as const
-    this.#process = spawn(python, [script, ...parameters], { stdio: [...stdio] })
-    const input = this.#process.stdout as NodeJS.ReadableStream
-    this.#lines = createInterface({ input })[Symbol.asyncIterator]()
-  }
-
-  async next(): Promise<unknown> {
-    const { value, done } = await this.#lines.next()
-    if (done) throw new Error('the peer has ended')
-    return JSON.parse(value)
-  }
-
-  async stop(): Promise<void> {
-    if (this.#process.exitCode !== null) return
-    this.#process.kill()
-    await once(this.#process, 'exit')
-  }
-}
-
-const AIOQUIC = '1.7.2'

@@ -124,6 +124,11 @@ export const PACKAGES: readonly {
     why: 'calls into the OpenSSL of Node for QUIC; optional, loaded when it is first asked for',
   },
   {
+    name: '@currentspace/http3',
+    by: ['transports'],
+    why: 'quiche for datagrams of QUIC; optional, loaded when it is first asked for',
+  },
+  {
     name: 'node-datachannel',
     by: ['transports'],
     why: 'ICE, DTLS and SCTP of WebRTC; optional, loaded when it is first asked for',

@@ -3,6 +3,9 @@
 quic-peer.py server CERT KEY           prints its port; echoes, answers streams of one direction
                                        with one of its own; closes with 42 when a stream says so
 quic-peer.py client PORT CA ALPN NAME  does the same from the other side; one line of JSON for each
+quic-peer.py datagrams PORT CA NAME    sends unreliable datagrams and says what came back
+
+The server echoes unreliable datagrams (RFC 9221) too.
 """
 import asyncio
 import json
@@ -10,7 +13,12 @@ import sys
 
 from aioquic.asyncio import QuicConnectionProtocol, connect, serve
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import ConnectionTerminated, StreamDataReceived, StreamReset
+from aioquic.quic.events import (
+    ConnectionTerminated,
+    DatagramFrameReceived,
+    StreamDataReceived,
+    StreamReset,
+)
 
 BIG = bytes(range(256)) * 1024
 
@@ -37,6 +45,9 @@ class Server(QuicConnectionProtocol):
             if event.stream_id & 2 and event.end_stream:
                 answer = self._quic.get_next_available_stream_id(is_unidirectional=True)
                 self._quic.send_stream_data(answer, text, True)
+            self.transmit()
+        elif isinstance(event, DatagramFrameReceived):
+            self._quic.send_datagram_frame(event.data)
             self.transmit()
         elif isinstance(event, StreamReset):
             say(reset=event.error_code)
@@ -76,7 +87,9 @@ class Client(QuicConnectionProtocol):
 
 
 async def server(cert, key):
-    configuration = QuicConfiguration(is_client=False, alpn_protocols=["echo/1"])
+    configuration = QuicConfiguration(
+        is_client=False, alpn_protocols=["echo/1"], max_datagram_frame_size=65536
+    )
     configuration.load_cert_chain(cert, key)
     listening = await serve("127.0.0.1", 0, configuration=configuration, create_protocol=Server, retry=True)
     say(port=listening._transport.get_extra_info("sockname")[1])
@@ -106,6 +119,29 @@ async def client(port, ca, alpn, name):
             say(closed=event.error_code, reason=event.reason_phrase)
     except ConnectionError:
         say(failed=True)
+
+
+class Datagrams(QuicConnectionProtocol):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.came = asyncio.Queue()
+
+    def quic_event_received(self, event):
+        if isinstance(event, DatagramFrameReceived):
+            self.came.put_nowait(event.data)
+
+
+async def datagrams(port, ca, name):
+    configuration = QuicConfiguration(
+        is_client=True, alpn_protocols=["echo/1"], server_name=name, max_datagram_frame_size=65536
+    )
+    configuration.load_verify_locations(ca)
+    async with connect("127.0.0.1", int(port), configuration=configuration, create_protocol=Datagrams) as peer:
+        for length in (0, 1, 1000):
+            payload = b"x" * length
+            peer._quic.send_datagram_frame(payload)
+            peer.transmit()
+            say(length=length, same=await asyncio.wait_for(peer.came.get(), 20) == payload)
 
 
 asyncio.run(globals()[sys.argv[1]](*sys.argv[2:]))

@@ -5,6 +5,7 @@ export { type QuicTransport, quic } from '../../transports/quic/quic.ts'
 export { type QuicAvailability, quicAvailability } from '../../transports/quic/quic-availability.ts'
 export { quicCodes } from '../../transports/quic/quic-errors.ts'
 export {
+  type QuicDriverName,
   type QuicOptions,
   type QuicUnsupported,
   quicDefaults,

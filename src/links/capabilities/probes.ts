@@ -103,6 +103,12 @@ export const capabilityProbes: readonly CapabilityProbe[] = Object.freeze([
     if (!available) throw new Error(reason)
     return { driver, ...details }
   }),
+  feature('quic-datagrams', async () => {
+    const { quicAvailability } = await import('../../transports/quic/quic-availability.ts')
+    const { available, reason, driver = '', details } = quicAvailability('quiche')
+    if (!available) throw new Error(reason)
+    return { driver, ...details }
+  }),
   transport('webrtc', async () => {
     const { webRtcAvailability } = await import(
       '../../transports/webrtc/node-datachannel-driver.ts'

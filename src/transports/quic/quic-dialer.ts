@@ -10,9 +10,8 @@ import { connectError } from '../node-stream/system-errors.ts'
 import { withTimeLimit } from '../node-stream/time-limit.ts'
 import { SessionCache } from '../tls/session-cache.ts'
 import { ClientEndpoints } from './client-endpoints.ts'
-import { OpensslDriver } from './openssl/openssl-driver.ts'
 import { checkPeer } from './peer-check.ts'
-import { requireQuic } from './quic-availability.ts'
+import { quicDriver, requireQuic } from './quic-availability.ts'
 import type { DrivenConnection, DrivenSettings, QuicDriver } from './quic-driver.ts'
 import type { ResolvedQuicOptions } from './quic-options.ts'
 import { resolveHost } from './resolve-host.ts'
@@ -37,7 +36,7 @@ export class QuicDialer {
 
   /** @throws UsageError ERR_OPTION_UNSUPPORTED where QUIC does not work */
   get driver(): QuicDriver {
-    this.#driver ??= new OpensslDriver(requireQuic(), this.#options)
+    this.#driver ??= quicDriver(this.#options)
     return this.#driver
   }
 
@@ -46,7 +45,7 @@ export class QuicDialer {
     options: ConnectOptions = {},
     more: Pick<DrivenSettings, 'onStreamClosed'> = {},
   ): Promise<DrivenConnection> {
-    requireQuic()
+    requireQuic(this.#options.driver)
     const serverName = serverNameFor(address, this.#options, options.serverName)
     const { connectTimeoutMs } = this.#options
     return withTimeLimit(address, connectTimeoutMs, this.#clock, options, async (signal) => {

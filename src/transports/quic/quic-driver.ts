@@ -1,6 +1,6 @@
 /**
- * What a QUIC stack must do to stand under these transports. There is one: OpenSSL inside Node
- * (openssl/). A second one would implement this and nothing else.
+ * What a QUIC stack must do to stand under these transports: OpenSSL inside Node (openssl/), and
+ * quiche in an addon (quiche/).
  */
 import type { Address } from '../../core/address.ts'
 import type { ConnectionRole } from '../../core/connection.ts'

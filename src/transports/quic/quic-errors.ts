@@ -20,8 +20,8 @@ export interface QuicCloseInfo {
   readonly reason: string
   /** We closed it. */
   readonly local: boolean
-  /** The code is QUIC's own (RFC 9000, 20.1), not the application's. */
-  readonly transport: boolean
+  /** The code is QUIC's own (RFC 9000, 20.1), not the application's; undefined: nobody knows. */
+  readonly transport: boolean | undefined
 }
 
 /**
@@ -151,7 +151,7 @@ function details(info: QuicCloseInfo): Readonly<Record<string, unknown>> {
     code: statusOf(info.code),
     reason: info.reason,
     by: info.local ? 'us' : 'peer',
-    kind: info.transport ? 'transport' : 'application',
+    kind: info.transport === undefined ? 'unknown' : info.transport ? 'transport' : 'application',
   }
 }
 
@@ -167,7 +167,7 @@ function statusOf(code: bigint): number | string {
 /** RFC 9000, 16. */
 const MAX_CODE = 2n ** 62n - 1n
 /** OpenSSL's own mark for a connection that timed out; no code of the wire. */
-const IDLE_TIMEOUT = 0xffff_ffff_ffff_ffffn
+export const IDLE_TIMEOUT = 0xffff_ffff_ffff_ffffn
 const CRYPTO_ERROR = 0x100n
 const CONNECTION_REFUSED = 2n
 

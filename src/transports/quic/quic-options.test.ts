@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { ClosedError, ProtocolError, TimeoutError, TransportError } from '../../core/errors.ts'
 import { quic } from './quic.ts'
 import { checkCode, closedConnection, defaultCodeOf, failedHandshake } from './quic-errors.ts'
-import { type QuicUnsupported, quicDefaults, resolveQuicOptions } from './quic-options.ts'
+import { type QuicUnsupported, quicDefaults } from './quic-options.ts'
 import { quicStreams } from './quic-streams.ts'
+import { resolveQuicOptions } from './resolve-quic-options.ts'
 
 test('quic refuses options it does not know', () => {
   assert.throws(() => quic({ port: 1 } as never), { code: 'ERR_OPTION_UNKNOWN' })
@@ -29,9 +30,11 @@ test('quic refuses values outside their range, at the limit and one past', () =>
     ['maxConcurrentStreams', 1, 100_000],
     ['maxAcceptedStreams', 1, 10_000_000],
     ['maxPausedConnections', 0, 65_535],
+    ['maxUnreadBytes', 1, 0x4000_0000],
+    ['maxPausedDatagrams', 0, 65_535],
   ] as const
   for (const [name, min, max] of limits) {
-    for (const good of [min, max]) quic({ [name]: good })
+    for (const good of [min, max]) quic({ [name]: good, onWarning() {} })
     for (const bad of [min - 1, max + 1, 1.5, Number.NaN]) {
       assert.throws(() => quic({ [name]: bad }), { code: 'ERR_OPTION_RANGE' }, `${name} ${bad}`)
     }

@@ -1,18 +1,25 @@
 /**
  * Options of the QUIC transports. One transport does both sides; what concerns one side says so.
  *
- * Some settings that QUIC has cannot be made on the stack inside Node. They are options all the
- * same: `unsupported` and `onWarning` say what each is instead, and why.
+ * Some settings that QUIC has cannot be made on a stack. They are options all the same: `unsupported`
+ * and `onWarning` say what each is instead, and why (driver-limits.ts). What would be unsafe to leave
+ * out is refused.
  */
 import type { DatagramTransport } from '../../core/datagram-socket.ts'
-import { checkInteger, UsageError } from '../../core/errors.ts'
 import type { TransportBaseOptions } from '../../core/transport.ts'
-import { warn } from '../../platform/process-access.ts'
 import type { TlsCredentials, TlsPeer } from '../tls/tls-options.ts'
 import { defaultCodeOf } from './quic-errors.ts'
 import type { QuicCode } from './quic-types.ts'
 
 export interface QuicOptions extends TransportBaseOptions {
+  /**
+   * The stack: `openssl` is the one inside Node; `quiche`, of the optional package
+   * `@currentspace/http3`, has unreliable datagrams and many limits (docs/transports/quic.md). Where
+   * one does not load there is an error, and never the other.
+   *
+   * @default 'openssl'
+   */
+  driver?: QuicDriverName
   /**
    * What carries the datagrams: memory, a tunnel, a simulated network.
    *
@@ -98,19 +105,41 @@ export interface QuicOptions extends TransportBaseOptions {
   /** Called once for each option that cannot be honoured. @default a warning of the process */
   onWarning?: (warning: QuicUnsupported) => void
 
-  /** Window of a connection, in bytes: set by OpenSSL. */
+  /** Window of a connection, in bytes: OpenSSL chooses it. @default quiche: 10_000_000 */
   initialMaxData?: number
-  /** Window of a stream, in bytes: set by OpenSSL. */
+  /** Window of a stream, in bytes: OpenSSL chooses it. @default quiche: 1_000_000 */
   initialMaxStreamData?: number
-  /** Interval of PINGs: OpenSSL sends them itself, well within the idle timeout. */
+  /**
+   * Interval of PINGs: OpenSSL sends them itself, well within the idle timeout.
+   *
+   * @default quiche: a third of `idleTimeoutMs`
+   */
   keepAliveMs?: number
-  /** Following a peer to another address: OpenSSL 3.5 goes on answering the old one. */
+  /** Following a peer to another address: no driver does. OpenSSL 3.5 answers the old one. */
   migration?: boolean
-  /** 0-RTT data: OpenSSL 3.5 does not have it for QUIC. */
+  /** 0-RTT data: no driver has it. */
   earlyData?: boolean
-  /** Unreliable datagrams (RFC 9221): OpenSSL 3.5 does not have them. */
+  /** Unreliable datagrams (RFC 9221), `connection.datagrams()`: driver `quiche` only. */
   unreliableDatagrams?: boolean
+  /**
+   * Driver `quiche`, which cannot stop a peer that sends: bytes that a connection keeps while nobody
+   * reads its streams. The stream that exceeds it is reset: ERR_LIMITED.
+   *
+   * @default 4_194_304
+   */
+  maxUnreadBytes?: number
+  /** Driver `quiche`: datagrams kept while their socket is paused or not open. @default 256 */
+  maxPausedDatagrams?: number
+  /**
+   * Driver `quiche`, server: listen although what is written to a connection that has just closed
+   * may reach the next client. Only where every client may see what is meant for any other.
+   *
+   * @default false
+   */
+  allowCrossDelivery?: boolean
 }
+
+export type QuicDriverName = 'openssl' | 'quiche'
 
 /** An option that was asked for and that the stack cannot honour. */
 export interface QuicUnsupported {
@@ -121,6 +150,7 @@ export interface QuicUnsupported {
 }
 
 type Defaulted =
+  | 'driver'
   | 'alpn'
   | 'clientCertificates'
   | 'verify'
@@ -137,6 +167,8 @@ type Defaulted =
   | 'maxAcceptedStreams'
   | 'maxPausedConnections'
   | 'codeOf'
+  | 'maxUnreadBytes'
+  | 'maxPausedDatagrams'
 
 export type ResolvedQuicOptions = Readonly<Required<Pick<QuicOptions, Defaulted>>> &
   Readonly<Omit<QuicOptions, Defaulted>> & {
@@ -146,6 +178,7 @@ export type ResolvedQuicOptions = Readonly<Required<Pick<QuicOptions, Defaulted>
   }
 
 export const quicDefaults: Readonly<Required<Pick<QuicOptions, Defaulted>>> = Object.freeze({
+  driver: 'openssl',
   alpn: Object.freeze(['heddle/1']),
   clientCertificates: 'none',
   verify: true,
@@ -162,116 +195,6 @@ export const quicDefaults: Readonly<Required<Pick<QuicOptions, Defaulted>>> = Ob
   maxAcceptedStreams: 20_000, // twelve megabytes
   maxPausedConnections: 511,
   codeOf: defaultCodeOf,
+  maxUnreadBytes: 4_194_304, // as much as the addon keeps of what could not be sent
+  maxPausedDatagrams: 256, // 300 KB on most paths
 })
-
-/** @throws UsageError naming the option */
-export function resolveQuicOptions(options: QuicOptions): ResolvedQuicOptions {
-  for (const name of Object.keys(options)) {
-    if (!(name in KNOWN)) throw new UsageError('ERR_OPTION_UNKNOWN', `quic has no option '${name}'`)
-  }
-  const given = Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as QuicOptions
-  const resolved = { ...quicDefaults, ...given }
-  for (const [name, [min, max]] of Object.entries(RANGES)) {
-    checkInteger(name, resolved[name as keyof typeof RANGES], min, max)
-  }
-  if (!['none', 'request', 'require'].includes(resolved.clientCertificates)) {
-    const message = `clientCertificates is '${resolved.clientCertificates}', must be none, request or require`
-    throw new UsageError('ERR_OPTION_RANGE', message)
-  }
-  checkAlpn(resolved.alpn)
-  for (const pin of resolved.pins ?? []) {
-    if (/^sha256\/[A-Za-z0-9+/]{43}=$/.test(pin)) continue
-    throw new UsageError('ERR_OPTION_RANGE', `pin '${pin}' is not sha256/<base64 of 32 bytes>`)
-  }
-  const unsupported = findUnsupported(given)
-  const { onWarning = warnOnce } = given
-  for (const one of unsupported) onWarning(one)
-  return { ...resolved, unsupported }
-}
-
-function checkAlpn(alpn: readonly string[]): void {
-  // QUIC demands it (RFC 9001, 8.1): without it, neither side would know what the streams mean.
-  if (alpn.length === 0) throw new UsageError('ERR_OPTION_RANGE', 'alpn must name a protocol')
-  for (const name of alpn) {
-    if (name.length > 0 && name.length <= 255) continue
-    const message = `alpn has a name of ${name.length} bytes, must be 1 to 255`
-    throw new UsageError('ERR_OPTION_RANGE', message)
-  }
-}
-
-function findUnsupported(options: QuicOptions): QuicUnsupported[] {
-  const found: QuicUnsupported[] = []
-  for (const [name, [harmless, reason]] of Object.entries(UNSUPPORTED)) {
-    const option = name as keyof QuicOptions
-    const value = options[option]
-    if (value === undefined || value === harmless) continue
-    found.push(Object.freeze({ option, value, reason }))
-  }
-  return found
-}
-
-function warnOnce({ option, value, reason }: QuicUnsupported): void {
-  warn(`quic: ${option} ${String(value)} is not honoured: ${reason}`, `HEDDLE_QUIC_${option}`)
-}
-
-const UNSUPPORTED: Readonly<
-  Partial<Record<keyof QuicOptions, readonly [harmless: unknown, reason: string]>>
-> = {
-  initialMaxData: [undefined, 'OpenSSL 3.5 chooses the windows itself'],
-  initialMaxStreamData: [undefined, 'OpenSSL 3.5 chooses the windows itself'],
-  keepAliveMs: [undefined, 'OpenSSL sends PINGs by itself, within the idle timeout'],
-  migration: [false, 'OpenSSL 3.5 answers the address it knew first: reconnect instead'],
-  earlyData: [false, 'OpenSSL 3.5 has no 0-RTT data for QUIC'],
-  unreliableDatagrams: [false, 'OpenSSL 3.5 has no datagram frames (RFC 9221)'],
-}
-
-const MAX_MS = 3_600_000
-const RANGES = {
-  connectTimeoutMs: [1, MAX_MS],
-  handshakeTimeoutMs: [1, MAX_MS],
-  maxHandshakes: [1, 1_000_000],
-  idleTimeoutMs: [100, MAX_MS],
-  maxSessions: [0, 1_000_000],
-  highWaterMarkBytes: [0, 0x4000_0000],
-  maxConnectionsPerEndpoint: [1, 100_000],
-  endpoints: [1, 256],
-  maxConcurrentStreams: [1, 100_000],
-  maxAcceptedStreams: [1, 10_000_000],
-  maxPausedConnections: [0, 65_535],
-} as const
-
-/** Every key of `QuicOptions`; the record makes the compiler keep it complete. */
-const KNOWN: Readonly<Record<keyof QuicOptions, true>> = {
-  clock: true,
-  carrier: true,
-  alpn: true,
-  ca: true,
-  credentials: true,
-  clientCertificates: true,
-  verify: true,
-  serverName: true,
-  pins: true,
-  verifyPeer: true,
-  retry: true,
-  connectTimeoutMs: true,
-  handshakeTimeoutMs: true,
-  maxHandshakes: true,
-  idleTimeoutMs: true,
-  maxSessions: true,
-  highWaterMarkBytes: true,
-  maxConnectionsPerEndpoint: true,
-  endpoints: true,
-  maxAcceptedStreams: true,
-  maxPausedConnections: true,
-  codeOf: true,
-  onWarning: true,
-  maxConcurrentStreams: true,
-  initialMaxData: true,
-  initialMaxStreamData: true,
-  keepAliveMs: true,
-  migration: true,
-  earlyData: true,
-  unreliableDatagrams: true,
-}

@@ -25,12 +25,8 @@ import { requireQuic } from './quic-availability.ts'
 import { QuicDialer } from './quic-dialer.ts'
 import type { DrivenConnection } from './quic-driver.ts'
 import { QuicListener } from './quic-listener.ts'
-import {
-  type QuicOptions,
-  type QuicUnsupported,
-  type ResolvedQuicOptions,
-  resolveQuicOptions,
-} from './quic-options.ts'
+import type { QuicOptions, QuicUnsupported, ResolvedQuicOptions } from './quic-options.ts'
+import { resolveQuicOptions } from './resolve-quic-options.ts'
 import { SharedConnections } from './shared-connections.ts'
 import { ANNOUNCEMENT, StreamListener } from './stream-listener.ts'
 
@@ -138,7 +134,7 @@ class OpensslQuicStreams implements QuicStreamsTransport {
   }
 
   async connect(address: Address, options: ConnectOptions = {}): Promise<Connection> {
-    requireQuic()
+    requireQuic(this.#options.driver)
     const { connectTimeoutMs } = this.#options
     return withTimeLimit(address, connectTimeoutMs, this.#clock, options, async (signal) => {
       const stream = await this.#shared.take(address, options.serverName, signal)

@@ -3,6 +3,7 @@
  * of errors that reach the peer, and reasons in words.
  */
 import type { Connection, ConnectionFacts } from '../../core/connection.ts'
+import type { DatagramSocket } from '../../core/datagram-socket.ts'
 import type { MultiplexedConnection, OpenStreamOptions } from '../../core/multiplexed-connection.ts'
 
 /** An application's error code (RFC 9000, 20.2): below 2^62, its meaning is the protocol's. */
@@ -18,6 +19,17 @@ export interface QuicConnection extends MultiplexedConnection {
   close(options?: QuicCloseOptions): Promise<void>
   /** Closes now. The code is that of the reason, see `codeOf` of the transport's options. */
   destroy(reason?: Error): void
+  /**
+   * Unreliable datagrams beside the streams (RFC 9221), as a socket whose only peer is that of the
+   * connection; always the same. It ends with the connection; closing it only stops listening. What
+   * comes before it is opened, or while it is paused, is kept up to `maxPausedDatagrams`.
+   *
+   * Where the peer does not take datagrams, `send` gives false.
+   *
+   * @throws UsageError ERR_OPTION_UNSUPPORTED without `unreliableDatagrams` in the options, and on
+   *   driver `openssl`, which has none
+   */
+  datagrams(): DatagramSocket
 }
 
 export interface QuicCloseOptions {

@@ -23,13 +23,9 @@ import type {
 import { systemClock } from '../../platform/system-clock.ts'
 import { QuicDialer } from './quic-dialer.ts'
 import { QuicListener } from './quic-listener.ts'
-import {
-  type QuicOptions,
-  type QuicUnsupported,
-  type ResolvedQuicOptions,
-  resolveQuicOptions,
-} from './quic-options.ts'
+import type { QuicOptions, QuicUnsupported, ResolvedQuicOptions } from './quic-options.ts'
 import type { QuicConnection } from './quic-types.ts'
+import { resolveQuicOptions } from './resolve-quic-options.ts'
 
 export interface QuicTransport extends MultiplexedTransport {
   /** Options that were asked for and that the stack cannot honour. */

@@ -129,6 +129,11 @@ export class OpensslConnection
     return this.#addStream(ssl, 'local', direction)
   }
 
+  datagrams(): never {
+    const message = "OpenSSL 3.5 has no datagrams of QUIC (RFC 9221): driver 'quiche' has"
+    throw new UsageError('ERR_OPTION_UNSUPPORTED', message)
+  }
+
   close(options: QuicCloseOptions = {}): Promise<void> {
     const { signal, code = 0, reason = '' } = options
     if (this.#state === 'handshaking') this.destroy()
