@@ -132,6 +132,17 @@ for (const engine of ['handle', 'dgram'] as const) {
   }
 }
 
+test('udp reaches Python with the TTL that was asked for', { skip: python.skip }, async () => {
+  for (const engine of ['handle', 'dgram'] as const) {
+    await using peer = start(python.path, [PEER, 'ttl'])
+    const port = Number((await printed(peer, /port (\d+)/))[1])
+    const { socket } = await bound({ engine, ttl: 9 })
+    socket.send(Buffer.from('hello'), ip('127.0.0.1', port))
+    await printed(peer, /heard hello ttl 9/)
+    await socket.close()
+  }
+})
+
 test('udp multicast reaches Python with its TTL, and the reverse', {
   skip: python.skip,
 }, async () => {

@@ -2,6 +2,7 @@
 
     udp-peer.py echo <host>                   echoes; prints "port <n>", then "heard <length> <sha256>"
     udp-peer.py send <host> <port> <length>   sends one datagram of that length, prints the answer's
+    udp-peer.py ttl                           on loopback, prints what it hears and its TTL
     udp-peer.py group <group> <interface>     joins on that interface, prints what it hears
     udp-peer.py publish <group> <port> <interface> <ttl>   sends to a group
     udp-peer.py broadcast <address> <port>    sends to a broadcast address
@@ -49,12 +50,12 @@ elif command == "send":
     sock.sendto(pattern(length), (host, port))
     data, peer = sock.recvfrom(65536)
     say("answer", len(data), digest(data), peer[1])
-elif command == "group":
-    group, interface = rest
+elif command in ("group", "ttl"):
     sock = make("0.0.0.0")
-    sock.bind(("0.0.0.0", 0))
-    membership = socket.inet_aton(group) + socket.inet_aton(interface)
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+    sock.bind(("127.0.0.1" if command == "ttl" else "0.0.0.0", 0))
+    if command == "group":
+        membership = socket.inet_aton(rest[0]) + socket.inet_aton(rest[1])
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
     sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
     say("port", sock.getsockname()[1])
     data, ancillary, _, _ = sock.recvmsg(65536, 256)

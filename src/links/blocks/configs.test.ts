@@ -1,6 +1,13 @@
 /** Every setting of the seed is honoured or reported with what holds instead; none is ignored. */
 import assert from 'node:assert/strict'
+import { mkdtempDisposableSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { ip } from '../../core/address.ts'
+import { systemClock } from '../../platform/system-clock.ts'
+import { createDevCertificate } from '../../security/dev-certificate.ts'
+import { quicAvailability } from '../../transports/quic/quic-availability.ts'
 import { memorySignalling } from '../webrtc-signalling/memory-signalling.ts'
 import type { UnsupportedSetting } from './block-transport.ts'
 import {
@@ -68,4 +75,31 @@ test('the profiles of the seed: production TCP, datagrams that no router cuts', 
   await assert.rejects(socket.sendTo(new Uint8Array(1_401), socket.localAddr), {
     code: 'ERR_FRAME_TOO_LARGE',
   })
+})
+
+test('the certificate of QUIC is given, or named by its files, and not both', async () => {
+  const { certificate, key } = await createDevCertificate(systemClock)
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'heddle-blocks-'))
+  const certPath = join(folder.path, 'server.crt')
+  const keyPath = join(folder.path, 'server.key')
+  writeFileSync(certPath, certificate)
+  writeFileSync(keyPath, key)
+  if (quicAvailability().available) {
+    for (const config of [
+      { certChain: certificate, privateKey: key },
+      { certPath, keyPath },
+      { certPath, privateKey: key },
+    ]) {
+      const listener = await quicBlocks(config).listen(ip('127.0.0.1', 0))
+      await listener.close()
+    }
+  }
+  for (const wrong of [
+    { certPath },
+    { keyPath },
+    { certPath, certChain: certificate, keyPath },
+    { certPath: join(folder.path, 'none'), keyPath },
+  ]) {
+    assert.throws(() => quicBlocks(wrong), { code: 'ERR_ARGUMENT' }, JSON.stringify(wrong))
+  }
 })

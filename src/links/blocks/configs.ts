@@ -62,6 +62,10 @@ export interface QuicConfig {
   certChain?: string | Uint8Array | null
   /** PEM; a listener needs it. @default null */
   privateKey?: string | Uint8Array | null
+  /** The file of `certChain`, read once, when the transport is made. One of both. @default null */
+  certPath?: string | null
+  /** The file of `privateKey`. @default null */
+  keyPath?: string | null
 }
 
 export interface WebSocketConfig {
@@ -140,6 +144,8 @@ export const quicConfigDefaults: Readonly<Required<QuicConfig>> = Object.freeze(
   initialMaxStreamData: 1_048_576,
   certChain: null,
   privateKey: null,
+  certPath: null,
+  keyPath: null,
 })
 
 export const webSocketConfigDefaults: Readonly<Required<WebSocketConfig>> = Object.freeze({

@@ -4,6 +4,7 @@
  * What OpenSSL decides by itself (streams at a time, windows, keep-alive) is in `unsupported`, with
  * what holds instead.
  */
+import { readFileSync } from 'node:fs'
 import type { Address } from '../../core/address.ts'
 import { checkInteger, HeddleError, UsageError } from '../../core/errors.ts'
 import type { MultiplexedConnection } from '../../core/multiplexed-connection.ts'
@@ -36,17 +37,13 @@ export function quicBlocks(
     maxConcurrentStreams = quicConfigDefaults.maxConcurrentStreams,
     initialMaxData = quicConfigDefaults.initialMaxData,
     initialMaxStreamData = quicConfigDefaults.initialMaxStreamData,
-    certChain = quicConfigDefaults.certChain,
-    privateKey = quicConfigDefaults.privateKey,
   } = config
   checkInteger('maxIdleTimeoutMs', maxIdleTimeoutMs, 1, 3_600_000)
   if (keepAliveIntervalMs !== null && keepAliveIntervalMs * 2 >= maxIdleTimeoutMs) {
     const text = `keepAliveIntervalMs ${keepAliveIntervalMs} is not below half of maxIdleTimeoutMs`
     throw new UsageError('ERR_OPTION_RANGE', `${text} ${maxIdleTimeoutMs}`)
   }
-  if ((certChain === null) !== (privateKey === null)) {
-    throw new UsageError('ERR_ARGUMENT', 'certChain and privateKey belong together')
-  }
+  const credentials = credentialsOf(config)
   const settings = settingsOf(options)
   const { highWaterMarkBytes, reported } = bufferSettings(options.buffers)
   const transport = quic({
@@ -57,8 +54,7 @@ export function quicBlocks(
     alpn: ['olocus/1'],
     codeOf: closeCodeOf,
     idleTimeoutMs: maxIdleTimeoutMs,
-    ...(certChain !== null &&
-      privateKey !== null && { credentials: { certificate: certChain, key: privateKey } }),
+    ...(credentials !== undefined && { credentials }),
     maxConcurrentStreams,
     initialMaxData,
     initialMaxStreamData,
@@ -66,6 +62,32 @@ export function quicBlocks(
   })
   const unsupported = [...transport.unsupported, ...reported]
   return new MultiplexedBlockTransport(transport, settings, unsupported, options.negotiate)
+}
+
+function credentialsOf(config: QuicConfig): QuicOptions['credentials'] {
+  const certificate = pemOf(config, 'certChain', 'certPath')
+  const key = pemOf(config, 'privateKey', 'keyPath')
+  if ((certificate === undefined) !== (key === undefined)) {
+    throw new UsageError('ERR_ARGUMENT', 'a certificate and its private key belong together')
+  }
+  return certificate && key && { certificate, key }
+}
+
+/** The seed names files in one place and bytes in another: either will do, not both. */
+function pemOf(
+  config: QuicConfig,
+  given: 'certChain' | 'privateKey',
+  path: 'certPath' | 'keyPath',
+): string | Uint8Array | undefined {
+  const pem = config[given] ?? undefined
+  const file = config[path] ?? undefined
+  if (file === undefined) return pem
+  if (pem !== undefined) throw new UsageError('ERR_ARGUMENT', `${given} and ${path}: give one`)
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    throw new UsageError('ERR_ARGUMENT', `${path} ${file} cannot be read`, { cause })
+  }
 }
 
 /** Blocks over any transport of connections with streams. */

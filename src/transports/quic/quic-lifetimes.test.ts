@@ -3,8 +3,11 @@
  * callback, twice, in every order, with the collector running.
  */
 import assert from 'node:assert/strict'
+import { createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
@@ -182,6 +185,55 @@ describe('quic lifetimes', { skip: available ? false : (reason ?? true) }, () =>
       assert.equal(stream.received, 100_000)
       assert.deepEqual(stream.violations, [])
     }
+  })
+
+  // The error queue of OpenSSL is one for each thread.
+  test('neither finds errors of node:crypto and node:tls, nor leaves any to them', async () => {
+    const failure = (): string => {
+      try {
+        createPrivateKey('-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----')
+      } catch (error) {
+        return `${(error as NodeJS.ErrnoException).code}: ${(error as Error).message}`
+      }
+      return 'none'
+    }
+    const { certificate, key } = credentials
+    const tls = createTlsServer({ cert: certificate, key }, (socket) => socket.pipe(socket))
+    tls.on('tlsClientError', () => {}).listen(0, '127.0.0.1')
+    await once(tls, 'listening')
+    const { port } = tls.address() as AddressInfo
+    const own = failure()
+    assert.notEqual(own, 'none')
+    await using pair = await quicPair()
+    const { client, server } = pair
+    server.onNewStream = (log) => {
+      log.hooks = { onData: (chunk) => void log.send(chunk.slice()) }
+      log.open()
+    }
+    for (let round = 0; round < 20; round++) {
+      const stream = client.openStream()
+      stream.expectedKey = round
+      stream.send(pattern(round, 0, 20_000))
+      assert.equal(failure(), own)
+      // One that fails, one that is refused on QUIC, one that works.
+      const untrusted = connectTls({ port, host: '127.0.0.1' })
+      const refused = quicPair({ client: { alpn: ['another'] } })
+      const trusted = connectTls({ port, host: '127.0.0.1', ca, servername: 'localhost' })
+      trusted.write('hello')
+      const [[wrong], [echoed]] = await Promise.all([
+        once(untrusted, 'error', { signal: AbortSignal.timeout(20_000) }).catch((error) => [error]),
+        once(trusted, 'data'),
+        assert.rejects(refused, { code: 'ERR_TLS' }),
+        until(() => stream.received === 20_000, 'the echo'),
+      ])
+      assert.match((wrong as NodeJS.ErrnoException).code ?? '', /CERT|ISSUER|VERIFY/)
+      assert.equal(String(echoed), 'hello')
+      assert.equal(failure(), own)
+      assert.deepEqual(stream.violations, [])
+      stream.connection.destroy()
+      trusted.destroy()
+    }
+    tls.close()
   })
 
   test('works in two worker threads at once, and survives their end', async () => {
