@@ -70,7 +70,8 @@ function credentialsOf(config: QuicConfig): QuicOptions['credentials'] {
   if ((certificate === undefined) !== (key === undefined)) {
     throw new UsageError('ERR_ARGUMENT', 'a certificate and its private key belong together')
   }
-  return certificate && key && { certificate, key }
+  if (certificate === undefined || key === undefined) return undefined
+  return { certificate, key }
 }
 
 /** The seed names files in one place and bytes in another: either will do, not both. */
