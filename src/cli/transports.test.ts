@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TransportCapability } from '../links/capabilities/capabilities.ts'
+import {
+  capabilityNames,
+  type TransportCapability,
+  transportCapabilities,
+} from '../links/capabilities/capabilities.ts'
+import { platformReason } from '../links/capabilities/platform-reasons.ts'
 import { readArguments } from './arguments.ts'
 import { terminalOf } from './terminal.ts'
 import { formatCapabilities, transports } from './transports.ts'
@@ -66,6 +71,39 @@ test('heddle transports --json prints one array for programs', async () => {
     details: {},
   })
 })
+
+const NAMED_PIPES = 'Node has named pipes on Windows, where other systems have Unix sockets'
+const NO_QUIC = 'node.exe does not export the QUIC functions of its OpenSSL'
+const notSpread = (system: string): string =>
+  `${system} does not spread connections over sockets that share a port`
+const linuxOnly = (system: string): string =>
+  `abstract names exist on Linux only, and this is ${system}`
+
+for (const [system, processor, expected] of [
+  ['darwin', 'arm64', { 'unix-abstract': linuxOnly('macOS'), 'reuse-port': notSpread('macOS') }],
+  [
+    'win32',
+    'x64',
+    {
+      unix: NAMED_PIPES,
+      quic: NO_QUIC,
+      'unix-abstract': linuxOnly('Windows'),
+      'reuse-port': notSpread('Windows'),
+    },
+  ],
+] as const) {
+  test(`heddle transports says why on ${system}, in words, without trying`, async () => {
+    const platform = { system, processor }
+    const { said, terminal } = streams(false)
+    const command = { name: 'transports', json: false, timeoutMs: 50 } as const
+    const never = capabilityNames.filter((name) => platformReason(name, platform) !== undefined)
+    await transports(command, terminal, (options) =>
+      transportCapabilities({ ...options, platform, only: never }),
+    )
+    const lines = [...said.join('').matchAll(/^ {2}(\S+) +no {2,}(.+)$/gm)]
+    assert.deepEqual(Object.fromEntries(lines.map(([, name, reason]) => [name, reason])), expected)
+  })
+}
 
 test('heddle transports refuses what it does not know', () => {
   assert.deepEqual(readArguments(['transports', '--json', '--timeout', '50']), {

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../testing/manual-clock.ts'
+import { tcpAbilities } from '../../transports/tcp/tcp-sockets.ts'
+import { udpAbilities } from '../../transports/udp/udp.ts'
+import { nodePath } from '../../transports/unix/unix.ts'
 import { capabilityNames, transportCapabilities, unavailableTransports } from './capabilities.ts'
+import { platformReason } from './platform-reasons.ts'
 import { capabilityProbes } from './probes.ts'
 
 test('transportCapabilities uses each transport once, and gives a reason for each that fails', async () => {
@@ -40,6 +44,18 @@ test('transportCapabilities gives macOS and Windows a clear reason for what they
     platform: { system: 'sunos', processor: 'x64' },
   })
   assert.match(String(sun[0]?.reason), /no build for sunos/)
+})
+
+test('what a platform never has is what its transports refuse, on every system', () => {
+  const systems = ['linux', 'darwin', 'win32', 'freebsd', 'openbsd', 'sunos', 'aix', 'android']
+  for (const system of systems) {
+    const has = (name: string) => platformReason(name, { system, processor: 'x64' }) === undefined
+    assert.equal(tcpAbilities(system).reusePort, has('reuse-port'), system)
+    assert.equal(udpAbilities(system).reusePort, has('reuse-port'), system)
+    const abstract = () => nodePath({ kind: 'unix', path: 'name', abstract: true }, system)
+    if (has('unix-abstract')) assert.equal(abstract(), '\0name')
+    else assert.throws(abstract, { code: 'ERR_OPTION_UNSUPPORTED' }, system)
+  }
 })
 
 test('unavailableTransports is what selection wants', async () => {

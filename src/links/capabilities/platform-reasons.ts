@@ -19,7 +19,7 @@ export function platformReason(capability: string, facts: PlatformFacts): string
         ? 'Node has named pipes on Windows, where other systems have Unix sockets'
         : undefined
     case 'unix-abstract':
-      return system === 'linux' || system === 'android'
+      return system === 'linux'
         ? undefined
         : `abstract names exist on Linux only, and this is ${nameOf(system)}`
     case 'reuse-port':
@@ -48,12 +48,5 @@ const NAMES: Readonly<Record<string, string>> = {
   linux: 'Linux',
   freebsd: 'FreeBSD',
 }
-const REUSE_PORT: ReadonlySet<string> = new Set([
-  'linux',
-  'android',
-  'freebsd',
-  'dragonfly',
-  'sunos',
-  'aix',
-])
+const REUSE_PORT: ReadonlySet<string> = new Set(['linux', 'freebsd', 'dragonfly', 'sunos', 'aix'])
 const WEBRTC: ReadonlySet<string> = new Set(['linux', 'darwin', 'win32'])

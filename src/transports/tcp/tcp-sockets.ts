@@ -13,13 +13,13 @@ import { socketAddress } from '../node-stream/socket-facts.ts'
 import type { SocketName, StreamHandle } from '../node-stream/stream-handle.ts'
 import type { ResolvedTcpOptions, TcpAbilities } from './tcp-options.ts'
 
-/** What this Node and system can set, for `resolveTcpOptions`. */
-export function tcpAbilities(): TcpAbilities {
+/** What this Node, on this system, can set, for `resolveTcpOptions`. */
+export function tcpAbilities(system: string = operatingSystem): TcpAbilities {
   const prototype = Socket.prototype as unknown as Record<string, unknown>
   return {
     keepAliveProbes: Socket.prototype.setKeepAlive.length >= 4,
     typeOfService: typeof prototype['setTypeOfService'] === 'function',
-    reusePort: REUSE_PORT_PLATFORMS.has(operatingSystem),
+    reusePort: REUSE_PORT_PLATFORMS.has(system),
   }
 }
 

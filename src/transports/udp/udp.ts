@@ -165,9 +165,9 @@ export class UdpTransport implements DatagramTransport {
   }
 }
 
-/** What this Node and system can set. */
-export function udpAbilities(): UdpAbilities {
-  return { reusePort: REUSE_PORT_PLATFORMS.has(operatingSystem) }
+/** What this Node, on this system, can set. */
+export function udpAbilities(system: string = operatingSystem): UdpAbilities {
+  return { reusePort: REUSE_PORT_PLATFORMS.has(system) }
 }
 
 /** `exclusive`: a worker of node:cluster binds itself instead of sharing its primary's socket. */

@@ -22,7 +22,7 @@ import {
 } from '../../../test/transports/recorder.ts'
 import type { UnixAddress } from '../../core/address.ts'
 import type { Connection } from '../../core/connection.ts'
-import { unix } from './unix.ts'
+import { nodePath, unix } from './unix.ts'
 import { resolveUnixOptions, type UnixOptions } from './unix-options.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'heddle-unix-'))
@@ -167,6 +167,25 @@ test('unix never removes what is not a dead socket', async () => {
   })
   await using pair = await connectPair(unix(), fresh())
   assert.ok(pair.client)
+})
+
+test('nodePath refuses what a system has no socket for, and says which system', () => {
+  const named = (length: number): UnixAddress => ({ kind: 'unix', path: 'a'.repeat(length) })
+  for (const [system, most] of [
+    ['linux', 107],
+    ['darwin', 103],
+  ] as const) {
+    assert.equal(nodePath(named(most), system).length, most)
+    const message = new RegExp(`${most + 1} bytes are over the ${most} of a socket path`)
+    const expected = { code: 'ERR_ADDRESS_INVALID', message }
+    assert.throws(() => nodePath(named(most + 1), system), expected)
+  }
+  assert.equal(nodePath(named(200), 'win32').length, 200)
+  for (const system of ['darwin', 'win32']) {
+    const message = new RegExp(`abstract names exist on Linux only, and this is ${system}`)
+    const expected = { code: 'ERR_OPTION_UNSUPPORTED', message }
+    assert.throws(() => nodePath({ kind: 'unix', path: 'a', abstract: true }, system), expected)
+  }
 })
 
 test('unix listens on abstract names', { skip: !linux }, async () => {

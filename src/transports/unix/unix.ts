@@ -154,20 +154,26 @@ function requireUnix(address: Address): UnixAddress {
   throw new UsageError('ERR_ADDRESS_INVALID', `${text}: expected a path, as in unix:/run/app.sock`)
 }
 
-/** The path as Node takes it. Refuses what the kernel would cut off. */
-function nodePath(address: UnixAddress): string {
+/**
+ * The path as Node takes it. Refuses what the kernel would cut off.
+ *
+ * @throws UsageError ERR_OPTION_UNSUPPORTED, ERR_ADDRESS_INVALID
+ */
+export function nodePath(address: UnixAddress, system: string = operatingSystem): string {
   const { path, abstract = false } = address
   const text = formatAddress(address)
-  if (abstract && operatingSystem !== 'linux') {
-    const message = `${text}: abstract names exist on Linux only`
+  if (abstract && system !== 'linux') {
+    const message = `${text}: abstract names exist on Linux only, and this is ${system}`
     throw new UsageError('ERR_OPTION_UNSUPPORTED', message)
   }
   if (path === '' || path.includes('\0')) {
     throw new UsageError('ERR_ADDRESS_INVALID', `${text}: not a name that a socket can have`)
   }
   const bytes = Buffer.byteLength(path)
-  if (operatingSystem !== 'win32' && bytes > MAX_PATH_BYTES) {
-    const message = `${text}: ${bytes} bytes are over the ${MAX_PATH_BYTES} of a socket path`
+  // `sun_path` without its final zero: 108 bytes on Linux, 104 elsewhere. A named pipe has none.
+  const most = system === 'linux' ? 107 : 103
+  if (system !== 'win32' && bytes > most) {
+    const message = `${text}: ${bytes} bytes are over the ${most} of a socket path`
     throw new UsageError('ERR_ADDRESS_INVALID', message)
   }
   return abstract ? `\0${path}` : path
@@ -181,5 +187,3 @@ function fixedNames(local: Address, remote: Address): NameReaders {
 /** The end that has no name of its own, as connecting sockets have none. */
 const UNNAMED: UnixAddress = Object.freeze({ kind: 'unix', path: '' })
 const DEFAULT_BACKLOG = 511
-/** `sun_path` without its final zero: 108 bytes on Linux, 104 elsewhere. */
-const MAX_PATH_BYTES = operatingSystem === 'linux' ? 107 : 103

@@ -81,10 +81,11 @@ function load(): Promise<Library> {
   return loading
 }
 
-function absence(error: unknown): string {
+/** Why the library is not there, from what importing it threw. */
+export function absence(error: unknown, system: string = operatingSystem): string {
   const { code } = error as { code?: unknown }
   const why = code === 'ERR_MODULE_NOT_FOUND' ? 'is not installed' : toError(error).message
-  return `the optional package node-datachannel cannot be loaded on ${operatingSystem}: ${why}`
+  return `the optional package node-datachannel cannot be loaded on ${system}: ${why}`
 }
 
 let loading: Promise<Library> | undefined

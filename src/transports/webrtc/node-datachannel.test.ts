@@ -4,13 +4,21 @@ import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import { MessageRecorder } from '../../../test/transports/message-recorder.ts'
 import { memorySignalling } from '../../links/webrtc-signalling/memory-signalling.ts'
-import { nodeDataChannelDriver, webRtcAvailability } from './node-datachannel-driver.ts'
+import { absence, nodeDataChannelDriver, webRtcAvailability } from './node-datachannel-driver.ts'
 import { webRtc } from './webrtc.ts'
 import { webRtcAddress } from './webrtc-address.ts'
 import type { PeerSettings } from './webrtc-driver.ts'
 
 const { available, reason } = await webRtcAvailability()
 const options = { skip: available ? false : reason }
+
+test('the reason why there is no library names it, the system, and what importing it said', () => {
+  const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
+  const broken = new Error('dlopen: wrong architecture')
+  const start = 'the optional package node-datachannel cannot be loaded on'
+  assert.equal(absence(missing, 'win32'), `${start} win32: is not installed`)
+  assert.equal(absence(broken, 'darwin'), `${start} darwin: dlopen: wrong architecture`)
+})
 
 test('webRtcAvailability names its driver, or the reason why there is none', async () => {
   const { driver } = await webRtcAvailability()
