@@ -1,150 +1,38 @@
 /**
  * The second driver of QUIC, quiche in the addon of `@currentspace/http3`: against the first one both
- * ways, against itself, and against aioquic. The library is optional, so it is tested here, where it is
- * installed, and not in `npm test`.
+ * ways, and against itself. The library is optional, so it is tested here, where it is installed, and
+ * not in `npm test`.
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { readdirSync } from 'node:fs'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ip } from '../src/core/address.ts'
 import type { Connection } from '../src/core/connection.ts'
-import type { DatagramSocket } from '../src/core/datagram-socket.ts'
 import type { TransportError } from '../src/core/errors.ts'
-import type { Listener } from '../src/core/transport.ts'
-import { systemClock } from '../src/platform/system-clock.ts'
-import { DevAuthority } from '../src/security/dev-certificate.ts'
 import { quic } from '../src/transports/quic/quic.ts'
-import { quicAvailability } from '../src/transports/quic/quic-availability.ts'
-import type { QuicDriverName, QuicOptions } from '../src/transports/quic/quic-options.ts'
 import type { QuicConnection, QuicStream } from '../src/transports/quic/quic-types.ts'
-import { requirePeer } from './peers.ts'
-import { installAioquic, PythonPeer } from './support/aioquic.ts'
-
-const venv = requirePeer('python-venv')
-const authority = await DevAuthority.create(systemClock)
-const stranger = await DevAuthority.create(systemClock)
-const credentials = await authority.issue()
-const { ca } = authority
-const skip = quicAvailability().reason ?? quicAvailability('quiche').reason ?? false
-
-const quiet = { onStreamsAvailable() {} }
-const listeners: Listener[] = []
-after(async () => {
-  for (const listener of listeners) await listener.close({ signal: AbortSignal.abort() })
-})
-
-async function serve(
-  driver: QuicDriverName,
-  options: QuicOptions,
-  onConnection: (connection: QuicConnection) => void,
-  onError?: (error: Error) => void,
-): Promise<number> {
-  const transport = quic({
-    driver,
-    credentials,
-    alpn: ['echo/1'],
-    ...(driver === 'quiche' && { allowCrossDelivery: true, unreliableDatagrams: true }),
-    ...options,
-  })
-  const listener = await transport.listen(ip('127.0.0.1', 0), {
-    onConnection,
-    ...(onError && { onError }),
-  })
-  listeners.push(listener)
-  return (listener.address as { port: number }).port
-}
-
-function dial(
-  driver: QuicDriverName,
-  port: number,
-  options: QuicOptions = {},
-): Promise<QuicConnection> {
-  return quic({
-    driver,
-    ca,
-    alpn: ['echo/1'],
-    serverName: 'localhost',
-    ...(driver === 'quiche' && { unreliableDatagrams: true }),
-    ...options,
-  }).connect(ip('127.0.0.1', port))
-}
-
-/** Echoes streams; `reset` and `close` do what they say; one direction is answered by another. */
-function echo(connection: QuicConnection): void {
-  connection.open({
-    ...quiet,
-    onStream(given) {
-      const stream = given as QuicStream
-      const single = stream.direction === 'unidirectional'
-      let text = ''
-      stream.open({
-        onData(chunk) {
-          if (text.length < 100) text += Buffer.from(chunk).toString('latin1')
-          if (text === 'reset') stream.reset(99)
-          else if (text === 'close') void connection.destroy(new Error('asked to'))
-          else if (!single && !stream.write(chunk.slice())) stream.pause()
-        },
-        onDrain: () => stream.resume(),
-        onEnd() {
-          stream.end()
-          if (!single) return
-          const back = connection.openStream({ direction: 'unidirectional' }) as Connection
-          void read(back)
-          back.write(Buffer.from(text))
-          back.end()
-        },
-        onClose() {},
-      })
-    },
-    onClose() {},
-  })
-}
-
-/** Everything a stream says until its end. */
-function read(stream: Connection): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  return new Promise((resolve, reject) => {
-    stream.open({
-      onData: (chunk) => void chunks.push(Buffer.from(chunk)),
-      onDrain() {},
-      onEnd: () => resolve(Buffer.concat(chunks)),
-      onClose: (error) => (error === undefined ? resolve(Buffer.concat(chunks)) : reject(error)),
-    })
-  })
-}
-
-async function ask(connection: QuicConnection, data: Uint8Array, end = true): Promise<Buffer> {
-  let stream = connection.openStream()
-  // The peer's limit is reached: it is raised when streams have ended.
-  for (let turn = 0; stream === undefined && turn < 500; turn++) {
-    await sleep(10)
-    stream = connection.openStream()
-  }
-  assert.ok(stream, 'no stream can be opened')
-  const answer = read(stream)
-  stream.write(data)
-  if (end) stream.end()
-  return answer
-}
-
-function closing(connection: QuicConnection): Promise<TransportError | undefined> {
-  return new Promise((resolve) => {
-    connection.open({
-      ...quiet,
-      onStream: (stream) => stream.destroy(),
-      onClose: (error) => resolve(error as TransportError | undefined),
-    })
-  })
-}
-
-const BIG = Buffer.alloc(3_000_000)
-for (let at = 0; at < BIG.length; at += 4) BIG.writeUInt32LE(at, at)
+import {
+  ask,
+  authority,
+  BIG,
+  ca,
+  closing,
+  credentials,
+  cuttable,
+  dial,
+  echo,
+  listeners,
+  quiet,
+  range,
+  read,
+  serve,
+  skip,
+  stranger,
+  until,
+} from './support/quiche-ends.ts'
 
 describe('quic on quiche', { skip }, () => {
   for (const [ours, theirs] of [
@@ -329,106 +217,6 @@ describe('quic on quiche', { skip }, () => {
       const connection = await dial('openssl', pinned, { credentials: client })
       await closing(connection)
       assert.match(String(errors[0]), /pinned/)
-    })
-  })
-
-  describe('datagrams', () => {
-    test('go both ways beside streams, up to the largest size', async () => {
-      const port = await serve('quiche', {}, (connection) => {
-        echo(connection)
-        const socket = connection.datagrams()
-        socket.open({
-          onDatagram: (payload) => void socket.send(payload),
-          onError() {},
-          onClose() {},
-        })
-      })
-      const connection = await dial('quiche', port)
-      void closing(connection)
-      const socket = connection.datagrams()
-      assert.equal(socket, connection.datagrams())
-      const { heard, closed } = listen(socket)
-      assert.throws(() => socket.open(IGNORE), { code: 'ERR_ALREADY_OPEN' })
-      await until(() => socket.maxPayloadBytes > 1_400)
-      const most = socket.maxPayloadBytes
-      const sizes = [0, 1, 1_156, most]
-      for (const size of sizes) assert.equal(socket.send(Buffer.alloc(size, 7)), true)
-      await until(() => heard.length === sizes.length)
-      assert.deepEqual(
-        heard.map((payload) => payload.length).sort((a, b) => a - b),
-        sizes,
-      )
-      assert.ok(heard.every((payload) => payload.every((byte) => byte === 7)))
-      assert.throws(() => socket.send(Buffer.alloc(most + 1)), { code: 'ERR_FRAME_TOO_LARGE' })
-      assert.throws(() => socket.send(Buffer.of(1), ip('127.0.0.1', 1)), { code: 'ERR_ARGUMENT' })
-      assert.equal(socket.droppedCount, 0)
-      assert.equal(String(await ask(connection, Buffer.from('x'))), 'x')
-      await connection.close()
-      assert.equal(await closed, undefined)
-      assert.equal(socket.send(Buffer.of(1)), false)
-      assert.throws(() => socket.open(IGNORE), { code: 'ERR_STATE' })
-    })
-
-    test('those that a paused socket has no room for are dropped and counted', async () => {
-      const accepted = Promise.withResolvers<QuicConnection>()
-      const port = await serve('quiche', { maxPausedDatagrams: 10 }, (connection) => {
-        echo(connection)
-        accepted.resolve(connection)
-      })
-      const connection = await dial('quiche', port)
-      void closing(connection)
-      const theirs = (await accepted.promise).datagrams()
-      for (let n = 0; n < 15; n++) connection.datagrams().send(Buffer.of(n))
-      await until(() => theirs.droppedCount === 5)
-      const { heard } = listen(theirs)
-      await until(() => heard.length === 10)
-      assert.deepEqual(
-        heard.map(([first]) => first).sort((a = 0, b = 0) => a - b),
-        range(10),
-      )
-      theirs.pause()
-      for (let n = 0; n < 11; n++) connection.datagrams().send(Buffer.of(n))
-      await until(() => theirs.droppedCount === 6)
-      assert.equal(heard.length, 10)
-      theirs.resume()
-      await until(() => heard.length === 20)
-      await connection.close()
-    })
-
-    test('what is sent at once and cannot leave is dropped and counted; nothing else is lost', async () => {
-      const accepted = Promise.withResolvers<QuicConnection>()
-      const port = await serve('quiche', {}, (connection) => {
-        echo(connection)
-        accepted.resolve(connection)
-      })
-      const connection = await dial('quiche', port)
-      void closing(connection)
-      const { heard } = listen((await accepted.promise).datagrams())
-      const socket = connection.datagrams()
-      let sent = 0
-      for (let n = 0; n < 5_000; n++) if (socket.send(Buffer.alloc(100))) sent += 1
-      assert.ok(sent <= 512, `${sent} were taken in one turn`)
-      assert.equal(socket.droppedCount, 5_000 - sent)
-      await until(() => heard.length === sent)
-      await connection.close()
-    })
-
-    test('a peer without them takes none; OpenSSL, and who did not ask, has none', async () => {
-      const port = await serve('openssl', { onWarning() {} }, echo)
-      const connection = await dial('quiche', port)
-      void closing(connection)
-      assert.equal(connection.datagrams().send(Buffer.of(1)), false)
-      assert.equal(connection.datagrams().droppedCount, 1)
-      await connection.close()
-      const unsupported = { code: 'ERR_OPTION_UNSUPPORTED' }
-      const plain = await dial('quiche', port, { unreliableDatagrams: false })
-      void closing(plain)
-      assert.throws(() => plain.datagrams(), unsupported)
-      await plain.close()
-      const other = await dial('openssl', port)
-      void closing(other)
-      assert.throws(() => other.datagrams(), unsupported)
-      await other.close()
     })
   })
 
@@ -695,115 +483,4 @@ describe('quic on quiche', { skip }, () => {
       await assert.rejects(listening, { code: 'ERR_OPTION_UNSUPPORTED' })
     })
   })
-
-  describe('with aioquic', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'heddle-quiche-'))
-    const path = (name: string) => join(folder, name)
-    let python = ''
-    let missing: string | undefined
-    before(() => {
-      if (venv.skip !== false) return
-      writeFileSync(path('cert'), credentials.certificate)
-      writeFileSync(path('key'), credentials.key)
-      writeFileSync(path('ca'), ca)
-      ;({ python, missing } = installAioquic(venv.path, folder))
-    })
-    after(() => rmSync(folder, { recursive: true, force: true }))
-
-    test('asks an aioquic server: streams, codes and datagrams', { skip: venv.skip }, async (t) => {
-      if (missing !== undefined) return t.skip(missing)
-      const peer = new PythonPeer(python, ['server', path('cert'), path('key')])
-      const { port } = (await peer.next()) as { port: number }
-      const connection = await dial('quiche', port)
-      const ended = closing(connection)
-      assert.deepEqual(await ask(connection, BIG.subarray(0, 200_000)), BIG.subarray(0, 200_000))
-      const socket = connection.datagrams()
-      const { heard } = listen(socket)
-      for (const size of [0, 1, 1_000]) assert.equal(socket.send(Buffer.alloc(size, 9)), true)
-      await until(() => heard.length === 3)
-      assert.deepEqual(
-        heard.map(({ length }) => length).sort((a, b) => a - b),
-        [0, 1, 1_000],
-      )
-      const reset = ask(connection, Buffer.from('reset'), false)
-      await assert.rejects(reset, { code: 'ERR_RESET', status: 99 })
-      void ask(connection, Buffer.from('close'), false).catch(() => {})
-      const error = await ended
-      assert.equal(error?.status, 42)
-      assert.match(String(error), /asked to/)
-      await peer.stop()
-    })
-
-    test('answers an aioquic client: streams, codes and datagrams', {
-      skip: venv.skip,
-    }, async (t) => {
-      if (missing !== undefined) return t.skip(missing)
-      const port = await serve('quiche', { codeOf: (told) => (told ? 42 : 0) }, (connection) => {
-        echo(connection)
-        const socket = connection.datagrams()
-        socket.open({ ...IGNORE, onDatagram: (payload) => void socket.send(payload) })
-      })
-      const peer = new PythonPeer(python, ['client', `${port}`, path('ca'), 'echo/1', 'localhost'])
-      assert.deepEqual(await peer.next(), { echo: true, big: true })
-      assert.deepEqual(await peer.next(), { many: 50 })
-      assert.deepEqual(await peer.next(), { unidirectional: 'one way' })
-      assert.deepEqual(await peer.next(), { reset: 99 })
-      assert.deepEqual(await peer.next(), { closed: 42, reason: 'asked to' })
-      await peer.stop()
-      const other = new PythonPeer(python, ['datagrams', `${port}`, path('ca'), 'localhost'])
-      for (const length of [0, 1, 1_000]) {
-        assert.deepEqual(await other.next(), { length, same: true })
-      }
-      await other.stop()
-    })
-  })
 })
-
-const IGNORE = { onDatagram() {}, onError() {}, onClose() {} }
-
-function listen(socket: DatagramSocket): {
-  heard: Buffer[]
-  closed: Promise<Error | undefined>
-} {
-  const heard: Buffer[] = []
-  const closed = new Promise<Error | undefined>((onClose) => {
-    const onDatagram = (payload: Uint8Array): void => void heard.push(Buffer.from(payload))
-    socket.open({ onDatagram, onError() {}, onClose })
-  })
-  return { heard, closed }
-}
-
-/** A way to a port on this machine that can be cut. */
-async function cuttable(
-  port: number,
-): Promise<{ readonly port: number; cut(): void; close(): void }> {
-  const front = createSocket('udp4')
-  const back = createSocket('udp4')
-  let client = 0
-  let whole = true
-  front.on('message', (data, from) => {
-    client = from.port
-    if (whole) back.send(data, port, '127.0.0.1')
-  })
-  back.on('message', (data) => whole && front.send(data, client, '127.0.0.1'))
-  await new Promise<void>((resolve) => front.bind(0, '127.0.0.1', resolve))
-  return {
-    port: front.address().port,
-    cut: () => void (whole = false),
-    close() {
-      front.close()
-      back.close()
-    },
-  }
-}
-
-function range(count: number): number[] {
-  return Array.from({ length: count }, (_, index) => index)
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; !condition(); turn++) {
-    assert.ok(turn < 1_000, 'it did not happen within ten seconds')
-    await sleep(10)
-  }
-}

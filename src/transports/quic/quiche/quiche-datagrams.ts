@@ -141,12 +141,17 @@ export class QuicheDatagrams implements DatagramSocket {
   #drain(): void {
     if (this.#draining) return
     this.#draining = true
-    while (!this.#paused && this.#ended === undefined) {
-      const payload = this.#queue.shift()
-      if (payload === undefined) break
-      this.#handler?.onDatagram(payload, this.remote)
+    try {
+      while (!this.#paused && this.#ended === undefined) {
+        const payload = this.#queue.shift()
+        if (payload === undefined) break
+        this.#handler?.onDatagram(payload, this.remote)
+      }
+    } finally {
+      // A handler that throws loses the one it was given, and no other.
+      this.#draining = false
+      if (!this.#paused && this.#queue.length > 0) defer(() => this.#drain())
     }
-    this.#draining = false
   }
 }
 

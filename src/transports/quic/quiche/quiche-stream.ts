@@ -207,14 +207,17 @@ export class QuicheStream extends NodeConnection implements DrivenStream {
   #drainUnread(): void {
     if (this.#draining) return
     this.#draining = true
-    while (this.#reads && !this.isClosing) {
-      const chunk = this.#unread.shift()
-      if (chunk === undefined) break
-      this.#unreadBytes -= chunk.length
-      this.#owner.countUnread(-chunk.length)
-      this.received(chunk)
+    try {
+      while (this.#reads && !this.isClosing) {
+        const chunk = this.#unread.shift()
+        if (chunk === undefined) break
+        this.#unreadBytes -= chunk.length
+        this.#owner.countUnread(-chunk.length)
+        this.received(chunk)
+      }
+    } finally {
+      this.#draining = false
     }
-    this.#draining = false
     this.#tellFin()
   }
 
