@@ -1,6 +1,6 @@
 /** Every setting of the seed is honoured or reported with what holds instead; none is ignored. */
 import assert from 'node:assert/strict'
-import { mkdtempDisposableSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -77,11 +77,12 @@ test('the profiles of the seed: production TCP, datagrams that no router cuts', 
   })
 })
 
-test('the certificate of QUIC is given, or named by its files, and not both', async () => {
+test('the certificate of QUIC is given, or named by its files, and not both', async (t) => {
   const { certificate, key } = await createDevCertificate(systemClock)
-  using folder = mkdtempDisposableSync(join(tmpdir(), 'heddle-blocks-'))
-  const certPath = join(folder.path, 'server.crt')
-  const keyPath = join(folder.path, 'server.key')
+  const folder = mkdtempSync(join(tmpdir(), 'heddle-blocks-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const certPath = join(folder, 'server.crt')
+  const keyPath = join(folder, 'server.key')
   writeFileSync(certPath, certificate)
   writeFileSync(keyPath, key)
   if (quicAvailability().available) {
@@ -98,7 +99,7 @@ test('the certificate of QUIC is given, or named by its files, and not both', as
     { certPath },
     { keyPath },
     { certPath, certChain: certificate, keyPath },
-    { certPath: join(folder.path, 'none'), keyPath },
+    { certPath: join(folder, 'none'), keyPath },
   ]) {
     assert.throws(() => quicBlocks(wrong), { code: 'ERR_ARGUMENT' }, JSON.stringify(wrong))
   }
