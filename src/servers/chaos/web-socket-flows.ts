@@ -4,7 +4,7 @@
  */
 import type { UrlAddress } from '../../core/address.ts'
 import type { ToxicSet } from '../../core/chaos/toxic-set.ts'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock, Timer } from '../../core/clock.ts'
 import { UsageError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/secret.ts'
 import { passGate } from '../../links/chaos/chaos-gate.ts'
@@ -35,7 +35,7 @@ export class WebSocketFlows {
   readonly #server: HttpServer
   readonly #relays = new Set<MessageRelay>()
   /** Connected, while the client's handshake is not over. */
-  readonly #waiting = new Set<Upstream>()
+  readonly #waiting = new Map<Upstream, Timer>()
   #address = ''
   #closed = false
   #bytesUp = 0
@@ -77,7 +77,11 @@ export class WebSocketFlows {
   async close(): Promise<void> {
     this.#closed = true
     for (const relay of this.#relays) relay.destroy()
-    for (const upstream of this.#waiting) upstream.destroy()
+    for (const [upstream, timer] of this.#waiting) {
+      timer.cancel()
+      upstream.destroy()
+    }
+    this.#waiting.clear()
     await this.#server.close({ signal: AbortSignal.abort() })
   }
 
@@ -121,18 +125,21 @@ export class WebSocketFlows {
   /** A client that is gone before it has heard the answer never comes. */
   #await(upstream: Upstream): void {
     const { clock } = this.#options
-    this.#waiting.add(upstream)
     const timer = clock.setTimer(clock.now() + HANDSHAKE_MS, () => {
       if (this.#waiting.delete(upstream)) upstream.destroy()
     })
     timer.unref()
+    this.#waiting.set(upstream, timer)
   }
 
   #join(client: WebSocketConnection, upstream: Upstream): void {
-    if (!this.#waiting.delete(upstream) || this.#closed) {
+    const timer = this.#waiting.get(upstream)
+    if (timer === undefined) {
       upstream.destroy()
       return client.destroy()
     }
+    timer.cancel()
+    this.#waiting.delete(upstream)
     const relay: MessageRelay = new MessageRelay(
       { connection: client, peerClose: () => client.peerClose },
       { connection: upstream, peerClose: () => upstream.carried.peerClose },

@@ -123,7 +123,7 @@ export interface QuicOptions extends TransportBaseOptions {
   unreliableDatagrams?: boolean
   /**
    * Driver `quiche`, which cannot stop a peer that sends: bytes that a connection keeps while nobody
-   * reads its streams. The stream that exceeds it is reset: ERR_LIMITED.
+   * reads its streams, and 256 for each chunk. The stream that exceeds it is reset: ERR_LIMITED.
    *
    * @default 4_194_304
    */

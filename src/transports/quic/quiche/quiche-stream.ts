@@ -7,7 +7,7 @@
  *
  * **Reading** is not: the addon reads whatever comes and gives the peer credit for it, and nothing
  * stops it. What comes while nobody reads is kept up to `maxUnreadBytes` for all streams of the
- * connection; the stream that exceeds it is reset.
+ * connection, each chunk with what it costs besides; the stream that exceeds it is reset.
  */
 import type { ChunkLease, ConnectionFacts, ConnectionRole } from '../../../core/connection.ts'
 import { OverloadError } from '../../../core/errors.ts'
@@ -104,8 +104,9 @@ export class QuicheStream extends NodeConnection implements DrivenStream {
     if (this.isClosing || chunk.length === 0) return
     if (this.#reads && this.#unread.length === 0) return this.received(chunk)
     this.#unread.push(chunk)
-    this.#unreadBytes += chunk.length
-    if (this.#owner.countUnread(chunk.length)) return
+    const cost = chunk.length + CHUNK_OVERHEAD
+    this.#unreadBytes += cost
+    if (this.#owner.countUnread(cost)) return
     const { maxUnreadBytes } = this.#owner
     const message = `more than ${maxUnreadBytes} bytes came that nobody read, and driver 'quiche' cannot stop the peer`
     this.destroy(new OverloadError('ERR_LIMITED', message))
@@ -211,8 +212,9 @@ export class QuicheStream extends NodeConnection implements DrivenStream {
       while (this.#reads && !this.isClosing) {
         const chunk = this.#unread.shift()
         if (chunk === undefined) break
-        this.#unreadBytes -= chunk.length
-        this.#owner.countUnread(-chunk.length)
+        const cost = chunk.length + CHUNK_OVERHEAD
+        this.#unreadBytes -= cost
+        this.#owner.countUnread(-cost)
         this.received(chunk)
       }
     } finally {
@@ -238,5 +240,7 @@ export class QuicheStream extends NodeConnection implements DrivenStream {
 
 const NOTHING = new Uint8Array(0)
 const PIECE_BYTES = 65_536
+/** A chunk costs memory besides its bytes: a peer may send them one at a time. */
+export const CHUNK_OVERHEAD = 256
 /** The memory of a chunk is used once: there is nothing to give back. */
 const LEFT_TO_THE_COLLECTOR: ChunkLease = Object.freeze({ release() {} })
