@@ -262,7 +262,9 @@ test('heddle chaos answers 502 where the WebSocket upstream is not there, 426 to
   const other = { name: 'other', listen: 'ws://127.0.0.1:0', upstream: '127.0.0.1:1' }
   assert.equal((await call('POST', '/proxies', other)).status, 400)
   const secure = { name: 'tls', listen: 'wss://127.0.0.1:0', upstream: 'wss://127.0.0.1:1' }
-  assert.equal((await call('POST', '/proxies', secure)).status, 400)
+  const { status, body } = await call('POST', '/proxies', secure)
+  assert.equal(status, 400)
+  assert.match(JSON.stringify(body), /listen is 'wss:.*must be ws:/)
 })
 
 test('heddle chaos says what is wrong with its words', async () => {

@@ -173,7 +173,12 @@ export class ChaosProxy {
   }
 }
 
+/** @throws UsageError ERR_ADDRESS_INVALID for wss:// */
 function kindOf(listen: string): 'stream' | 'udp' | 'ws' {
+  if (listen.startsWith('wss://')) {
+    const said = `listen is '${redactUrl(listen)}', must be ws://host:port: TLS is for who stands in front`
+    throw new UsageError('ERR_ADDRESS_INVALID', said)
+  }
   if (listen.startsWith('udp://')) return 'udp'
   return listen.startsWith('ws://') ? 'ws' : 'stream'
 }
